@@ -1,0 +1,37 @@
+"""A user's mistake: one line that names the field and the remedy, never a traceback."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class Mistake(ValueError):
+    """What the user asked for cannot be done as asked.
+
+    The command prints it as one `error:` line and exits with 2; in a notebook it is an ordinary `ValueError`.
+
+    >>> raise Mistake("step", "must be positive, got -0.1", "give a step above 0")
+    Traceback (most recent call last):
+    implicit_bias._errors.Mistake: step: must be positive, got -0.1; give a step above 0
+    """
+
+    def __init__(self, field: str, what: str, remedy: str):
+        super().__init__(f"{field}: {what}; {remedy}")
+        self.field = field
+        self.remedy = remedy
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The remedy for an unknown name: the nearest right one, or the whole list.
+
+    >>> nearest("robustnes", ["robustness", "path"])
+    "did you mean 'robustness'?"
+    >>> nearest("zzz", ["robustness", "path"])
+    'known: path, robustness'
+    """
+    known = sorted(set(known))
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return "known: " + (", ".join(known) or "none")

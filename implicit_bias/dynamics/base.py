@@ -1,0 +1,225 @@
+r"""The seam: a law of motion with its own clock, as `start` and `advance`.
+
+    start   : (objective, theta_0, watch)       -> State
+    advance : (objective, state, until, watch)  -> State
+
+`advance` moves a run along its clock to `until`, pausing at every record. `until` is traced, so that one compiled
+program serves a whole run and a segmented one, with the same bits. A run that has ended is not touched again:
+its remaining records hold its last value, `steps` and `time` say when, `status` says how.
+
+Both laws share this driver. What differs is `travel`: to the next pause, in steps of an update rule or in steps of
+an adaptive integrator.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, PyTree
+
+from .. import _vectors
+from .._lanes import any_lane
+from .._results import Status
+from .._types import Count, Flag, Pred, Requirements, Scalar, ScalarLike, Theta
+from ..parameterizations.base import AbstractParameterization
+from ..problems.base import AbstractProblem
+from . import schedules
+from .stopping import AbstractStop
+
+
+class Objective(eqx.Module):
+    """The training loss as a function of the weights."""
+
+    problem: AbstractProblem
+    parameterization: AbstractParameterization
+
+    def predict(self, theta: Theta) -> Pred:
+        return self.parameterization(theta)
+
+    def _at(self, point: PyTree) -> Scalar:
+        return self.problem.loss(self.parameterization(point))
+
+    def __call__(self, theta: Theta) -> Scalar:
+        return self._at(_vectors.evaluate(theta))
+
+    def value_and_gradient(self, theta: Theta) -> tuple[Scalar, PyTree]:
+        """The loss and its gradient at `_vectors.evaluate(theta)`."""
+        return jax.value_and_grad(self._at)(_vectors.evaluate(theta))
+
+
+class Moment(eqx.Module):
+    """A point of a trajectory: what observables and folds are functions of."""
+
+    theta: Theta
+    loss: Scalar
+    steps: Count
+    time: Scalar
+
+
+class AbstractWatch(eqx.Module):
+    """What is looked at, and when. The sweep's `Watch` measures observables; tests have smaller ones."""
+
+    clock: eqx.AbstractVar[Array]
+    """When to record, ascending, from 0 to the end of the run; in the units of the law's clock."""
+
+    @abc.abstractmethod
+    def record(self, moment: Moment) -> PyTree: ...
+
+    @abc.abstractmethod
+    def begin(self, moment: Moment) -> PyTree:
+        """The folds' first state; `None` where there are no folds."""
+
+    @abc.abstractmethod
+    def update(self, folds: PyTree, before: Moment, after: Moment) -> PyTree: ...
+
+
+class State(eqx.Module):
+    theta: Theta
+    carry: PyTree
+    """The update rule's state or the integrator's."""
+    steps: Count
+    time: Scalar
+    status: Count
+    next_record: Count
+    records: PyTree
+    folds: PyTree
+
+
+def where(flag: Flag, new: PyTree, old: PyTree) -> PyTree:
+    return jax.tree.map(lambda n, o: jnp.where(flag, n, o), new, old)
+
+
+def scale_radial(parameterization: AbstractParameterization, ratio: ScalarLike, tree: PyTree) -> PyTree:
+    """Multiply the fields that `ratio` scales. One meaning for descent and flow."""
+    if isinstance(ratio, (int, float)) and ratio == 1.0:
+        return tree
+    return tree._replace(**{name: ratio * getattr(tree, name) for name in parameterization.radial})
+
+
+class AbstractDynamics(eqx.Module):
+    """`begin`, `travel` and `position`; `start` and `advance` follow."""
+
+    ratio: eqx.AbstractVar[Any]
+    stop: eqx.AbstractVar[AbstractStop | None]
+    bound: eqx.AbstractVar[ScalarLike]
+    unit: ClassVar[str]
+    """What the clock counts: `steps` or `t`."""
+
+    @property
+    @abc.abstractmethod
+    def name(self) -> str: ...
+
+    @property
+    @abc.abstractmethod
+    def equivariant(self) -> bool:
+        """Whether rotated data and weights give the rotated run."""
+
+    @property
+    @abc.abstractmethod
+    def end(self) -> ScalarLike:
+        """Where the clock stops."""
+
+    @abc.abstractmethod
+    def clock_at(self, times: Array) -> Array:
+        """Times t in the units of the clock."""
+
+    @abc.abstractmethod
+    def begin(self, objective: Objective, theta: Theta) -> PyTree: ...
+
+    @abc.abstractmethod
+    def position(self, state: State) -> Array: ...
+
+    @abc.abstractmethod
+    def travel(self, objective: Objective, state: State, active: Flag, goal: Array, watch: AbstractWatch) -> State:
+        """Move the active runs to `goal` or to their end."""
+
+    def requirements(self, parameterization: AbstractParameterization) -> Requirements:
+        asked = schedules.require(
+            "ratio", self.ratio, lambda c: c >= 0, "is below zero", "give 0 to freeze g, or a number above 0"
+        )
+        if not parameterization.radial:
+            asked |= schedules.require(
+                "ratio",
+                self.ratio,
+                lambda c: c == 1,
+                f"scales the radial block, and {type(parameterization).__name__} has none",
+                "leave ratio out, or use Polar or Sphere",
+            )
+        return asked | (self.stop.requirements() if self.stop is not None else {})
+
+    def diverged(self, loss: Scalar) -> Flag:
+        return ~(loss < self.bound)  # so that nan counts, and inf under a bound of inf
+
+    def start(self, objective: Objective, theta: Theta, watch: AbstractWatch) -> State:
+        zero = jnp.zeros((), dtype=jnp.int32)
+        time = jnp.zeros(())
+        moment = Moment(theta, objective(theta), zero, time)
+        count = watch.clock.shape[0]
+        empty = jax.tree.map(lambda x: jnp.zeros((count, *jnp.shape(x)), jnp.result_type(x)), watch.record(moment))
+        state = State(
+            theta=theta,
+            carry=self.begin(objective, theta),
+            steps=zero,
+            time=time,
+            status=zero + jnp.int32(Status.RUNNING),
+            next_record=zero,
+            records=empty,
+            folds=watch.begin(moment),
+        )
+        return self._pause(objective, state, state, state.status == Status.RUNNING, watch)
+
+    def advance(self, objective: Objective, state: State, until: ScalarLike, watch: AbstractWatch) -> State:
+        def pending(state: State) -> Flag:
+            return (state.status == Status.RUNNING) & (self.position(state) < until)
+
+        def leg(state: State) -> State:
+            active = pending(state)
+            goal = jnp.minimum(watch.clock[state.next_record], until).astype(self.position(state).dtype)
+            moved = self.travel(objective, state, active, goal, watch)
+            return self._pause(objective, state, moved, active, watch)
+
+        return jax.lax.while_loop(lambda state: any_lane(pending(state)), leg, state)
+
+    def _pause(
+        self, objective: Objective, before: State, state: State, active: Flag, watch: AbstractWatch
+    ) -> State:
+        """Judge and record at the end of a leg. A pause at `until` alone changes nothing."""
+        last = watch.clock.shape[0] - 1
+        position = self.position(state)
+        due = active & (position >= watch.clock[jnp.minimum(state.next_record, last)])
+        loss = objective(state.theta)
+
+        status = state.status
+        judged = due & (status == Status.RUNNING)
+        moved = state.steps > before.steps
+        unchanged = jnp.stack(
+            [jnp.all(a == b) for a, b in zip(jax.tree.leaves(before.theta), jax.tree.leaves(state.theta))]
+        ).all()
+        ended = jnp.int32(Status.CAPPED) if not objective.problem.separable else self._escaping(objective, before, state)
+        status = jnp.where(judged & (state.next_record == last), ended, status)
+        status = jnp.where(judged & moved & unchanged, jnp.int32(Status.STALLED), status)
+        if self.stop is not None:
+            status = jnp.where(judged & self.stop.met(loss), jnp.int32(Status.CONVERGED), status)
+        status = jnp.where(judged & self.diverged(loss), jnp.int32(Status.DIVERGED), status)
+
+        over = active & (status != Status.RUNNING)
+        value = watch.record(Moment(state.theta, loss, state.steps, state.time))
+        index = jnp.arange(last + 1)
+        write = (due & (index == state.next_record)) | (over & (index >= state.next_record))
+        records = jax.tree.map(
+            lambda buffer, x: jnp.where(write.reshape(-1, *[1] * jnp.ndim(x)), x, buffer), state.records, value
+        )
+        return dataclasses.replace(state, status=status, next_record=state.next_record + due, records=records)
+
+    def _escaping(self, objective: Objective, before: State, state: State) -> Count:
+        """At the cap of a separable problem: norm and margin still growing is `escaping`."""
+        pred, earlier = objective.predict(state.theta), objective.predict(before.theta)
+        growing = _vectors.norm(pred) > _vectors.norm(earlier)
+        return jnp.where(
+            growing & objective.problem.separates(pred), jnp.int32(Status.ESCAPING), jnp.int32(Status.CAPPED)
+        )

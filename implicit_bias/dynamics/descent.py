@@ -1,0 +1,147 @@
+r"""Descent:  theta_{k+1} = retract(theta_k - eta_k law(D grad L(theta_k))),   D = ratio on the radial block, 1 elsewhere.
+
+Both gradients of a step use the old point. The clock counts steps, and t = sum of eta.
+
+>>> import implicit_bias as ib
+>>> Descent(0.1, stop=ib.loss_below(1e-8), max_steps=1000).name
+'gradient descent'
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, PyTree
+
+from .. import _vectors
+from .._errors import Mistake
+from .._lanes import any_lane, lanes_last, min_lane
+from .._results import Status
+from .._types import Flag, Requirements, Scalar, ScalarLike, Theta
+from ..parameterizations.base import AbstractParameterization
+from . import schedules
+from .base import AbstractDynamics, AbstractWatch, Moment, Objective, State, scale_radial, where
+from .laws import Law, gradient_descent
+from .schedules import Schedule
+from .stopping import AbstractStop
+
+_NEVER = np.iinfo(np.int32).max
+
+
+class Descent(AbstractDynamics):
+    """`step` and `ratio` are numbers or schedules of the step count; `bound` is a loss above which a run diverged."""
+
+    step: ScalarLike | Schedule
+    _: dataclasses.KW_ONLY
+    ratio: ScalarLike | Schedule = 1.0
+    law: Law = eqx.field(default_factory=gradient_descent)
+    stop: AbstractStop | None = None
+    max_steps: int = eqx.field(static=True, default=100_000)
+    bound: ScalarLike = float("inf")
+    unit: ClassVar[str] = "steps"
+
+    def __check_init__(self):
+        if not isinstance(self.max_steps, int) or not 1 <= self.max_steps < _NEVER:
+            raise Mistake("max_steps", f"must be a whole number from 1 to {_NEVER - 1}, got {self.max_steps}", "give one")
+
+    @property
+    def name(self) -> str:
+        return self.law.name
+
+    @property
+    def equivariant(self) -> bool:
+        return self.law.equivariant
+
+    @property
+    def end(self) -> int:
+        return self.max_steps
+
+    def clock_at(self, times: Array) -> Array:
+        if callable(self.step):
+            raise Mistake("records", "given in t need a constant step", "give them in steps")
+        return jnp.clip(jnp.round(times / self.step), 0, self.max_steps).astype(jnp.int32)
+
+    def requirements(self, parameterization: AbstractParameterization) -> Requirements:
+        positive = schedules.require("step", self.step, lambda s: s > 0, "must be positive", "give a step above 0")
+        return positive | super().requirements(parameterization)
+
+    def begin(self, objective: Objective, theta: Theta) -> PyTree:
+        del objective
+        return self.law.transformation.init(_vectors.view(theta, self.law.relative))
+
+    def position(self, state: State) -> Array:
+        return state.steps
+
+    def update(
+        self, objective: Objective, theta: Theta, rule: PyTree, count: Array
+    ) -> tuple[Scalar, Theta, PyTree]:
+        """One step: the loss at the old point, and the new point."""
+        loss, gradient = objective.value_and_gradient(theta)
+        gradient = scale_radial(objective.parameterization, schedules.at(self.ratio, count), gradient)
+        relative = self.law.relative
+        direction, rule = self.law.transformation.update(
+            _vectors.view_gradient(gradient, theta, relative), rule, _vectors.view(theta, relative)
+        )
+        step = schedules.at(self.step, count)
+        theta = _vectors.apply(theta, jax.tree.map(lambda d: -step * d, direction), relative)
+        return loss, objective.parameterization.retract(theta), rule
+
+    def _time(self, count: Array, time: Scalar) -> Scalar:
+        """t after step `count`: the product where the step is constant (no drift), else the running sum."""
+        return time + self.step(count) if callable(self.step) else self.step * (count + 1.0)
+
+    def travel(self, objective: Objective, state: State, active: Flag, goal: Array, watch: AbstractWatch) -> State:
+        if self.stop is None and state.folds is None:
+            return self._march(objective, state, active, goal)
+        return self._walk(objective, state, active, goal, watch)
+
+    def _march(self, objective: Objective, state: State, active: Flag, goal: Array) -> State:
+        """Nothing to look at between two pauses: active runs share one step count, and one select ends the leg."""
+        count = min_lane(jnp.where(active, state.steps, _NEVER))
+        goal = min_lane(jnp.where(active, goal, _NEVER))
+
+        def one(count, moving):
+            theta, rule, time = moving
+            _, theta, rule = self.update(objective, theta, rule, count)
+            return lanes_last((theta, rule, self._time(count, time)))
+
+        moving = lanes_last((state.theta, state.carry, state.time))
+        theta, rule, time = jax.lax.fori_loop(count, jnp.maximum(count, goal), one, moving)
+        moved = (theta, rule, time, goal + jnp.zeros_like(state.steps))
+        theta, rule, time, steps = where(active, moved, (state.theta, state.carry, state.time, state.steps))
+        return dataclasses.replace(state, theta=theta, carry=rule, time=time, steps=steps)
+
+    def _walk(
+        self, objective: Objective, state: State, active: Flag, goal: Array, watch: AbstractWatch
+    ) -> State:
+        """A stop rule or a fold sees every step, so each step freezes the runs that have ended or arrived."""
+
+        def one(moving):
+            theta, rule, time, steps, status, folds, going = moving
+            loss, new_theta, new_rule = self.update(objective, theta, rule, steps)
+            bad = self.diverged(loss)
+            met = self.stop.met(loss) if self.stop is not None else jnp.zeros_like(bad)
+            verdict = jnp.where(bad, jnp.int32(Status.DIVERGED), jnp.int32(Status.CONVERGED))
+            status = jnp.where(going & (bad | met), verdict, status)
+            going = going & ~(bad | met)
+            new_time = self._time(steps, time)
+            if folds is not None:
+                before = Moment(theta, loss, steps, time)
+                after = Moment(new_theta, objective(new_theta), steps + 1, new_time)
+                folds = where(going, watch.update(folds, before, after), folds)
+            moved = (new_theta, new_rule, new_time, steps + 1)
+            theta, rule, time, steps = where(going, moved, (theta, rule, time, steps))
+            theta, rule, folds = lanes_last((theta, rule, folds))
+            return theta, rule, time, steps, status, folds, going & (steps < goal)
+
+        moving = (state.theta, state.carry, state.time, state.steps, state.status, state.folds, active)
+        moving = jax.lax.while_loop(lambda moving: any_lane(moving[-1]), one, lanes_last(moving))
+        theta, rule, time, steps, status, folds, _ = moving
+        return dataclasses.replace(
+            state, theta=theta, carry=rule, time=time, steps=steps, status=status, folds=folds
+        )

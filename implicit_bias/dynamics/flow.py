@@ -1,0 +1,183 @@
+r"""Gradient flow:  d theta / dt = -tangent(D grad L(theta)),   D = ratio on the radial block, 1 elsewhere.
+
+Integrated by a diffrax solver and step-size controller, one attempted step at a time, in the same driver as descent:
+every record is the end of a step (no dense output, whose lower order would show in an invariant), folds see every
+accepted step, and a run that has ended costs its companions nothing but its lane.
+
+The stop rule is an event: a step that lands beyond it is shortened by a secant in log(loss / threshold) until it
+lands on it, so `time` is the hitting time to about 1e-6 of the local decay time.
+
+`steps` counts accepted steps; `max_steps` bounds the attempts.
+
+>>> import implicit_bias as ib
+>>> Flow(max_time=10.0, stop=ib.loss_below(1e-20)).name
+'flow (Tsit5)'
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar, NamedTuple
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, PyTree
+
+from .. import _vectors
+from .._errors import Mistake
+from .._lanes import any_lane
+from .._results import Status
+from .._types import Count, Flag, Requirements, Scalar, ScalarLike, Theta
+from ..parameterizations.base import AbstractParameterization
+from . import schedules
+from .base import AbstractDynamics, AbstractWatch, Moment, Objective, State, scale_radial, where
+from .schedules import Schedule
+from .stopping import AbstractStop
+
+_LANDED = 1e-6
+"""A step may end this far beyond the stop rule, in log(loss / threshold)."""
+_PATIENCE = 40
+"""Shortened steps before whatever lands beyond is taken: near the integrator's tolerance the loss is not smooth."""
+
+
+class _Integrator(NamedTuple):
+    width: Scalar
+    """The next step the controller asks for."""
+    solver: PyTree
+    controller: PyTree
+    jumped: Flag
+    loss: Scalar
+    attempts: Count
+    shortened: Count
+
+
+class Flow(AbstractDynamics):
+    """`ratio` is a number or a schedule of t; `rtol`, `atol` and `solver` are values of diffrax's meaning."""
+
+    max_time: ScalarLike
+    _: dataclasses.KW_ONLY
+    ratio: ScalarLike | Schedule = 1.0
+    stop: AbstractStop | None = None
+    rtol: float = eqx.field(static=True, default=1e-10)
+    atol: float = eqx.field(static=True, default=1e-13)
+    solver: diffrax.AbstractSolver = eqx.field(default_factory=diffrax.Tsit5)
+    max_steps: int = eqx.field(static=True, default=1_000_000)
+    bound: ScalarLike = float("inf")
+    unit: ClassVar[str] = "t"
+
+    def __check_init__(self):
+        if not (0 < self.rtol < 1 and 0 < self.atol):
+            raise Mistake("rtol, atol", f"must be positive, got {self.rtol:g}, {self.atol:g}", "rtol=1e-10, atol=1e-13 suit float64")
+
+    @property
+    def name(self) -> str:
+        return f"flow ({type(self.solver).__name__})"
+
+    @property
+    def equivariant(self) -> bool:
+        # The equation is; the controller's error norm sees other coordinates, which moves the steps within tolerance.
+        return True
+
+    @property
+    def end(self) -> ScalarLike:
+        return self.max_time
+
+    def clock_at(self, times: Array) -> Array:
+        return jnp.clip(times, 0.0, self.max_time)
+
+    def requirements(self, parameterization: AbstractParameterization) -> Requirements:
+        positive = schedules.require(
+            "max_time", self.max_time, lambda t: t > 0, "must be positive", "give a time above 0"
+        )
+        return positive | super().requirements(parameterization)
+
+    def _terms(self, objective: Objective) -> diffrax.ODETerm:
+        def field(t: Scalar, theta: Theta, args: None) -> PyTree:
+            del args
+            _, gradient = objective.value_and_gradient(theta)
+            gradient = scale_radial(objective.parameterization, schedules.at(self.ratio, t), gradient)
+            return objective.parameterization.tangent(theta, _vectors.velocity(theta, gradient))
+
+        return diffrax.ODETerm(field)
+
+    def _controller(self) -> diffrax.AbstractStepSizeController:
+        return diffrax.PIDController(rtol=self.rtol, atol=self.atol).wrap(1)
+
+    def begin(self, objective: Objective, theta: Theta) -> _Integrator:
+        terms, zero, end = self._terms(objective), jnp.zeros(()), jnp.asarray(self.max_time, dtype=float)
+        first, controller = self._controller().init(
+            terms, zero, end, theta, None, None, self.solver.func, self.solver.error_order(terms)
+        )
+        return _Integrator(
+            width=first,
+            solver=self.solver.init(terms, zero, first, theta, None),
+            controller=controller,
+            jumped=jnp.asarray(False),
+            loss=objective(theta),
+            attempts=jnp.zeros((), dtype=jnp.int32),
+            shortened=jnp.zeros((), dtype=jnp.int32),
+        )
+
+    def position(self, state: State) -> Array:
+        return state.time
+
+    def travel(self, objective: Objective, state: State, active: Flag, goal: Array, watch: AbstractWatch) -> State:
+        terms, controller = self._terms(objective), self._controller()
+        order = self.solver.error_order(terms)
+
+        def attempt(moving: tuple[State, Flag]) -> tuple[State, Flag]:
+            state, going = moving
+            theta, carry, t0 = state.theta, state.carry, state.time
+            clipped = t0 + carry.width >= goal
+            t1 = jnp.where(clipped, goal, t0 + carry.width)
+            candidate, error, _, solver, _ = self.solver.step(
+                terms, t0, t1, theta, None, carry.solver, carry.jumped
+            )
+            keep, next0, next1, jumped, adapted, _ = controller.adapt_step_size(
+                t0, t1, theta, candidate, None, error, order, carry.controller
+            )
+            candidate = objective.parameterization.retract(candidate)
+            loss = objective(candidate)
+            # A step cut short by a record says nothing against the width the controller had.
+            width = next1 - next0
+            width = jnp.where(keep & clipped, jnp.maximum(width, carry.width), width)
+
+            bad = self.diverged(loss) & keep
+            stuck = t0 + width <= t0  # the error stays above tolerance at any width: finite-time blow-up
+            met = beyond = jnp.zeros_like(bad)
+            if self.stop is not None:
+                excess, before = self.stop.excess(loss), self.stop.excess(carry.loss)
+                short = t0 + (t1 - t0) * (before + _LANDED / 2) / (before - excess)
+                beyond = keep & (excess < -_LANDED) & (short > t0) & (short < t1) & (carry.shortened < _PATIENCE)
+                width = jnp.where(beyond, short - t0, width)
+                keep = keep & ~beyond
+                met = keep & (excess <= 0)
+
+            new_time = jnp.where(keep, t1, t0)
+            accepted = dataclasses.replace(state, theta=candidate, time=new_time, steps=state.steps + 1)
+            if state.folds is not None:
+                before_step = Moment(theta, carry.loss, state.steps, t0)
+                after_step = Moment(candidate, loss, state.steps + 1, t1)
+                accepted = dataclasses.replace(accepted, folds=watch.update(state.folds, before_step, after_step))
+            new = where(keep, accepted, state)
+            integrator = _Integrator(
+                width=width,
+                solver=where(keep, solver, carry.solver),
+                controller=where(keep | (width < carry.width), adapted, carry.controller),
+                jumped=jumped & keep,
+                loss=jnp.where(keep, loss, carry.loss),
+                attempts=carry.attempts + 1,
+                shortened=carry.shortened + beyond,
+            )
+            status = jnp.where(met, jnp.int32(Status.CONVERGED), state.status)
+            tired = integrator.attempts >= self.max_steps
+            status = jnp.where(tired & ~met, jnp.int32(Status.CAPPED), status)
+            status = jnp.where(bad | stuck, jnp.int32(Status.DIVERGED), status)
+            new = dataclasses.replace(new, carry=integrator, status=status)
+            state = where(going, new, state)
+            return state, going & (state.status == Status.RUNNING) & (state.time < goal)
+
+        state, _ = jax.lax.while_loop(lambda moving: any_lane(moving[1]), attempt, (state, active))
+        return state

@@ -1,0 +1,50 @@
+"""Schedules are values: functions of the clock (steps under descent, t under flow) that may hold traced numbers.
+
+A `step` or a `ratio` is a number or one of these; an optax schedule, being a function of the step count, is one too.
+
+>>> schedule = two_stage(0.0, 1.0, switch=100)
+>>> float(schedule(99)), float(schedule(100))
+(0.0, 1.0)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from .._types import Requirements, Scalar, ScalarLike
+
+Schedule = Callable[[Scalar], Scalar]
+
+
+class TwoStage(eqx.Module):
+    first: ScalarLike
+    second: ScalarLike
+    switch: ScalarLike
+
+    def __call__(self, clock: Scalar) -> Scalar:
+        return jnp.where(clock < self.switch, self.first, self.second)
+
+
+def two_stage(first: ScalarLike, second: ScalarLike, switch: ScalarLike) -> TwoStage:
+    """`first` while the clock is below `switch`, then `second`: frozen g then released is `two_stage(0, c, T)`."""
+    return TwoStage(first, second, switch)
+
+
+def at(value: ScalarLike | Schedule, clock: Scalar) -> ScalarLike:
+    return value(clock) if callable(value) else value
+
+
+def values(value: ScalarLike | Schedule) -> list[ScalarLike]:
+    """The numbers that a check can look at: those a schedule of this file takes, or the number itself."""
+    if isinstance(value, TwoStage):
+        return [value.first, value.second]
+    return [] if callable(value) else [value]
+
+
+def require(field: str, value: ScalarLike | Schedule, holds: Callable, what: str, remedy: str) -> Requirements:
+    """One requirement on every number that `value` is known to take."""
+    checks = [jnp.asarray(holds(jnp.asarray(v))) & jnp.isfinite(v) for v in values(value)]
+    return {(field, what, remedy): jnp.all(jnp.stack(checks))} if checks else {}

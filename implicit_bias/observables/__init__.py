@@ -1,0 +1,1 @@
+"""What is measured inside the compiled run: functions of a snapshot, and folds that see every step."""

@@ -1,0 +1,96 @@
+"""Folds: statements about every step, not only about the recorded ones.
+
+>>> import implicit_bias as ib
+>>> always(lambda before, after: after.loss <= before.loss).definition
+'holds at every step: <lambda>'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from .._types import Count, Flag, Scalar, Theta
+from .base import AbstractFold, Observable, Snapshot, applies_to, definition
+
+
+class _Extreme(AbstractFold):
+    of: Observable = eqx.field(static=True)
+    pick: Callable = eqx.field(static=True)
+    word: str = eqx.field(static=True)
+
+    def init(self, first: Snapshot) -> Scalar:
+        return jnp.asarray(self.of(first))
+
+    def update(self, carry: Scalar, before: Snapshot, after: Snapshot) -> Scalar:
+        del before
+        return self.pick(carry, self.of(after))
+
+    def read(self, carry: Scalar) -> Array:
+        return carry
+
+    @property
+    def definition(self) -> str:
+        return f"{self.word} over every step of {definition(self.of)}"
+
+    def applies_to(self, theta: Theta) -> bool:
+        return applies_to(self.of, theta)
+
+
+def running_min(of: Observable) -> AbstractFold:
+    """The least value an observable takes at any step; nan if it is ever nan."""
+    return _Extreme(of, jnp.minimum, "minimum")
+
+
+def running_max(of: Observable) -> AbstractFold:
+    """The greatest value an observable takes at any step; nan if it is ever nan."""
+    return _Extreme(of, jnp.maximum, "maximum")
+
+
+class _FirstTime(AbstractFold):
+    event: Callable[[Snapshot], Flag] = eqx.field(static=True)
+
+    def init(self, first: Snapshot) -> Scalar:
+        return jnp.where(self.event(first), first.time, jnp.inf)
+
+    def update(self, carry: Scalar, before: Snapshot, after: Snapshot) -> Scalar:
+        del before
+        return jnp.where(jnp.isinf(carry) & self.event(after), after.time, carry)
+
+    def read(self, carry: Scalar) -> Array:
+        return carry
+
+    @property
+    def definition(self) -> str:
+        return f"first time t at which: {definition(self.event)} (inf if never)"
+
+
+def first_time(event: Callable[[Snapshot], Flag]) -> AbstractFold:
+    """The time t of the first step at which `event(snapshot)` holds; inf if none."""
+    return _FirstTime(event)
+
+
+class _Always(AbstractFold):
+    holds: Callable[[Snapshot, Snapshot], Flag] = eqx.field(static=True)
+
+    def init(self, first: Snapshot) -> Count:
+        del first
+        return jnp.zeros((), dtype=jnp.int32)
+
+    def update(self, carry: Count, before: Snapshot, after: Snapshot) -> Count:
+        return carry + ~self.holds(before, after)
+
+    def read(self, carry: Count) -> Array:
+        return carry == 0
+
+    @property
+    def definition(self) -> str:
+        return f"holds at every step: {definition(self.holds)}"
+
+
+def always(holds: Callable[[Snapshot, Snapshot], Flag]) -> AbstractFold:
+    """Whether `holds(before, after)` is true at every step."""
+    return _Always(holds)

@@ -1,0 +1,1 @@
+"""Data and a loss on predictors, with the reference solutions that theorems name."""

@@ -1,0 +1,64 @@
+"""The seam: a problem is data and a loss on predictors.
+
+>>> from implicit_bias.problems import linear
+>>> problem = linear.gaussian(rows=2, columns=3)(0)
+>>> problem.loss(min_norm(problem)) < 1e-12
+Array(True, dtype=bool)
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable
+from functools import singledispatch
+from typing import ClassVar
+
+import equinox as eqx
+
+from .._keys import SeedKey
+from .._types import Flag, Pred, Requirements, Scalar
+
+
+class AbstractProblem(eqx.Module):
+    """A loss on predictors. Subclasses hold the data as arrays."""
+
+    separable: ClassVar[bool] = False
+    """Whether the infimum of the loss is reached only at infinity, in the direction of a separator."""
+
+    @property
+    @abc.abstractmethod
+    def dimension(self) -> int:
+        """How many numbers a predictor has in the coordinates the user knows."""
+
+    @abc.abstractmethod
+    def loss(self, pred: Pred) -> Scalar:
+        """The training loss of a predictor."""
+
+    @abc.abstractmethod
+    def requirements(self) -> Requirements:
+        """What must hold of the values, asked of every run before the first step."""
+
+    def separates(self, pred: Pred) -> Flag:
+        """Whether a predictor classifies every example rightly (asked of separable problems only)."""
+        raise TypeError(f"{type(self).__name__} is not a separable problem: it has no margin")
+
+
+ProblemSampler = Callable[[SeedKey | int], AbstractProblem]
+
+
+@singledispatch
+def min_norm(problem: AbstractProblem) -> Pred:
+    """The predictor of least l2 norm among those of zero loss: x* = pinv(A) y for least squares.
+
+    In the coordinates of the problem it is given, so that a rewritten problem has its own.
+    """
+    raise TypeError(
+        f"{type(problem).__name__} has no minimum-norm interpolator that is known in closed form: "
+        "register one with `min_norm.register`"
+    )
+
+
+@singledispatch
+def orthogonal_part(problem: AbstractProblem, pred: Pred) -> Pred:
+    """The component of a predictor that the data cannot see: (I - pinv(A) A) x."""
+    raise TypeError(f"{type(problem).__name__} does not say which part of a predictor its data cannot see")

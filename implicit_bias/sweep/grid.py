@@ -1,0 +1,192 @@
+"""Grids: named axes whose product is a set of runs, and sums of them.
+
+>>> grids = grid(method="gd", scale=[0.1, 1.0]) + grid(method=["wn", "rpgd"], scale=[0.1, 1.0], ratio=1.0)
+>>> [(g.name, g.size) for g in grids]
+[('gd', 2), ('wn+rpgd', 4)]
+>>> override(grids, {"scale": parse("scale", "1e-2..1:3:log")})[0].axes["scale"]
+(0.01, 0.1, 1.0)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .._errors import Mistake, nearest
+
+Value = float | int | str | bool | tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Labelled:
+    """An array as a value of an axis, with a name: `spectrum={"flat": ones, "power": 1 / k}`."""
+
+    label: str
+    array: tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Grid:
+    """The product of its axes, the last one fastest."""
+
+    axes: Mapping[str, tuple[Any, ...]]
+
+    @property
+    def size(self) -> int:
+        return math.prod(len(values) for values in self.axes.values())
+
+    @property
+    def name(self) -> str:
+        """What tells it from the other grids of a union: its words, joined."""
+        words = ["+".join(v) for v in self.axes.values() if v and all(isinstance(x, str) for x in v)]
+        return " ".join(words) or "runs"
+
+
+class Grids(Sequence):
+    """A sum of grids."""
+
+    def __init__(self, grids: Iterable[Grid]):
+        self._grids = tuple(grids)
+
+    def __add__(self, other: Grids) -> Grids:
+        return Grids((*self._grids, *other))
+
+    def __getitem__(self, index):
+        return self._grids[index]
+
+    def __len__(self) -> int:
+        return len(self._grids)
+
+    def __iter__(self) -> Iterator[Grid]:
+        return iter(self._grids)
+
+    @property
+    def names(self) -> list[str]:
+        """One name for each grid, numbered where two would be equal."""
+        plain = [g.name for g in self._grids]
+        return [n if plain.count(n) == 1 else f"{n} {i}" for i, n in enumerate(plain)]
+
+
+def _values(name: str, given: Any) -> tuple[Any, ...]:
+    if isinstance(given, Mapping):
+        return tuple(Labelled(str(k), tuple(float(x) for x in np.ravel(v))) for k, v in given.items())
+    if isinstance(given, (str, bytes, int, float, np.generic)) or not isinstance(given, Iterable):
+        given = [given]
+    values = tuple(v.item() if isinstance(v, (np.generic, np.ndarray)) and np.ndim(v) == 0 else v for v in given)
+    if not values:
+        raise Mistake(name, "has no values", "give at least one")
+    for value in values:
+        if not isinstance(value, (bool, int, float, str, Labelled)):
+            raise Mistake(name, f"cannot take {value!r}", "give numbers, words, or a mapping from labels to arrays")
+    if len(set(values)) != len(values):
+        raise Mistake(name, "has the same value twice", "give each value once")
+    return values
+
+
+def grid(**axes: Any) -> Grids:
+    """One grid; add grids with `+`. `**{"seed.data": 0}` sets one stream's seed."""
+    return Grids([Grid({name: _values(name, given) for name, given in axes.items()})])
+
+
+def logspace(low: float, high: float, count: int) -> tuple[float, ...]:
+    """`count` numbers from `low` to `high`, equally spaced in the logarithm; both ends exact."""
+    if not (low > 0 and high > 0):
+        raise Mistake("logspace", f"needs ends above 0, got {low:g} and {high:g}", "use linspace, or positive ends")
+    return _spaced(np.geomspace(low, high, count), low, high)
+
+
+def linspace(low: float, high: float, count: int) -> tuple[float, ...]:
+    """`count` equally spaced numbers from `low` to `high`; both ends exact."""
+    return _spaced(np.linspace(low, high, count), low, high)
+
+
+def _spaced(values: np.ndarray, low: float, high: float) -> tuple[float, ...]:
+    # numpy's geomspace and exp may differ in the last bit between machines; 15 digits name the same number on each.
+    inner = [float(f"{v:.15g}") for v in values]
+    return tuple([float(low), *inner[1:-1], float(high)][: len(inner)])
+
+
+def parse(name: str, text: str) -> Any:
+    """The values of `name=text` on a command line: 3 / a,b,c / lo..hi:n:log / lo..hi:n / 0..31."""
+    if ".." in text:
+        return _parse_range(name, text)
+    if not text:
+        raise Mistake(name, "has no value", f"write {name}=3, {name}=a,b,c, {name}=1e-2..1:24:log or {name}=0..31")
+    values = [_parse_one(part.strip()) for part in text.split(",")]
+    if any(v == "" for v in values):
+        raise Mistake(name, f"has an empty value in {text!r}", "remove the extra comma")
+    return values if len(values) > 1 else values[0]
+
+
+def _parse_range(name: str, text: str) -> Any:
+    remedy = f"write {name}=lo..hi:n:log, {name}=lo..hi:n or {name}=0..31"
+    ends, *rest = text.split(":")
+    try:
+        low, high = (float(x) for x in ends.split(".."))
+        if not (math.isfinite(low) and math.isfinite(high)):
+            raise ValueError
+        if not rest:
+            if not (low.is_integer() and high.is_integer() and low <= high):
+                raise ValueError
+            return list(range(int(low), int(high) + 1))
+        count = int(rest[0])
+        if count < 1 or (count == 1 and low != high) or len(rest) > 2 or (len(rest) == 2 and rest[1] not in ("log", "lin")):
+            raise ValueError
+    except ValueError:
+        raise Mistake(name, f"malformed range {text!r}", remedy) from None
+    return list((logspace if rest[1:] == ["log"] else linspace)(low, high, count))
+
+
+def _parse_one(text: str) -> Value:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return {"true": True, "false": False}.get(text.lower(), text)
+
+
+def override(grids: Grids, settings: Mapping[str, Any], known: Iterable[str] = ()) -> Grids:
+    """The grids with some axes replaced.
+
+    A number replaces the axis in the grids that have it. Words choose: each grid keeps those it has, and a grid left
+    with none is dropped. An axis that no grid has is given to all.
+    """
+    known = {*known, *(name for g in grids for name in g.axes)}
+    result = [dict(g.axes) for g in grids]
+    for name, given in settings.items():
+        if known and name not in known and not (name.startswith("seed.") and "seed" in known):
+            raise Mistake(name, "is no axis or setting of this study", nearest(name, known))
+        values = _values(name, given)
+        holders = [axes for axes in result if name in axes]
+        if not holders:
+            for axes in result:
+                axes[name] = values
+        elif all(isinstance(v, (str, Labelled)) for axes in holders for v in axes[name]):
+            result = _choose(result, name, values)
+        else:
+            for axes in holders:
+                axes[name] = values
+    return Grids(Grid(axes) for axes in result)
+
+
+def _choose(grids: list[dict], name: str, values: tuple) -> list[dict]:
+    def label(v):
+        return v.label if isinstance(v, Labelled) else v
+
+    have = {label(v) for axes in grids for v in axes.get(name, ())}
+    for value in values:
+        if label(value) not in have:
+            raise Mistake(name, f"has no value {label(value)!r}", nearest(str(label(value)), map(str, have)))
+    wanted = [label(v) for v in values]
+    kept = []
+    for axes in grids:
+        if name in axes:
+            axes = {**axes, name: tuple(v for v in axes[name] if label(v) in wanted)}
+        if axes.get(name, True):
+            kept.append(axes)
+    return kept

@@ -1,0 +1,179 @@
+r"""Prepare: what a cell builds, traced once, and cut where the seed's work ends.
+
+A cell is a pure function of named scalars. It is traced to one flat program; then
+
+    axes on which the problem depends        *shared*: one value a block (a seed, a spectrum)
+    equations that see only shared axes      run once per shared value (one SVD a seed, not one a run)
+    everything else                          runs in the block, once per lane, from the results of the first part
+
+Dependence is read from the traced program, so nothing has to be declared.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.extend import core
+from jaxtyping import Array
+
+from .._errors import Mistake
+from .._keys import SeedKey
+from .._types import Requirements
+from ..dynamics import schedules
+from ..dynamics.base import AbstractDynamics, Moment, Objective, scale_radial
+from ..observables.base import Prepared, Snapshot, applies_to
+from ..parameterizations.base import AbstractParameterization
+from ..problems.base import AbstractProblem
+from ..symmetry import rewrite
+from . import cut
+from .records import Records
+
+
+class Run(eqx.Module):
+    """One point of a grid: what a cell returns."""
+
+    problem: AbstractProblem
+    parameterization: AbstractParameterization
+    dynamics: AbstractDynamics
+
+
+Fact = Callable[[Snapshot], Array]
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """What a study asks of each run."""
+
+    cell: Callable[..., Run]
+    facts: Mapping[str, Fact]
+    observe: Mapping[str, Any]
+    records: Records
+
+
+class Built(eqx.Module):
+    """Everything that is known of a run before its first step."""
+
+    prepared: Prepared
+    clock: Array
+    facts: dict[str, Array]
+    holds: Array
+    """Whether each requirement holds, in the order of `Traced.requirements`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Traced:
+    """A cell at one choice of its static axes."""
+
+    jaxpr: core.ClosedJaxpr
+    axes: tuple[str, ...]
+    shared: tuple[str, ...]
+    rebuild: Callable[[Sequence[Array]], Built]
+    requirements: tuple[tuple[str, str, str], ...]
+    requirement_output: int
+    rewriting: str
+    dynamics_name: str
+    unit: str
+    depends: Mapping[str, tuple[str, ...]]
+    """For each fact and for `clock`: the axes it depends on."""
+    observe: Mapping[str, Any]
+    """The observables that apply."""
+
+    @property
+    def lanes(self) -> tuple[str, ...]:
+        return tuple(a for a in self.axes if a not in self.shared)
+
+
+def make_key(values: dict[str, Array]) -> SeedKey:
+    overrides = {name.removeprefix("seed."): values.pop(name) for name in list(values) if name.startswith("seed.")}
+    return SeedKey(values.pop("seed", jnp.zeros((), dtype=jnp.int64)), overrides)
+
+
+def _leaves_start(prepared: Prepared) -> Requirements:
+    """A run that starts where its gradient is exactly zero, with loss left, never moves: a saddle, not a result."""
+    objective = Objective(prepared.problem, prepared.parameterization)
+    loss, gradient = objective.value_and_gradient(prepared.theta)
+    ratio = jnp.stack([jnp.asarray(r) for r in schedules.values(prepared.dynamics.ratio)] or [jnp.ones(())]).max()
+    gradient = scale_radial(prepared.parameterization, ratio, gradient)
+    moves = jnp.stack([jnp.any(leaf != 0) for leaf in jax.tree.leaves(gradient)]).any()
+    return {
+        (
+            "scale",
+            "starts the run on a stationary point that it cannot leave",
+            "give a scale other than 0 (or a ratio above 0, so that g can move)",
+        ): moves | (loss == 0)
+        | ~jnp.isfinite(loss)
+    }
+
+
+def _call(cell: Callable[..., Run], arguments: dict[str, Any]) -> Run:
+    run = cell(**arguments)
+    if not isinstance(run, Run):
+        raise Mistake("cell", f"returned {type(run).__name__}", "return ib.Run(problem, parameterization, dynamics)")
+    return run
+
+
+def trace(recipe: Recipe, statics: Mapping[str, Any], axes: Mapping[str, jax.ShapeDtypeStruct]) -> Traced:
+    """Trace a cell: `axes` are its traced axes by name, with the shape and dtype of one value."""
+    found: dict[str, Any] = {}
+
+    def build(*values: Array) -> list[Array]:
+        named = dict(zip(axes, values))
+        key = make_key(named)
+        run = _call(recipe.cell, {**statics, **named, "key": key})
+        theta = run.parameterization.init(run.problem, key)
+        new = rewrite(run.problem, run.parameterization, run.dynamics, theta)
+        prepared = Prepared(new.problem, run.parameterization, run.dynamics, new.theta, new.lift)
+        loss = Objective(new.problem, run.parameterization)(new.theta)
+        start = prepared.snapshot(Moment(new.theta, loss, jnp.zeros((), jnp.int32), jnp.zeros(())))
+        asked = (
+            run.problem.requirements()
+            | run.parameterization.requirements()
+            | run.dynamics.requirements(run.parameterization)
+            | _leaves_start(prepared)
+        )
+        built = Built(
+            prepared=prepared,
+            clock=recipe.records(run.dynamics),
+            facts={name: jnp.asarray(fact(start)) for name, fact in recipe.facts.items()},
+            holds=jnp.stack([jnp.asarray(flag) for flag in asked.values()]),
+        )
+        arrays, static = eqx.partition(built, eqx.is_array)
+        leaves, treedef = jax.tree.flatten(arrays)
+        found.update(treedef=treedef, static=static, asked=tuple(asked), rewriting=new.name, theta=new.theta, run=run)
+        return leaves
+
+    jaxpr = jax.make_jaxpr(build)(*axes.values())
+    treedef, static = found["treedef"], found["static"]
+
+    def rebuild(leaves: Sequence[Array]) -> Built:
+        return eqx.combine(jax.tree.unflatten(treedef, leaves), static)
+
+    depends = cut.dependence(jaxpr, tuple(axes))
+    of = rebuild([_Axes(d) for d in depends])
+    shared = {a for leaf in jax.tree.leaves(of.prepared.problem) if isinstance(leaf, _Axes) for a in leaf.axes}
+    run = found["run"]
+    return Traced(
+        jaxpr=jaxpr,
+        axes=tuple(axes),
+        shared=tuple(a for a in axes if a in shared),
+        rebuild=rebuild,
+        requirements=found["asked"],
+        requirement_output=rebuild(list(range(len(depends)))).holds,
+        rewriting=found["rewriting"],
+        dynamics_name=run.dynamics.name,
+        unit=run.dynamics.unit,
+        depends={name: fact.axes for name, fact in of.facts.items()} | {"clock": of.clock.axes},
+        observe={name: o for name, o in recipe.observe.items() if applies_to(o, found["theta"])},
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Axes:
+    """In the place of an array: the axes it depends on."""
+
+    axes: tuple[str, ...]
