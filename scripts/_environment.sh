@@ -24,7 +24,7 @@ find_python() {
 install() {
     cd "$root" || exit
     if [ -e .venv/stamp ] && [ -x .venv/bin/python ]; then
-        rm .venv/stamp
+        mv .venv/stamp .venv/stamp.old
     else
         "$python" -m venv --clear .venv >&2 || fail "could not make $root/.venv with $python" 1
     fi
@@ -37,15 +37,17 @@ install() {
     fi
     if ! .venv/bin/python -m pip install --disable-pip-version-check "$@" --editable '.[dev,export]' >.venv/install.log 2>&1
     then
+        [ ! -e .venv/stamp.old ] || mv .venv/stamp.old .venv/stamp # pip gave up before it changed anything
         tail -n 5 .venv/install.log >&2
         fail "could not install the packages (full log: $root/.venv/install.log)" 1
     fi
-    stamp >.venv/stamp
+    stamp >.venv/stamp && rm -f .venv/stamp.old
 }
 
 if ! ready; then
     find_python
-    echo "setting up .venv (first use, about a minute) ..." >&2
+    [ -e "$root/.venv/stamp" ] && what="updating .venv" || what="setting up .venv (first use, about a minute)"
+    echo "$what ..." >&2
     # Only one set-up at a time. The lock belongs to the descriptor, which pip inherits, so it is held until the last of
     # them ends, however it ends. (Python takes it because not every system has a flock command.)
     (

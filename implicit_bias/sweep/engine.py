@@ -17,6 +17,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import re
+import threading
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
@@ -54,8 +56,8 @@ class Program:
         self._axes = axes
         known = [a in traced.shared for a in traced.axes]
         first, second = cut.split(traced.jaxpr, known)
-        self._second = second
         self._compiled: dict[tuple[str, Any], Callable] = {}
+        self._locks: dict[tuple[str, Any], threading.Lock] = defaultdict(threading.Lock)
 
         def build(results, lanes) -> Built:
             return traced.rebuild(second(results, lanes))
@@ -131,13 +133,15 @@ class Program:
 
     def compiled(self, name: str, device: Any) -> Callable:
         """The executable on one device, compiled once."""
-        if (name, device) not in self._compiled:
-            self._compiled[name, device] = self._lower(name, device).compile()
-        return self._compiled[name, device]
+        with self._locks[name, device]:
+            if (name, device) not in self._compiled:
+                self._compiled[name, device] = self._lower(name, device).compile()
+            return self._compiled[name, device]
 
     def compile(self, devices: Sequence[Any]) -> None:
-        for device in devices:
-            for name in self._functions:
+        """All three on the first device; `first` runs there alone, and its results travel."""
+        for i, device in enumerate(devices):
+            for name in ("first", "start", "advance") if i == 0 else ("start", "advance"):
                 self.compiled(name, device)
 
     def memory(self, device: Any) -> int:
@@ -175,19 +179,16 @@ class Program:
                 return outputs
             until += segment
 
-    def requirements(self, shared: Sequence[np.ndarray], lanes: Sequence[np.ndarray], mixed: bool) -> np.ndarray:
-        """Whether each requirement holds for each lane: the door, before the first step."""
-        return np.asarray(_door(self, mixed)(list(shared), list(lanes)))
+    def requirements(self, shared: Sequence[np.ndarray], lanes: Sequence[np.ndarray]) -> np.ndarray:
+        """[lanes, requirements]: whether each holds. The door, before the first step."""
+        return np.asarray(self._door(list(shared), list(lanes)))
 
+    @cached_property
+    def _door(self) -> Callable:
+        known = [a in self.traced.shared for a in self.traced.axes]
+        first, second = cut.split(self.traced.jaxpr, known, [self.traced.requirement_output])
 
-def _door(program: Program, mixed: bool) -> Callable:
-    traced = program.traced
-    known = [a in traced.shared for a in traced.axes]
-    first, second = cut.split(traced.jaxpr, known, [traced.requirement_output])
+        def holds(shared, lanes):
+            return jax.vmap(lambda results, lanes: second(results, lanes)[0], in_axes=(None, 0))(first(*shared), lanes)
 
-    @jax.jit
-    def holds(shared, lanes):
-        return jax.vmap(lambda results, lanes: second(results, lanes)[0], in_axes=(None, 0))(first(*shared), lanes)
-
-    del mixed
-    return holds
+        return jax.jit(holds)

@@ -1,0 +1,59 @@
+"""A laboratory for implicit bias: of the many solutions that fit, which one does training choose, and does the theorem say so?
+
+A study is a pure function from named scalars to a `Run`; everything else is vmap, storage and judgement.
+
+Importing the package does not import JAX: public names are loaded when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_PUBLIC = {
+    "_errors": ["Mistake"],
+    "_keys": ["SeedKey", "stream"],
+    "_results": ["Status"],
+    "problems.base": ["AbstractProblem", "min_norm", "orthogonal_part"],
+    "problems.losses": ["exponential", "log_cosh", "logistic", "square"],
+    "parameterizations.base": ["AbstractParameterization"],
+    "parameterizations.polar": ["Euclidean", "Polar", "Sphere"],
+    "dynamics.base": ["AbstractDynamics"],
+    "dynamics.descent": ["Descent"],
+    "dynamics.flow": ["Flow"],
+    "dynamics.laws": ["adam", "chain", "clipped", "decayed", "from_optax", "gradient_descent", "heavy_ball"],
+    "dynamics.schedules": ["two_stage"],
+    "dynamics.stopping": ["loss_below"],
+    "observables.base": ["Measure", "Snapshot"],
+    "observables.folds": ["always", "first_time", "running_max", "running_min"],
+    "observables.predictor": ["angle_to", "distance_to", "loss", "min_norm_size", "norm", "predictor"],
+    "observables.weights": [
+        "log_invariant", "orthogonal_direction", "orthogonal_log", "orthogonal_sign", "orthogonal_size", "size",
+        "weight_norm",
+    ],
+    "sweep.grid": ["grid", "linspace", "logspace"],
+    "sweep.prepare": ["Run"],
+    "sweep.records": ["linear_records", "log_records", "records_at"],
+    "sweep.dataset": ["to_dataframe"],
+    "evidence.claims": ["Claim", "judge"],
+    "evidence.figures": ["Figure"],
+    "study": ["Study"],
+}  # fmt: skip
+_HOME = {name: module for module, names in _PUBLIC.items() for name in names}
+_MODULES = {"linear": "problems.linear"}
+_RENAMED = {"open": ("sweep.dataset", "open_results")}
+
+__all__ = sorted([*_HOME, *_MODULES, *_RENAMED])  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f".{_MODULES[name]}", __name__)
+    module, attribute = _RENAMED.get(name, (_HOME.get(name), name))
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{module}", __name__), attribute)
+
+
+def __dir__() -> list[str]:
+    return __all__

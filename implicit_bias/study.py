@@ -1,0 +1,195 @@
+"""A study: a pure function from named scalars to a `Run`, grids of those scalars, and what theory says of the result.
+
+In a notebook:
+
+    ds = study.run(scale=[0.1, 1.0], seed=range(4))          # computed here, kept nowhere
+    ds = study.run(scale=[0.1, 1.0], out="results/mine")     # kept, resumed and extended there
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import inspect
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from ._errors import Mistake, nearest
+from .observables.base import AbstractFold, definition
+from .observables.predictor import loss
+from .sweep import grid as grids_
+from .sweep.dataset import open_results
+from .sweep.execute import Progress, execute
+from .sweep.grid import Grids, Labelled
+from .sweep.plan import Plan, make_plan, show
+from .sweep.prepare import Fact, Recipe, Run
+from .sweep.records import Records, log_records
+from .sweep.store import Store
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Study:
+    """Everything a study file says. Only `cell` and `grids` are needed."""
+
+    cell: Callable[..., Run]
+    grids: Grids
+    facts: Mapping[str, Fact] = dataclasses.field(default_factory=dict)
+    observe: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    records: Records = dataclasses.field(default_factory=lambda: log_records(20))
+    claims: Sequence[Any] = ()
+    figures: Sequence[Any] = ()
+    sizes: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    precision: str = "float64"
+    name: str = "study"
+    statement: str = ""
+
+    def __post_init__(self):
+        if self.precision not in ("float64", "float32"):
+            raise Mistake("precision", f"is {self.precision!r}", "give 'float64' or 'float32'")
+        for g in self.grids:
+            for axis in g.axes:
+                if not self._accepts(axis):
+                    raise Mistake(axis, "is an axis of a grid but no keyword of the cell", _keywords_remedy(axis, self))
+            absent = [n for n, p in self._keywords.items() if p.default is p.empty and n not in g.axes]
+            if absent:
+                raise Mistake(absent[0], "is needed by the cell and is in no axis of a grid", "add it to the grid, or give it a default")
+
+    # -- what the cell takes --------------------------------------------------------------------------------------
+
+    @property
+    def _keywords(self) -> dict[str, inspect.Parameter]:
+        return {n: p for n, p in inspect.signature(self.cell).parameters.items() if n != "key"}
+
+    def _accepts(self, name: str) -> bool:
+        return name in self._keywords or name == "seed" or name.startswith("seed.")
+
+    def _coerce(self, name: str, given: Any) -> Any:
+        """Values of the kind that the study's own values have: 1 for a float axis is 1.0."""
+        if isinstance(given, Mapping):
+            return given
+        several = not isinstance(given, str) and hasattr(given, "__iter__")
+        values = list(given) if several else [given]
+        own = [v for g in self.grids for v in g.axes.get(name, ())]
+        default = getattr(self._keywords.get(name), "default", inspect.Parameter.empty)
+        if not own and default is not inspect.Parameter.empty and default is not None:
+            own = [default]
+        if name == "seed" or name.startswith("seed."):
+            values = [_seed(name, v) for v in values]
+        elif own and all(isinstance(v, Labelled) for v in own):
+            known = {v.label: v for v in own}
+            for v in values:
+                if v not in known:
+                    raise Mistake(name, f"has no value {v!r}", f"known: {', '.join(known)}")
+            return {v: known[v].array for v in values}
+        elif own and any(isinstance(v, float) for v in own):
+            values = [_number(name, v) for v in values]
+        elif own and all(isinstance(v, int) and not isinstance(v, bool) for v in own):
+            values = [_whole(name, v) for v in values]
+        elif own and all(isinstance(v, str) for v in own):
+            values = [str(v) for v in values]
+        return values
+
+    def resolve(self, settings: Mapping[str, Any], size: str = "laptop") -> tuple[Grids, dict[str, Any]]:
+        """The grids and the single-valued settings of the cell that a request amounts to."""
+        if size not in ("laptop", *self.sizes):
+            raise Mistake("size", f"this study has no size {size!r}", f"known: {', '.join(['laptop', *self.sizes])}")
+        grids, fixed = self.grids, {}
+        for asked in (self.sizes.get(size, {}), settings):
+            for name, given in asked.items():
+                if not self._accepts(name):
+                    raise Mistake(name, "is no axis or setting of this study", _keywords_remedy(name, self))
+                values = self._coerce(name, given)
+                single = not isinstance(values, Mapping) and len(values) == 1
+                if single and not any(name in g.axes for g in grids) and not name.startswith("seed"):
+                    fixed[name] = values[0]
+                else:
+                    fixed.pop(name, None)
+                    grids = grids_.override(grids, {name: values})
+        return grids, fixed
+
+    # -- running --------------------------------------------------------------------------------------------------
+
+    @property
+    def recipe(self) -> Recipe:
+        return Recipe(self.cell, self.facts, {"loss": loss, **self.observe}, self.records)
+
+    @contextlib.contextmanager
+    def _precision(self) -> Iterator[None]:
+        with jax.enable_x64(self.precision == "float64"):
+            yield
+
+    def plan(
+        self,
+        settings: Mapping[str, Any] | None = None,
+        *,
+        size: str = "laptop",
+        store: Store | None = None,
+        width: int | None = None,
+    ) -> Plan:
+        """What a request amounts to, and what of it is done."""
+        grids, fixed = self.resolve(settings or {}, size)
+        observed = self.recipe.observe
+        extra = {
+            "statement": self.statement,
+            "definitions": {n: definition(o) for n, o in {**observed, **self.facts}.items()},
+            "folds": sorted(n for n, o in observed.items() if isinstance(o, AbstractFold)),
+        }
+        with self._precision():
+            return make_plan(self.name, self.recipe, grids, fixed, store, width=width, extra=extra)
+
+    def execute(self, plan: Plan, store: Store, **options: Any) -> None:
+        """Compute what is missing and write the plan file (first, so that an interrupted sweep can be read)."""
+        store.prepare()
+        store.write_plan(*plan.document())
+        with self._precision():
+            execute(plan, store, **options)
+
+    def run(
+        self,
+        *,
+        out: str | Path | None = None,
+        size: str = "laptop",
+        tell: Callable[[Progress], None] = lambda progress: None,
+        width: int | None = None,
+        devices: list | None = None,
+        segment: float | None = None,
+        **settings: Any,
+    ):
+        """Run a request and return its results as xarray. `settings` are axes and keywords of the cell."""
+        with contextlib.ExitStack() as stack:
+            folder = out if out is not None else stack.enter_context(tempfile.TemporaryDirectory())
+            store = Store(folder)
+            plan = self.plan(settings, size=size, store=store, width=width)
+            self.execute(plan, store, tell=tell, devices=devices, segment=segment)
+            return open_results(store.folder)
+
+
+def _keywords_remedy(name: str, study: Study) -> str:
+    return nearest(name, [*study._keywords, "seed"])
+
+
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        try:
+            return float(value)  # NumPy scalars
+        except (TypeError, ValueError):
+            raise Mistake(name, f"must be a number, got {value!r}", f"write {name}=0.1 or {name}=1e-2..1:24:log") from None
+    return float(value)
+
+
+def _whole(name: str, value: Any) -> int:
+    number = _number(name, value)
+    if not number.is_integer():
+        raise Mistake(name, f"must be a whole number, got {show(value)}", f"write {name}={round(number)}")
+    return int(number)
+
+
+def _seed(name: str, value: Any) -> int:
+    seed = _whole(name, value)
+    if not 0 <= seed < 2**53:
+        raise Mistake(name, f"must be from 0 to 2^53 - 1, got {seed}", f"write {name}=0..15")
+    return seed

@@ -1,0 +1,228 @@
+"""Results as xarray: one dataset for each grid of a union, dims named by axis, `record` last.
+
+Numbers of the loops have every axis of their grid; facts and the clock have only the axes they depend on. A run that
+is not computed has the status `absent` (-1) and nan elsewhere, so it is never mistaken for a result.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from .._errors import Mistake
+from .._results import Status
+from .store import Store, Tile
+
+RESERVED = ("status", "steps", "time", "clock")
+
+
+def open_results(path: Path | str) -> xr.Dataset | xr.DataTree:
+    """The results in a study's folder (its newest plan), or those of one plan file.
+
+    A `Dataset` where the study has one grid, else a `DataTree` with a dataset for each grid, named by its words.
+    """
+    path = Path(path)
+    if path.is_file():
+        store, plan = Store(path.parent.parent), path
+    else:
+        store = Store(path)
+        plan = store.latest_plan()
+    if plan is None:
+        raise Mistake("path", f"{path} holds no results", "`implicit-bias run STUDY` makes them")
+    try:
+        document = json.loads(plan.read_text())
+        return assemble(document, store)
+    except (json.JSONDecodeError, KeyError, UnicodeDecodeError) as error:
+        raise Mistake("path", f"{plan} is not a plan ({type(error).__name__})", "`implicit-bias run STUDY` writes it again") from None
+
+
+def _read(store: Store, name: str) -> Tile | None:
+    try:
+        return store.read(name)
+    except FileNotFoundError:
+        return None
+    except ValueError as reason:
+        raise Mistake(
+            "tile",
+            f"{store.path(name)} is damaged ({reason})",
+            "`implicit-bias run` sets it aside and computes it again",
+        ) from None
+
+
+def assemble(document: Mapping[str, Any], store: Store) -> xr.Dataset | xr.DataTree:
+    known: dict[str, Tile | None] = {}
+    grids = [_Collector(g, document) for g in document["grids"]]
+    for batch, tiles in zip(document["batches"], document["tiles"]):
+        for name in tiles:
+            if name not in known:
+                known[name] = _read(store, name)
+            if known[name] is not None:
+                grids[batch["grid"]].add(batch, known[name])
+    datasets = {g["name"]: c.dataset(document) for g, c in zip(document["grids"], grids)}
+    if len(datasets) == 1:
+        return next(iter(datasets.values()))
+    tree = xr.DataTree.from_dict(datasets)
+    tree.attrs.update(study=document["study"], statement=document.get("statement", ""))
+    return tree
+
+
+class _Collector:
+    """Fills the arrays of one grid."""
+
+    def __init__(self, grid: Mapping[str, Any], document: Mapping[str, Any]):
+        self.order = grid["order"]
+        self.axes = grid["axes"]
+        self.shape = tuple(len(self.axes[a]["labels"]) for a in self.order)
+        self.place = {
+            a: {v: i for i, v in enumerate(self.axes[a]["values"])} for a in self.order
+        }
+        self.arrays: dict[str, np.ndarray] = {}
+        self.depends: dict[str, set[str]] = {}
+        self.units: set[str] = set()
+        self.definitions = document.get("definitions", {})
+        self.folds = set(document.get("folds", ()))
+        self.status = np.full(self.shape, Status.ABSENT, dtype=np.int8)
+
+    def add(self, batch: Mapping[str, Any], tile: Tile) -> None:
+        fixed = {a: self.place[a][v] for a, v in batch["statics"].items() if a in self.place}
+        axes = list(tile.axes)
+        rows, index = [], []
+        for r, point in enumerate(tile.coordinates):
+            spot = {a: self.place[a].get(float(v).hex()) for a, v in zip(axes, point)} | fixed
+            if None not in spot.values():
+                rows.append(r)
+                index.append(tuple(spot[a] for a in self.order))
+        if not rows:
+            return
+        self.units.add(batch["unit"])
+        where = tuple(np.array(index).T)
+        statics = [a for a in self.order if not self.axes[a]["traced"]]
+        for name, array in tile.arrays.items():
+            if name == "status":
+                self.status[where] = array[rows]
+                continue
+            short = name.removeprefix("fact.")
+            if name.startswith("fact.") or name == "clock":
+                self.depends.setdefault(short, set(statics)).update(batch["depends"].get(short, []))
+            if short not in self.arrays:
+                kind = float if array.dtype.kind == "f" else array.dtype
+                blank = np.nan if array.dtype.kind == "f" else np.zeros((), array.dtype)
+                self.arrays[short] = np.full((*self.shape, *array.shape[1:]), blank, dtype=kind)
+            held = self.arrays[short]
+            if held.shape[len(self.shape):] != array.shape[1:]:  # static axes may record at different moments
+                held = self._grow(short, array.shape[1:])
+            padded = array[rows]
+            pad = [(0, 0)] + [(0, h - n) for h, n in zip(held.shape[len(self.shape):], array.shape[1:])]
+            if any(p != (0, 0) for p in pad):
+                padded = np.pad(padded, pad, mode="edge")
+            held[where] = padded
+
+    def _grow(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
+        held = self.arrays[name]
+        inner = held.shape[len(self.shape):]
+        pad = [(0, 0)] * len(self.shape) + [(0, max(0, n - h)) for h, n in zip(inner, shape)]
+        self.arrays[name] = np.pad(held, pad, mode="edge")
+        return self.arrays[name]
+
+    def dataset(self, document: Mapping[str, Any]) -> xr.Dataset:
+        coords = {}
+        for a in self.order:
+            axis = self.axes[a]
+            if axis["words"]:
+                coords[a] = axis["labels"]
+            elif axis["traced"]:
+                values = [float.fromhex(v) for v in axis["values"]]
+                coords[a] = [int(v) for v in values] if a == "seed" or a.startswith("seed.") else values
+            else:
+                coords[a] = [_number(v) for v in axis["labels"]]
+        variables: dict[str, tuple] = {
+            "status": (self.order, self.status, {"definition": "how the run ended", "codes": _codes()})
+        }
+        n = len(self.shape)
+        for name, array in sorted(self.arrays.items()):
+            dims, values = list(self.order), array
+            if name in self.depends:
+                keep = [a for a in self.order if a in self.depends[name]]
+                values = _reduce(array, self.status, [self.order.index(a) for a in self.order if a not in keep])
+                dims = keep
+            extra = _extra_dims(name, array.shape[n:], name in self._recorded())
+            variables[name] = ([*dims, *extra], values, {"definition": self.definitions.get(name, _BUILTIN.get(name, name))})
+        data = xr.Dataset(variables, coords=coords)
+        if "time" in data:
+            data["time"].attrs["units"] = "t (eta k under descent)"
+        for name in (v for v in ("clock",) if v in data):
+            data[name].attrs["units"] = " or ".join(sorted(self.units))
+        data.attrs.update(
+            study=document["study"],
+            statement=document.get("statement", ""),
+            fingerprint=json.dumps(document["fingerprint"], sort_keys=True),
+            settings=json.dumps(document.get("settings", {}), sort_keys=True),
+        )
+        return data
+
+    def _recorded(self) -> set[str]:
+        """Variables whose first inner axis is the record: as long as the clock, and no fact or fold."""
+        if "clock" not in self.arrays:
+            return set()
+        return {
+            name for name in self.arrays
+            if name == "clock" or (name not in self.depends and name not in self.folds and name not in RESERVED)
+        }
+
+
+_BUILTIN = {
+    "steps": "steps taken until the run ended",
+    "time": "t when the run ended",
+    "clock": "moments of the records",
+    "loss": "training loss",
+}
+
+
+def _codes() -> str:
+    return " ".join(f"{s.value}={s.label}" for s in Status)
+
+
+def _number(text: str) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _extra_dims(name: str, shape: tuple[int, ...], recorded: bool) -> list[str]:
+    names = [f"{name}_{i}" for i in range(len(shape))]
+    if recorded and names:
+        names[0] = "record"
+    return names
+
+
+def _reduce(array: np.ndarray, status: np.ndarray, axes: list[int]) -> np.ndarray:
+    """Drop the axes a fact does not depend on, by taking a computed run along them."""
+    done = status != Status.ABSENT
+    for axis in sorted(axes, reverse=True):
+        pick = np.expand_dims(done.argmax(axis), axis)
+        index = pick.reshape(*pick.shape, *[1] * (array.ndim - pick.ndim))
+        array = np.take_along_axis(array, np.broadcast_to(index, (*pick.shape, *array.shape[pick.ndim:])), axis).squeeze(axis)
+        done = done.any(axis)
+    return array
+
+
+def to_dataframe(data: xr.Dataset | xr.DataTree, record: int = -1):
+    """A tidy table with each run once: axes, status by name, facts, folds, and the observables at one record."""
+    import pandas as pd
+
+    if isinstance(data, xr.DataTree):
+        parts = [(name, node.to_dataset()) for name, node in data.children.items()]
+        return pd.concat([to_dataframe(d, record).assign(grid=name) for name, d in parts], ignore_index=True)
+    flat = data.isel(record=record) if "record" in data.dims else data
+    flat = flat[[v for v in flat.data_vars if set(flat[v].dims) <= set(data["status"].dims)]]
+    frame = flat.to_dataframe().reset_index()
+    frame["status"] = [Status(int(s)).label for s in frame["status"]]
+    return frame

@@ -1,0 +1,52 @@
+"""What a run's bits depend on besides its program: libraries, device kind, instruction set, flags."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import os
+import platform
+from collections.abc import Mapping
+
+import jax
+
+Fingerprint = Mapping[str, str]
+
+_NO_EFFECT_ON_BITS = ("--xla_force_host_platform_device_count",)
+
+
+def _instruction_set() -> str:
+    """The processor's flags, hashed: XLA compiles for what it finds, and so do OpenBLAS and pocketfft."""
+    try:
+        with open("/proc/cpuinfo") as file:
+            flags = next((line for line in file if line.startswith(("flags", "Features"))), "")
+    except OSError:
+        flags = platform.processor()
+    words = " ".join(sorted(flags.partition(":")[2].split()))
+    return f"{platform.machine()}-{hashlib.sha256(words.encode()).hexdigest()[:12]}"
+
+
+def fingerprint() -> dict[str, str]:
+    """The fingerprint of this process. Tiles of another one are refused, never mixed in."""
+    device = jax.devices()[0]
+    flags = [f for f in os.environ.get("XLA_FLAGS", "").split() if not f.startswith(_NO_EFFECT_ON_BITS)]
+    return {
+        **{name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "scipy", "optax", "diffrax")},
+        "platform": device.platform,
+        "device": device.device_kind,
+        "cpu": _instruction_set(),
+        "x64": str(bool(jax.config.jax_enable_x64)),
+        "xla_flags": " ".join(sorted(flags)),
+        # jaxlib calls SciPy's OpenBLAS for factorisations, whose bits depend on kernel and threads
+        "openblas": f"{os.environ.get('OPENBLAS_CORETYPE', 'default')} x {os.environ.get('OPENBLAS_NUM_THREADS', 'all')}",
+    }
+
+
+def difference(old: Fingerprint, new: Fingerprint) -> str:
+    """What changed, in words.
+
+    >>> difference({"jaxlib": "0.10.1", "x64": "True"}, {"jaxlib": "0.10.2", "x64": "True"})
+    'jaxlib 0.10.1 -> 0.10.2'
+    """
+    names = sorted({*old, *new})
+    return ", ".join(f"{n} {old.get(n, '?')} -> {new.get(n, '?')}" for n in names if old.get(n) != new.get(n))

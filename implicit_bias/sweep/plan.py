@@ -1,0 +1,287 @@
+"""A plan: which runs a study asks for, which are done, and the tiles that hold the rest.
+
+A run is known by its program and its place on the traced axes, bit for bit. Whatever the pool of tiles already holds
+is used, so a grid can grow in any direction and only what is new is computed: from 16 to 200 seeds, 184.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from .._errors import Mistake
+from .engine import SMALL, Layout, Program
+from .fingerprint import difference, fingerprint
+from .grid import Grid, Grids, Labelled
+from .prepare import Recipe, trace
+from .store import Store, Tile, canonical, tile_id
+
+TILE_BLOCKS = 16
+
+
+def is_traced(name: str, values: Sequence[Any]) -> bool:
+    """Floats, labelled arrays and seeds vary without recompiling; words, flags and whole numbers do not."""
+    if name == "seed" or name.startswith("seed."):
+        return True
+    return all(isinstance(v, (float, Labelled)) and not isinstance(v, bool) for v in values)
+
+
+def coordinate(value: Any) -> float:
+    """A value's place on its axis as one float64: itself, or 48 bits of a hash of a labelled array."""
+    if isinstance(value, Labelled):
+        data = np.asarray(value.array, dtype="<f8").tobytes()
+        return float(int.from_bytes(hashlib.sha256(data).digest()[:6], "big"))
+    return float(value)
+
+
+def as_array(name: str, value: Any) -> np.ndarray:
+    """What the program receives for a value."""
+    if isinstance(value, Labelled):
+        return np.asarray(value.array)
+    if name == "seed" or name.startswith("seed."):
+        return np.int64(value)
+    return np.float64(value)
+
+
+@dataclasses.dataclass
+class Batch:
+    """The runs of one grid at one choice of its static axes: one program."""
+
+    grid: int
+    statics: dict[str, Any]
+    axes: dict[str, tuple[Any, ...]]
+    program: Program
+    points: list[tuple[Any, ...]]
+    """Every run's values, in block order: shared axes outermost."""
+    coordinates: np.ndarray
+    missing: list[int] = dataclasses.field(default_factory=list)
+    found: dict[str, list[int]] = dataclasses.field(default_factory=dict)
+    """Tile id -> the runs of this batch that it holds."""
+
+    @property
+    def traced_axes(self) -> tuple[str, ...]:
+        return self.program.traced.axes
+
+    def tiles(self, size: int) -> Iterator[list[int]]:
+        """The missing runs, cut into tiles. A tile holds one shared value, unless lanes mix them."""
+        if self.program.layout.mixed:
+            groups = [self.missing]
+        else:
+            order = [self.traced_axes.index(a) for a in self.program.traced.shared]
+            groups = [
+                list(g)
+                for _, g in itertools.groupby(
+                    self.missing, key=lambda i: tuple(self.coordinates[i, j] for j in order)
+                )
+            ]
+        for group in groups:
+            for start in range(0, len(group), size):
+                yield group[start : start + size]
+
+
+@dataclasses.dataclass
+class Plan:
+    """A study's runs against a store."""
+
+    name: str
+    grids: Grids
+    batches: list[Batch]
+    fingerprint: dict[str, str]
+    description: dict[str, Any]
+    width: int
+
+    @property
+    def runs(self) -> int:
+        return sum(len(b.points) for b in self.batches)
+
+    @property
+    def missing(self) -> int:
+        return sum(len(b.missing) for b in self.batches)
+
+    @property
+    def tile_runs(self) -> int:
+        return TILE_BLOCKS * self.width
+
+    def pending(self) -> Iterator[tuple[Batch, list[int]]]:
+        for batch in self.batches:
+            for runs in batch.tiles(self.tile_runs):
+                yield batch, runs
+
+    def tile_id(self, batch: Batch, runs: Sequence[int]) -> str:
+        return tile_id(
+            batch.program.identity, self.fingerprint, batch.traced_axes, batch.coordinates[list(runs)]
+        )
+
+    def document(self) -> tuple[str, dict[str, Any]]:
+        """(digest, content) of the plan file. The digest names the request; the content adds where its tiles are."""
+        digest = hashlib.sha256(canonical(self.description).encode()).hexdigest()[:16]
+        tiles = []
+        for batch in self.batches:
+            ids = [*batch.found, *(self.tile_id(batch, runs) for runs in batch.tiles(self.tile_runs))]
+            tiles.append(sorted(ids))
+        return digest, {**self.description, "tiles": tiles}
+
+
+def block_width() -> int:
+    """Lanes of a block: small on CPU, where its code stays in XLA's inline path and its data in cache."""
+    return 64 if jax.devices()[0].platform == "cpu" else 4096
+
+
+def check_door(batch: Batch) -> None:
+    """Evaluate every requirement of every run before the first step; one line for the first that fails."""
+    program, names = batch.program, batch.traced_axes
+    shared = [names.index(a) for a in program.traced.shared]
+    lanes = [names.index(a) for a in program.traced.lanes]
+    for value, group in itertools.groupby(range(len(batch.points)), key=lambda i: tuple(batch.coordinates[i, shared])):
+        del value
+        group = list(group)
+        width = program.layout.width
+        for start in range(0, len(group), width):
+            runs = group[start : start + width]
+            padded = [*runs, *[runs[-1]] * (width - len(runs))]
+            holds = program.requirements(
+                [as_array(names[j], batch.points[runs[0]][j]) for j in shared],
+                [np.stack([as_array(names[j], batch.points[i][j]) for i in padded]) for j in lanes],
+            )
+            if holds.all():
+                continue
+            lane, which = np.argwhere(~holds)[0]
+            field, what, remedy = program.traced.requirements[which]
+            point = dict(zip(names, batch.points[padded[lane]]))
+            where = ", ".join(f"{k}={show(v)}" for k, v in {**batch.statics, **point}.items())
+            raise Mistake(field, f"{what} (at {where})", remedy)
+
+
+def show(value: Any) -> str:
+    """A value as a user would type it."""
+    if isinstance(value, Labelled):
+        return value.label
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def make_plan(
+    name: str,
+    recipe: Recipe,
+    grids: Grids,
+    settings: Mapping[str, Any],
+    store: Store | None,
+    *,
+    width: int | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> Plan:
+    """Trace and lower each program, open the door, and look up what the store already holds."""
+    width = width or block_width()
+    batches = []
+    for index, grid in enumerate(grids):
+        static_names = [n for n, v in grid.axes.items() if not is_traced(n, v)]
+        for combination in itertools.product(*(grid.axes[n] for n in static_names)):
+            statics = dict(zip(static_names, combination))
+            batches.append(_batch(recipe, grid, index, statics, settings, width))
+    for batch in batches:
+        check_door(batch)
+    marks = fingerprint()
+    description = {
+        "study": name,
+        "fingerprint": marks,
+        "width": width,
+        "settings": {k: show(v) for k, v in settings.items()},
+        "grids": [_describe(grid, title) for grid, title in zip(grids, grids.names)],
+        "batches": [
+            {
+                "grid": b.grid,
+                "statics": {k: show(v) for k, v in b.statics.items()},
+                "axes": list(b.traced_axes),
+                "program": b.program.identity,
+                "rewriting": b.program.traced.rewriting,
+                "dynamics": b.program.traced.dynamics_name,
+                "unit": b.program.traced.unit,
+                "depends": {k: list(v) for k, v in b.program.traced.depends.items()},
+            }
+            for b in batches
+        ],
+        **(extra or {}),
+    }
+    plan = Plan(name, grids, batches, marks, description, width)
+    for batch in batches:
+        batch.missing = list(range(len(batch.points)))
+    if store is not None:
+        _look_up(plan, store)
+    return plan
+
+
+def _describe(grid: Grid, title: str) -> dict[str, Any]:
+    axes = {}
+    for name, values in grid.axes.items():
+        traced = is_traced(name, values)
+        axes[name] = {
+            "traced": traced,
+            "labels": [show(v) for v in values],
+            # canonical: a float has one hexadecimal spelling
+            "values": [coordinate(v).hex() if traced else show(v) for v in values],
+            "words": not traced or any(isinstance(v, Labelled) for v in values),
+        }
+    return {"name": title, "order": list(grid.axes), "axes": axes}
+
+
+def _batch(
+    recipe: Recipe, grid: Grid, index: int, statics: dict[str, Any], settings: Mapping[str, Any], width: int
+) -> Batch:
+    axes = {n: v for n, v in grid.axes.items() if n not in statics}
+    shapes = {}
+    for n, values in axes.items():
+        arrays = [as_array(n, v) for v in values]
+        if len({a.shape for a in arrays}) > 1:
+            raise Mistake(n, "has arrays of different lengths", "give arrays of one length; a length is a static axis")
+        shapes[n] = jax.ShapeDtypeStruct(arrays[0].shape, jax.dtypes.canonicalize_dtype(arrays[0].dtype))
+    traced = trace(recipe, {**settings, **statics}, shapes)
+    lanes_each = math.prod(len(axes[a]) for a in traced.lanes)
+    program = Program(traced, Layout(width, mixed=False), shapes)
+    if traced.shared and 2 * lanes_each < width and program.shared_bytes <= SMALL:
+        program = Program(traced, Layout(width, mixed=True), shapes)
+    outer = [n for n in axes if n in traced.shared]
+    inner = [n for n in axes if n not in traced.shared]
+    points = [
+        tuple(dict(zip([*outer, *inner], point))[n] for n in axes)
+        for point in itertools.product(*(axes[n] for n in [*outer, *inner]))
+    ]
+    coordinates = np.array([[coordinate(v) for v in p] for p in points], dtype=np.float64).reshape(len(points), len(axes))
+    return Batch(index, statics, axes, program, points, coordinates)
+
+
+def _look_up(plan: Plan, store: Store) -> None:
+    """Find the plan's runs in the pool of tiles."""
+    wanted: dict[tuple[str, tuple[str, ...]], list[tuple[Batch, dict[bytes, int]]]] = {}
+    for batch in plan.batches:
+        places = {row.tobytes(): i for i, row in enumerate(batch.coordinates)}
+        wanted.setdefault((batch.program.identity, batch.traced_axes), []).append((batch, places))
+    done: dict[int, set[int]] = {id(b): set() for b in plan.batches}
+    foreign: Tile | None = None
+    for name in store.names():
+        tile = store.read_or_set_aside(name)
+        if tile is None:
+            continue
+        if dict(tile.fingerprint) != plan.fingerprint:
+            foreign = tile
+            continue
+        for batch, places in wanted.get((tile.program, tile.axes), ()):
+            held = [places[row.tobytes()] for row in tile.coordinates if row.tobytes() in places]
+            new = [i for i in held if i not in done[id(batch)]]
+            if new:
+                batch.found[name] = new
+                done[id(batch)].update(new)
+    if foreign is not None:
+        raise Mistake(
+            "out",
+            f"{store.folder} holds tiles of another fingerprint ({difference(foreign.fingerprint, plan.fingerprint)}), "
+            "whose bits may differ",
+            "write to another folder with --out, or remove this one",
+        )
+    for batch in plan.batches:
+        batch.missing = [i for i in range(len(batch.points)) if i not in done[id(batch)]]
