@@ -1,0 +1,81 @@
+"""Figures: a caption that states what is seen, and a function from results to a drawing.
+
+One look for the whole laboratory: the Okabe-Ito palette (told apart by colour-blind readers), distinct lightness and
+markers (told apart in grey), theory as lines, measurement as points with bands over seeds, open markers for runs that
+were capped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from .claims import Data, Judgement
+
+COLOURS = {
+    "black": "#000000",
+    "orange": "#E69F00",
+    "sky": "#56B4E9",
+    "green": "#009E73",
+    "blue": "#0072B2",
+    "vermillion": "#D55E00",
+    "purple": "#CC79A7",
+}
+
+STYLE = {
+    "figure.dpi": 110,
+    "figure.constrained_layout.use": True,
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 4.5,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "implicit-bias",
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Figure:
+    """`draw(data)` returns a matplotlib figure; `caption` may be a function of the data, so that it cannot drift."""
+
+    id: str
+    draw: Callable[[Data], Any]
+    caption: str | Callable[[Data], str]
+    claims: Sequence[str] = ()
+    """Ids of the claims whose verdicts the caption should carry."""
+
+    def caption_for(self, data: Data, judgements: Sequence[Judgement]) -> str:
+        text = self.caption(data) if callable(self.caption) else self.caption
+        said = [f"{j.claim.id}: {j.verdict}" for j in judgements if j.claim.id in self.claims]
+        return f"{text} Verdicts: {'; '.join(said)}." if said else text
+
+
+@contextlib.contextmanager
+def house_style() -> Iterator[Any]:
+    """matplotlib without a display, in the laboratory's look."""
+    import matplotlib
+
+    matplotlib.use("agg", force=False)
+    import matplotlib.pyplot as plt
+
+    with plt.rc_context(STYLE):
+        yield plt
+
+
+def render(figure: Figure, data: Data, format: str = "svg") -> bytes:
+    """The figure as SVG (no date, fixed ids: the same bytes for the same results) or PNG."""
+    with house_style() as plt:
+        drawing = figure.draw(data)
+        buffer = io.BytesIO()
+        metadata = {"Date": None, "Creator": None} if format == "svg" else {}
+        drawing.savefig(buffer, format=format, metadata=metadata)
+        plt.close(drawing)
+    return buffer.getvalue()
