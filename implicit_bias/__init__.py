@@ -14,7 +14,7 @@ _PUBLIC = {
     "_errors": ["Mistake"],
     "_keys": ["SeedKey", "stream"],
     "_results": ["Status"],
-    "problems.base": ["AbstractProblem", "min_norm", "orthogonal_part"],
+    "problems.base": ["AbstractProblem", "min_norm", "orthogonal_part", "singular_values"],
     "problems.losses": ["exponential", "log_cosh", "logistic", "square"],
     "parameterizations.base": ["AbstractParameterization"],
     "parameterizations.polar": ["Euclidean", "Polar", "Sphere"],
@@ -26,17 +26,23 @@ _PUBLIC = {
     "dynamics.stopping": ["loss_below"],
     "observables.base": ["Measure", "Snapshot"],
     "observables.folds": ["always", "first_time", "running_max", "running_min"],
-    "observables.predictor": ["angle_to", "distance_to", "loss", "min_norm_size", "norm", "predictor"],
+    "observables.predictor": [
+        "angle_to", "distance_to", "lambda_max", "lambda_min", "loss", "loss_at_zero", "min_norm_size", "norm",
+        "predictor",
+    ],
     "observables.weights": [
         "log_invariant", "orthogonal_direction", "orthogonal_log", "orthogonal_sign", "orthogonal_size", "size",
         "weight_norm",
     ],
     "sweep.grid": ["grid", "linspace", "logspace"],
     "sweep.prepare": ["Run"],
-    "sweep.records": ["linear_records", "log_records", "records_at"],
+    "sweep.records": ["linear_records", "log_records", "records_at", "time_records"],
     "sweep.dataset": ["to_dataframe"],
     "evidence.claims": ["Claim", "judge"],
     "evidence.figures": ["Figure"],
+    "evidence.kinds": [
+        "Exponent", "Identity", "Inequality", "Limit", "Ordering", "Probability", "UpToConstant",
+    ],
     "study": ["Study"],
 }  # fmt: skip
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}

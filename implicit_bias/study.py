@@ -141,10 +141,10 @@ class Study:
         with self._precision():
             return make_plan(self.name, self.recipe, grids, fixed, store, width=width, extra=extra)
 
-    def execute(self, plan: Plan, store: Store, **options: Any) -> None:
+    def execute(self, plan: Plan, store: Store, *, file: str | None = None, **options: Any) -> None:
         """Compute what is missing and write the plan file (first, so that an interrupted sweep can be read)."""
         store.prepare()
-        store.write_plan(*plan.document())
+        store.write_plan(*plan.document(), file=file)
         with self._precision():
             execute(plan, store, **options)
 

@@ -25,7 +25,7 @@ from ._types import Flag, Pred, Requirements, Scalar, Targets, Theta
 from ._vectors import Coordinates, Split
 from .dynamics.base import AbstractDynamics
 from .parameterizations.base import AbstractParameterization
-from .problems.base import AbstractProblem, min_norm, orthogonal_part
+from .problems.base import AbstractProblem, min_norm, orthogonal_part, singular_values
 from .problems.linear import Linear
 from .problems.losses import Loss, square
 
@@ -170,6 +170,16 @@ def _(problem: DiagonalLeastSquares) -> Split:
 def _(problem: AbstractProblem, pred: Split) -> Split:
     del problem
     return Split(jnp.zeros_like(pred.row), pred.sign, pred.log)
+
+
+@singular_values.register
+def _(problem: DiagonalLeastSquares) -> Targets:
+    return problem.singular
+
+
+@singular_values.register
+def _(problem: RowSpaceLinear) -> Targets:
+    return jnp.linalg.svd(problem.operator, compute_uv=False)
 
 
 def difference_from_row_space(pred: Pred, reference: Pred) -> Pred:

@@ -174,12 +174,17 @@ class AbstractDynamics(eqx.Module):
         return self._pause(objective, state, state, state.status == Status.RUNNING, watch)
 
     def advance(self, objective: Objective, state: State, until: ScalarLike, watch: AbstractWatch) -> State:
+        # In the clock's own dtype: a count of steps stays exact, and half a step is reached with the whole one.
+        last = watch.clock[-1]
+        whole = jnp.ceil(until) if jnp.issubdtype(last.dtype, jnp.integer) else until
+        until = jnp.where(until < last.astype(float), jnp.asarray(whole).astype(last.dtype), last)
+
         def pending(state: State) -> Flag:
             return (state.status == Status.RUNNING) & (self.position(state) < until)
 
         def leg(state: State) -> State:
             active = pending(state)
-            goal = jnp.minimum(watch.clock[state.next_record], until).astype(self.position(state).dtype)
+            goal = jnp.minimum(watch.clock[state.next_record], until)
             moved = self.travel(objective, state, active, goal, watch)
             return self._pause(objective, state, moved, active, watch)
 
@@ -190,8 +195,8 @@ class AbstractDynamics(eqx.Module):
     ) -> State:
         """Judge and record at the end of a leg. A pause at `until` alone changes nothing."""
         last = watch.clock.shape[0] - 1
-        position = self.position(state)
-        due = active & (position >= watch.clock[jnp.minimum(state.next_record, last)])
+        passed = watch.clock <= self.position(state)  # times that round to one step are passed together
+        due = active & passed[jnp.minimum(state.next_record, last)]
         loss = objective(state.theta)
 
         status = state.status
@@ -201,7 +206,7 @@ class AbstractDynamics(eqx.Module):
             [jnp.all(a == b) for a, b in zip(jax.tree.leaves(before.theta), jax.tree.leaves(state.theta))]
         ).all()
         ended = jnp.int32(Status.CAPPED) if not objective.problem.separable else self._escaping(objective, before, state)
-        status = jnp.where(judged & (state.next_record == last), ended, status)
+        status = jnp.where(judged & passed[last], ended, status)
         status = jnp.where(judged & moved & unchanged, jnp.int32(Status.STALLED), status)
         if self.stop is not None:
             status = jnp.where(judged & self.stop.met(loss), jnp.int32(Status.CONVERGED), status)
@@ -209,12 +214,13 @@ class AbstractDynamics(eqx.Module):
 
         over = active & (status != Status.RUNNING)
         value = watch.record(Moment(state.theta, loss, state.steps, state.time))
-        index = jnp.arange(last + 1)
-        write = (due & (index == state.next_record)) | (over & (index >= state.next_record))
+        index = jnp.arange(last + 1, dtype=state.next_record.dtype)
+        write = ((due & passed) | over) & (index >= state.next_record)
         records = jax.tree.map(
             lambda buffer, x: jnp.where(write.reshape(-1, *[1] * jnp.ndim(x)), x, buffer), state.records, value
         )
-        return dataclasses.replace(state, status=status, next_record=state.next_record + due, records=records)
+        following = jnp.where(due, jnp.sum(passed, dtype=state.next_record.dtype), state.next_record)
+        return dataclasses.replace(state, status=status, next_record=following, records=records)
 
     def _escaping(self, objective: Objective, before: State, state: State) -> Count:
         """At the cap of a separable problem: norm and margin still growing is `escaping`."""

@@ -93,7 +93,7 @@ class Descent(AbstractDynamics):
 
     def _time(self, count: Array, time: Scalar) -> Scalar:
         """t after step `count`: the product where the step is constant (no drift), else the running sum."""
-        return time + self.step(count) if callable(self.step) else self.step * (count + 1.0)
+        return time + self.step(count) if callable(self.step) else self.step * (count.astype(float) + 1)
 
     def travel(self, objective: Objective, state: State, active: Flag, goal: Array, watch: AbstractWatch) -> State:
         if self.stop is None and state.folds is None:

@@ -169,7 +169,7 @@ class Flow(AbstractDynamics):
                 jumped=jumped & keep,
                 loss=jnp.where(keep, loss, carry.loss),
                 attempts=carry.attempts + 1,
-                shortened=carry.shortened + beyond,
+                shortened=carry.shortened + beyond.astype(jnp.int32),
             )
             status = jnp.where(met, jnp.int32(Status.CONVERGED), state.status)
             tired = integrator.attempts >= self.max_steps

@@ -81,7 +81,7 @@ class _Always(AbstractFold):
         return jnp.zeros((), dtype=jnp.int32)
 
     def update(self, carry: Count, before: Snapshot, after: Snapshot) -> Count:
-        return carry + ~self.holds(before, after)
+        return carry + (~self.holds(before, after)).astype(carry.dtype)
 
     def read(self, carry: Count) -> Array:
         return carry == 0

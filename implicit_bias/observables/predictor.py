@@ -15,7 +15,7 @@ from .. import _vectors
 from .._errors import Mistake
 from .._types import Pred, Scalar
 from .._vectors import Split
-from ..problems.base import AbstractProblem, min_norm
+from ..problems.base import AbstractProblem, min_norm, singular_values
 from ..symmetry import difference_from_row_space
 from .base import Measure, Snapshot
 
@@ -74,3 +74,18 @@ def angle_to(reference: Reference = min_norm) -> Measure:
 def min_norm_size(snapshot: Snapshot) -> Array:
     """g* = |x*|: the least l2 norm among the predictors of zero loss. A fact: it depends on the data alone."""
     return _vectors.norm(min_norm(snapshot.problem))
+
+
+def lambda_min(snapshot: Snapshot) -> Scalar:
+    """The least eigenvalue of A A^T. A fact."""
+    return singular_values(snapshot.problem)[-1] ** 2
+
+
+def lambda_max(snapshot: Snapshot) -> Scalar:
+    """The greatest eigenvalue of A A^T. A fact."""
+    return singular_values(snapshot.problem)[0] ** 2
+
+
+def loss_at_zero(snapshot: Snapshot) -> Scalar:
+    """The training loss of the predictor 0: |y|^2 / 2 for least squares. A fact."""
+    return snapshot.problem.loss(_vectors.evaluate(_vectors.scale(snapshot.pred, jnp.zeros(()))))

@@ -14,6 +14,7 @@ from functools import singledispatch
 from typing import ClassVar
 
 import equinox as eqx
+from jaxtyping import Array
 
 from .._keys import SeedKey
 from .._types import Flag, Pred, Requirements, Scalar
@@ -62,3 +63,9 @@ def min_norm(problem: AbstractProblem) -> Pred:
 def orthogonal_part(problem: AbstractProblem, pred: Pred) -> Pred:
     """The component of a predictor that the data cannot see: (I - pinv(A) A) x."""
     raise TypeError(f"{type(problem).__name__} does not say which part of a predictor its data cannot see")
+
+
+@singledispatch
+def singular_values(problem: AbstractProblem) -> Array:
+    """The singular values of the linear operator A of a problem that has one, in descending order."""
+    raise TypeError(f"{type(problem).__name__} has no linear operator whose spectrum is known")

@@ -27,7 +27,7 @@ from jaxtyping import Array, Float
 from .._errors import Mistake
 from .._keys import SeedKey, stream
 from .._types import Flag, Matrix, Requirements, Scalar, ScalarLike, Targets
-from .base import AbstractProblem, ProblemSampler, min_norm, orthogonal_part
+from .base import AbstractProblem, ProblemSampler, min_norm, orthogonal_part, singular_values
 from .losses import SEPARABLE, Loss, square
 
 
@@ -53,8 +53,7 @@ class Linear(AbstractProblem):
         return jnp.all(self.target * (self.operator @ pred) > 0)
 
     def requirements(self) -> Requirements:
-        # Full rank is asked of the triangular factor: m x m, with the singular values of A.
-        spectrum = jnp.linalg.svd(jnp.linalg.qr(self.operator.T, mode="r"), compute_uv=False)
+        spectrum = singular_values(self)
         resolution = self.dimension * jnp.finfo(spectrum.dtype).eps
         finite = jnp.all(jnp.isfinite(self.operator)) & jnp.all(jnp.isfinite(self.target))
         asked = {
@@ -174,3 +173,9 @@ def _(problem: Linear, pred: Float[Array, " columns"]) -> Float[Array, " columns
     basis, _ = jnp.linalg.qr(problem.operator.T)
     pred = pred - basis @ (basis.T @ pred)
     return pred - basis @ (basis.T @ pred)  # twice is enough: the second pass removes what rounding left
+
+
+@singular_values.register
+def _(problem: Linear) -> Targets:
+    # of the triangular factor: m x m, with the singular values of A
+    return jnp.linalg.svd(jnp.linalg.qr(problem.operator.T, mode="r"), compute_uv=False)

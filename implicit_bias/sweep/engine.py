@@ -144,6 +144,12 @@ class Program:
             for name in ("first", "start", "advance") if i == 0 else ("start", "advance"):
                 self.compiled(name, device)
 
+    @property
+    def estimated_bytes(self) -> int:
+        """What a block needs, from shapes alone: arguments and outputs of `advance`, + 8 MB, x 1.2."""
+        shapes = jax.tree.leaves((self._shapes["advance"], self._shapes["advance"][2], self.outputs))
+        return int(1.2 * (sum(s.size * s.dtype.itemsize for s in shapes) + 8 * 2**20))
+
     def memory(self, device: Any) -> int:
         """Bytes a block needs on a device: arguments + output + temporaries, + 8 MB, x 1.2."""
         needs = 0

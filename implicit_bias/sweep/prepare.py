@@ -12,6 +12,7 @@ Dependence is read from the traced program, so nothing has to be declared.
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -111,6 +112,8 @@ def _leaves_start(prepared: Prepared) -> Requirements:
 
 
 def _call(cell: Callable[..., Run], arguments: dict[str, Any]) -> Run:
+    if "key" not in inspect.signature(cell).parameters:
+        arguments = {name: value for name, value in arguments.items() if name != "key"}
     run = cell(**arguments)
     if not isinstance(run, Run):
         raise Mistake("cell", f"returned {type(run).__name__}", "return ib.Run(problem, parameterization, dynamics)")

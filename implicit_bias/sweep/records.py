@@ -57,3 +57,11 @@ def records_at(moments: Sequence[float]) -> Records:
     if moments.ndim != 1 or (moments < 0).any() or (np.diff(moments) <= 0).any():
         raise Mistake("records", "need ascending moments from 0", "sort them and remove repetitions")
     return lambda dynamics: _clock(dynamics, moments[moments > 0] if dynamics.unit == "t" else moments)
+
+
+def time_records(times: Sequence[float]) -> Records:
+    """The given times t, under every law: descent looks at the nearest step, and the run ends at the last of them."""
+    times = np.asarray(sorted({0.0, *map(float, times)}), dtype=float)
+    if times[0] < 0 or len(times) < 2:
+        raise Mistake("records", "need times above 0", "give at least one")
+    return lambda dynamics: dynamics.clock_at(jnp.asarray(times))

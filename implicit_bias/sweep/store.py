@@ -174,9 +174,10 @@ class Store:
         self._atomic(self.path(tile.id), encode(tile))
         return tile.id
 
-    def write_plan(self, digest: str, plan: Mapping[str, Any]) -> Path:
+    def write_plan(self, digest: str, plan: Mapping[str, Any], file: str | None = None) -> Path:
+        """Keep a plan under its digest; `file` says where its study was found, so that `check` finds it again."""
         path = self.plans / f"{digest}.json"
-        data = json.dumps(plan, sort_keys=True, indent=1, allow_nan=False).encode()
+        data = json.dumps({**plan, "file": file}, sort_keys=True, indent=1, allow_nan=False).encode()
         if not path.exists() or path.read_bytes() != data:
             self._atomic(path, data)
         else:

@@ -1,0 +1,255 @@
+r"""The claims of Wu et al. 2020 that these studies judge. Closed forms are in `implicit_bias.theory.weight_normalisation`.
+
+Tolerances, for |w0| = 1. A run that stops at loss tau has |r|^2 = 2 tau, so its row-space part is within
+
+    row = sqrt(2 tau / lambda_min)
+
+of x*. The orthogonal part is then off by the change that g has still to make, a relative row * |x| / c by the
+invariant. Descent with step eta drifts off the flow's invariant by sum eta^2 (c g'^2 - h^2) / 2, g' = dL/dg and h the
+relative rate of w_perp, which is at most (eta / 2) L0 max(1, |x|^2 / c) because the flow spends its loss L0 on
+integral c g'^2 dt <= L0. Each estimate is to leading order; SAFETY covers the next one.
+"""
+
+import numpy as np
+import xarray as xr
+
+import implicit_bias as ib
+from implicit_bias.theory import weight_normalisation as theory
+
+SOURCE = "Wu et al. 2020"
+SAFETY = 2.0
+ROUNDING = 1e-12
+
+
+def _last(variable):
+    return variable.isel(record=-1)
+
+
+def _law(ds):
+    """The arguments of the closed forms, one value per run."""
+    return dict(g0=ds.scale, orthogonal=ds.w_perp, g_star=ds.g_star, ratio=ds.ratio)
+
+
+def _row(ds, stop):
+    return np.sqrt(2 * stop / ds.lambda_min)
+
+
+# -- robustness (Figure 1) ---------------------------------------------------------------------------------------------
+
+FIGURE_1_STOP, FIGURE_1_STEP = 1e-5, 5e-3
+
+
+def _descent_tolerance(ds):
+    """The stop rule and the step, for |x| and |x - x*| of WN and rPGD."""
+    size, excess = theory.limit_norm(**_law(ds)), theory.limit_excess(**_law(ds))
+    row = _row(ds, FIGURE_1_STOP)
+    drift = FIGURE_1_STEP / 2 * ds.loss.isel(record=0) * np.maximum(1, size**2 / ds.ratio)
+    return SAFETY * (row * (1 + excess * size / ds.ratio) + excess * drift)
+
+
+descent_limit = ib.Claim(
+    id="gradient-descent-limit",
+    source=f"{SOURCE}, Section 1.1 (C8)",
+    statement="GD ends at x* + g0 w_perp(0): |x| = sqrt(g*^2 + g0^2 |w_perp(0)|^2)",
+    on="gd",
+    residual=lambda ds: abs(_last(ds.norm) - theory.gradient_descent_limit_norm(ds.scale, ds.w_perp, ds.g_star)),
+    tolerance=lambda ds: _row(ds, FIGURE_1_STOP) + ROUNDING,
+    because="the stop rule leaves |x - x_inf| <= sqrt(2 tau / lambda_min); the law itself is exact at every step",
+)
+
+robust_limit = ib.Claim(
+    id="weight-normalisation-limit",
+    source=f"{SOURCE}, Theorem 2.6 I (corrected) and Lemma 2.2",
+    statement="WN and rPGD end at |x| = sqrt(G), G (1 - a exp((g0^2 - G)/c)) = g*^2, a = |w_perp(0)|^2",
+    on="wn+rpgd",
+    residual=lambda ds: abs(_last(ds.norm) - theory.limit_norm(**_law(ds))),
+    tolerance=_descent_tolerance,
+    because="stop rule: row (1 + |x - x*| |x| / c); step: |x - x*| (eta / 2) L0 max(1, |x|^2 / c); factor 2",
+)
+
+closer_by_the_mean = ib.Claim(
+    id="closer-than-gd-by-the-mean",
+    source=f"{SOURCE}, after Theorem 2.6 (corrected)",
+    statement="WN ends closer to x* than GD where c < LM(g_inf^2, g0^2) and g_inf > g0 (c > LM where g_inf < g0)",
+    kind=ib.Inequality(),
+    on="wn+rpgd",
+    hypotheses=lambda ds: {"exact criterion": theory.closer_than_descent(**_law(ds))},
+    residual=lambda ds: _last(ds.excess) - theory.gradient_descent_limit_excess(ds.scale, ds.w_perp),
+    tolerance=_descent_tolerance,
+    because="as for the limit law: a run within its tolerance of a tie may end on either side",
+)
+
+closer_if_small = ib.Claim(
+    id="closer-than-gd-as-printed",
+    source=f"{SOURCE}, after Theorem 2.6 (as printed)",
+    statement="WN ends closer to x* than GD whenever g0 < g*",
+    kind=ib.Inequality(),
+    on="wn+rpgd",
+    hypotheses=lambda ds: {"g0 < g*": ds.g_star - ds.scale},
+    residual=lambda ds: _last(ds.excess) - theory.gradient_descent_limit_excess(ds.scale, ds.w_perp),
+    tolerance=_descent_tolerance,
+    because="as for the limit law",
+    expected="refuted",
+)
+
+# -- limit (Theorem 2.6 I) ---------------------------------------------------------------------------------------------
+
+LIMIT_STOP = 1e-20
+
+
+def _flow_tolerance(ds):
+    """The stop rule and the integrator (rtol 1e-12 a step, a few hundred steps that contract)."""
+    size, excess = theory.limit_norm(**_law(ds)), theory.limit_excess(**_law(ds))
+    return SAFETY * _row(ds, LIMIT_STOP) * (1 + excess * size / ds.ratio) + 1e-9 * size
+
+
+def _signed_gap(ds, predicted_excess, predicted_sign):
+    """|x_inf - prediction| along the orthogonal direction, with the sign of g; x_perp = g w_perp(0) exp(...)."""
+    return abs(np.sign(_last(ds.g)) * _last(ds.excess) - predicted_sign * predicted_excess)
+
+
+exact_norm = ib.Claim(
+    id="limit-norm-exact",
+    source=f"{SOURCE}, Theorem 2.6 I (corrected)",
+    statement="|x_inf| = |g_inf| = sqrt(G), G the root of G (1 - a exp((g0^2 - G)/c)) = g*^2",
+    residual=lambda ds: abs(_last(ds.norm) - theory.limit_norm(**_law(ds))),
+    tolerance=_flow_tolerance,
+    because="stop rule 2 row (1 + |x - x*| |x| / c) at loss 1e-20; integrator 1e-9 |x|",
+)
+
+exact_excess = ib.Claim(
+    id="limit-excess-exact",
+    source=f"{SOURCE}, Theorem 2.6 I (corrected)",
+    statement="x_inf = x* + g_inf w_perp(0) exp((g0^2 - G)/2c), with the sign of g_inf",
+    residual=lambda ds: _signed_gap(ds, theory.limit_excess(**_law(ds)), np.sign(_last(ds.g))),
+    tolerance=_flow_tolerance,
+    because="as for the norm",
+)
+
+printed_limit = ib.Claim(
+    id="limit-as-printed",
+    source=f"{SOURCE}, eq. (7)",
+    statement="x_inf = x* + g* w_perp(0) exp((g0^2 - g*^2)/2c)",
+    residual=lambda ds: _signed_gap(ds, theory.printed_limit_excess(**_law(ds)), 1.0),
+    tolerance=_flow_tolerance,
+    because="as for the exact law",
+    expected="refuted",
+)
+
+positive_size = ib.Claim(
+    id="size-stays-positive-as-printed",
+    source=f"{SOURCE}, Theorem 2.6 I (as printed: no hypothesis on the initial loss)",
+    statement="g_inf > 0 for every g0 > 0",
+    kind=ib.Inequality(),
+    residual=lambda ds: -np.sign(_last(ds.g)),
+    tolerance=lambda ds: 0.0,
+    because="a sign is exact: |g_inf| >= g* > 0",
+    expected="refuted",
+)
+
+sign_is_kept = ib.Claim(
+    id="size-keeps-its-sign-below-the-saddle",
+    source=f"{SOURCE}, Lemma 2.3 (derived)",
+    statement="g_inf > 0 if the initial loss is below the loss at zero: g = 0 cannot be crossed, its loss is |y|^2/2",
+    kind=ib.Inequality(),
+    hypotheses=lambda ds: {"L0 < |y|^2/2": ds.loss_at_zero - ds.loss.isel(record=0)},
+    residual=lambda ds: -np.sign(_last(ds.g)),
+    tolerance=lambda ds: 0.0,
+    because="a sign is exact: |g_inf| >= g* > 0",
+)
+
+# -- invariant (Lemma 2.5, Appendix D) ---------------------------------------------------------------------------------
+
+
+def _drift(ds):
+    return abs(ds.log_invariant - ds.log_invariant.isel(record=0))
+
+
+ENDS_AT_T = (ib.Status.CAPPED, ib.Status.ESCAPING, ib.Status.CONVERGED)
+
+flow_conserves = ib.Claim(
+    id="flow-conserves-the-invariant",
+    source=f"{SOURCE}, Lemma 2.5 and Appendix D",
+    statement="log|w_perp| + g^2/(2c) is constant under the flow, for every smooth loss of A x",
+    on="flow",
+    accepts=ENDS_AT_T,
+    residual=_drift,
+    tolerance=lambda ds: 1e-8,
+    because="integrator at rtol 1e-11 over at most a few hundred steps; exact in time",
+)
+
+descent_drifts = ib.Claim(
+    id="descent-drifts-by-O(step)",
+    source=f"{SOURCE}, Lemma 2.5 under Condition 2.1 (derived)",
+    statement="under WN and rPGD descent the invariant drifts in proportion to the step",
+    kind=ib.Exponent(against="step", value=1.0, within=0.1),
+    on="wn+rpgd",
+    accepts=ENDS_AT_T,
+    residual=lambda ds: _drift(ds).isel(record=-1),
+    tolerance=lambda ds: 1.0,
+    because="first-order methods: at steps of 0.02 and less the next order bends the slope by a few per cent",
+)
+
+printed_invariant = ib.Claim(
+    id="squared-norm-invariant-as-read",
+    source=f"{SOURCE}, eq. (6), scalar form as the text layer reads",
+    statement="|w_perp|^2 exp(g^2/(2c)) is constant under the flow (the exponent that is right is g^2/c)",
+    on="flow",
+    accepts=ENDS_AT_T,
+    residual=lambda ds: (
+        lambda scalar: abs(scalar - scalar.isel(record=0))
+    )(2 * ds.log_w_perp + ds.g**2 / (2 * ds.ratio)),
+    tolerance=lambda ds: 1e-8,
+    because="as for the vector form",
+    expected="refuted",
+)
+
+# -- path (Figure 2) ---------------------------------------------------------------------------------------------------
+
+
+def _course(ds, *names):
+    """Slack of a hypothesis on the static axis: 1 for the named courses, -1 for the others."""
+    return xr.where(ds.course.isin(names), 1.0, -1.0)
+
+
+def _path_law(ds):
+    ratio = xr.where(ds.course == "careful", 0.05, 1.0)
+    law = dict(g0=ds.scale, orthogonal=ds.w_perp, g_star=ds.g_star, ratio=ratio)
+    descent = theory.gradient_descent_limit_excess(ds.scale, ds.w_perp)
+    return xr.where(ds.course == "gd", descent, theory.limit_excess(**law))
+
+
+def _path_tolerance(ds):
+    return 1e-9 + SAFETY * _row(ds, LIMIT_STOP) * (1 + 9.0 / 0.05)  # |x - x*| |x| / c <= 3 x 3 / 0.05
+
+
+path_ends = ib.Claim(
+    id="path-ends-by-the-exact-law",
+    source=f"{SOURCE}, Fig. 2 with Theorem 2.6 I (corrected)",
+    statement="with a constant ratio each path ends at (2, sqrt(G - 4)); gradient flow ends at (2, g0 w_perp)",
+    hypotheses=lambda ds: {"constant ratio": _course(ds, "together", "careful", "gd")},
+    residual=lambda ds: abs(_last(ds.excess) - _path_law(ds)),
+    tolerance=_path_tolerance,
+    because="loss 1e-20 leaves sqrt(2e-20) in x1, amplified by at most |x - x*| |x| / c; integrator 1e-9",
+)
+
+released_ends_at_min_norm = ib.Claim(
+    id="frozen-then-released-ends-at-x*",
+    source=f"{SOURCE}, Theorem 2.6 II with its missing hypothesis g0 < g*",
+    statement="with g frozen at g0 < g* until w has turned, then released, the path ends at x* = (2, 0)",
+    hypotheses=lambda ds: {"g frozen first": _course(ds, "frozen"), "g0 < g*": ds.g_star - ds.scale},
+    residual=lambda ds: _last(ds.excess),
+    tolerance=_path_tolerance,
+    because="as for the other paths; while g is frozen |w_perp| falls like exp(-g0 (g* - g0) t), e^-30 at the release",
+)
+
+release_beyond = ib.Claim(
+    id="frozen-then-released-as-printed",
+    source=f"{SOURCE}, Theorem 2.6 II (as printed: no hypothesis on g0)",
+    statement="with g frozen at any g0 and then released, the path ends at x*",
+    hypotheses=lambda ds: {"g frozen first": _course(ds, "frozen")},
+    residual=lambda ds: _last(ds.excess),
+    tolerance=_path_tolerance,
+    because="as for the other paths",
+    expected="refuted",
+)

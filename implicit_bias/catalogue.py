@@ -1,0 +1,166 @@
+"""Finding studies: by short name (`wu2020/robustness`), by path, or by module; in this folder, this checkout, or a wheel.
+
+Listing reads docstrings as text and imports nothing. A study file is a Python file with a top-level `study = ...`;
+those under `experiments/<paper>/` have the short name `<paper>/<file>`.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import importlib
+import importlib.util
+import os
+import sys
+import traceback
+import types
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ._errors import Mistake, nearest
+
+if TYPE_CHECKING:
+    from .study import Study
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """A study file that was found."""
+
+    name: str
+    path: Path
+    docstring: str
+
+    @property
+    def paper(self) -> str:
+        return self.name.partition("/")[0]
+
+    @property
+    def summary(self) -> str:
+        return self.docstring.strip().split("\n")[0]
+
+
+def roots() -> list[Path]:
+    """Where short names are looked up, first match first: the current folder, the checkout, the installed package."""
+    package = Path(__file__).resolve().parent
+    candidates = [Path.cwd() / "experiments", package.parent / "experiments", package / "experiments"]
+    return list(dict.fromkeys(p for p in candidates if p.is_dir()))
+
+
+def template() -> Path:
+    for root in roots():
+        if (root / "_template.py").is_file():
+            return root / "_template.py"
+    raise Mistake("template", "experiments/_template.py is missing", "install the package again")
+
+
+def _read(path: Path, name: str) -> Entry | None:
+    """The entry of a study file; None if the file is no study."""
+    try:
+        tree = ast.parse(path.read_text())
+    except (OSError, SyntaxError, ValueError):
+        # Listed all the same, so that `run` can say what is wrong with it.
+        return Entry(name, path, "(cannot be read as Python)")
+    assigned = {t.id for node in tree.body if isinstance(node, ast.Assign) for t in node.targets if isinstance(t, ast.Name)}
+    return Entry(name, path, ast.get_docstring(tree) or "") if "study" in assigned else None
+
+
+def entries() -> list[Entry]:
+    """Every study with a short name."""
+    found: dict[str, Entry] = {}
+    for root in roots():
+        for path in sorted(root.glob("*/*.py")):
+            name = f"{path.parent.name}/{path.stem}"
+            entry = None if path.stem.startswith("_") or name in found else _read(path, name)
+            if entry is not None:
+                found[name] = entry
+    return sorted(found.values(), key=lambda e: e.name)
+
+
+def find(text: str) -> Entry:
+    """The study that a user means by a short name, a file, or a module."""
+    path = Path(text)
+    if path.suffix == ".py":
+        if not path.is_file():
+            raise Mistake("study", f"there is no file {text}", "check the path, or `implicit-bias list`")
+        path = path.resolve()
+        inside = path.parent.parent.name == "experiments"
+        return _checked(path, f"{path.parent.name}/{path.stem}" if inside else path.stem)
+    known = {e.name: e for e in entries()}
+    short = {e.name.partition("/")[2]: e for e in known.values()}
+    name = text.strip("/")
+    if name in known:
+        return known[name]
+    if name in short and sum(n.endswith(f"/{name}") for n in known) == 1:
+        return short[name]
+    if "." in text and "/" not in text and all(part.isidentifier() for part in text.split(".")):
+        sys.path.insert(0, os.getcwd())
+        try:
+            spec = importlib.util.find_spec(text)
+        except ImportError:
+            spec = None
+        finally:
+            sys.path.remove(os.getcwd())
+        if spec is not None and spec.origin:
+            return _checked(Path(spec.origin), "/".join(text.split(".")[-2:]))
+    raise Mistake("study", f"there is no study {text!r}", nearest(text, [*known, *short]))
+
+
+def _checked(path: Path, name: str) -> Entry:
+    entry = _read(path, name)
+    if entry is None:
+        raise Mistake("study", f"{path} defines no `study`", "end the file with `study = ib.Study(...)`")
+    return entry
+
+
+def expand(targets: list[str]) -> list[Entry]:
+    """Studies and whole papers; every study where nothing is named."""
+    known = entries()
+    if not targets:
+        return known
+    found: list[Entry] = []
+    for target in targets:
+        group = [e for e in known if e.paper == target.strip("/")]
+        if not group and "/" not in target and "." not in target:
+            papers = sorted({e.paper for e in known})
+            try:
+                group = [find(target)]
+            except Mistake:
+                words = [*papers, *(e.name for e in known)]
+                raise Mistake("paper", f"there is no paper or study {target!r}", nearest(target, words)) from None
+        found += group or [find(target)]
+    return list(dict.fromkeys(found))
+
+
+def load(entry: Entry) -> Study:
+    """Import a study file; its folder is its package, so `from . import claims` works anywhere."""
+    folder = entry.path.resolve().parent
+    package = f"_studies_{folder.name}_{zlib.crc32(str(folder).encode()):08x}"
+    if package not in sys.modules:
+        parent = types.ModuleType(package)
+        parent.__path__ = [str(folder)]
+        sys.modules[package] = parent
+    try:
+        module = importlib.import_module(f"{package}.{entry.path.stem}")
+    except Mistake:
+        raise
+    except Exception as error:
+        raise Mistake("study", blame(error, folder), f"mend {entry.path.name}") from error
+    study = getattr(module, "study", None)
+    from .study import Study
+
+    if not isinstance(study, Study):
+        raise Mistake("study", f"{entry.path} has a `study` that is no ib.Study", "make it with ib.Study(...)")
+    return dataclasses.replace(study, name=entry.name, statement=entry.docstring.strip())
+
+
+def blame(error: BaseException, folder: Path) -> str:
+    """An exception in one line, with the user's own file and line where it came from."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if Path(f.filename).resolve().parent == folder]
+    where = f"{Path(own[-1].filename).name}:{own[-1].lineno}: " if own else ""
+    if isinstance(error, SyntaxError) and error.filename:
+        where = f"{Path(error.filename).name}:{error.lineno}: "
+    text = " ".join(str(error).split())
+    return f"{where}{type(error).__name__}: {text[:300]}"

@@ -1,0 +1,290 @@
+"""The command `implicit-bias`. `--help`, `list`, `status` and mistakes in the grammar do not import JAX."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import catalogue
+from ._errors import Mistake, nearest
+
+INTERRUPTED = 130
+MISTAKE = 2
+
+_STUDY = "a short name (wu2020/robustness), a file (mine.py) or a module (my.package.mine)"
+_VALUES = """values of name=value:
+  scale=0.1   method=wn,gd   scale=1e-2..4:24:log   step=0.1..1:10   seed=0..31   seed.data=0
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, with every mistake in one `error:` line and the nearest right word."""
+
+    def error(self, message: str):
+        words = message.split("invalid choice: ")
+        if len(words) == 2:
+            wrong = words[1].split("'")[1]
+            choices = [c.strip(" ')") for c in words[1].partition("choose from")[2].split(",")]
+            raise Mistake("command", f"there is no {wrong!r}", nearest(wrong, choices))
+        raise Mistake("command", message, f"`{self.prog} --help` shows how")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="implicit-bias",
+        description="Of the many solutions that fit, which one does training choose, and does the theorem say so?",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+
+    def command(name: str, text: str, **more) -> argparse.ArgumentParser:
+        sub = commands.add_parser(
+            name, help=text, description=text, formatter_class=argparse.RawDescriptionHelpFormatter, **more
+        )
+        sub.set_defaults(run=globals()[f"_{name}"])
+        return sub
+
+    def results(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="results folder (default: results)")
+
+    command("list", "studies by paper, one line each")
+
+    for name, text in (
+        ("plan", "what a run would compute: runs, blocks, tiles, programs, memory, what is done"),
+        ("run", "run, resume or extend a study; then its verdicts, figures and page"),
+    ):
+        sub = command(name, text, epilog=_VALUES)
+        sub.add_argument("study", metavar="STUDY", help=_STUDY)
+        sub.add_argument("settings", nargs="*", metavar="name=value", help="axes and settings of the study")
+        sub.add_argument("--size", default="laptop", help="laptop (default), or another size that the study names")
+        results(sub)
+
+    for name, text in (
+        ("check", "verdicts; exit 0 only if none is against expectation"),
+        ("report", "one self-contained page per study, and an index"),
+        ("status", "what is done and what is missing"),
+    ):
+        sub = command(name, text)
+        sub.add_argument("targets", nargs="*", metavar="RESULT|STUDY|PAPER", help="all studies with results if none is named")
+        results(sub)
+
+    sub = command("export", "results as tables: csv or netcdf, with a codebook")
+    sub.add_argument("target", metavar="RESULT|STUDY")
+    sub.add_argument("--format", choices=["csv", "netcdf"], default="csv")
+    sub.add_argument("--to", type=Path, metavar="FILE", help="default: the study's name, in the current folder")
+    results(sub)
+
+    sub = command("reproduce", "every study at laptop size, then results/index.html")
+    sub.add_argument("papers", nargs="*", metavar="PAPER", help="papers or studies (default: all)")
+    sub.add_argument("--size", default="laptop")
+    results(sub)
+
+    sub = command("new", "a study file from the template, in the current folder")
+    sub.add_argument("name", metavar="NAME")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    warnings.showwarning = _warn
+    try:
+        arguments = _parser().parse_args(argv)
+        return arguments.run(arguments) or 0
+    except Mistake as mistake:
+        if os.environ.get("IMPLICIT_BIAS_TRACEBACK"):
+            raise
+        print(f"error: {' '.join(str(mistake).split())}", file=sys.stderr)
+        return MISTAKE
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # `implicit-bias list | head`: the reader has what it wanted
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+# -- commands that need no JAX -----------------------------------------------------------------------------------------
+
+
+def _list(arguments: argparse.Namespace) -> None:
+    paper = None
+    for entry in catalogue.entries():
+        if entry.paper != paper:
+            paper = entry.paper
+            print(paper)
+        print(f"  {entry.name:<24} {entry.summary}")
+
+
+def _new(arguments: argparse.Namespace) -> None:
+    name = arguments.name.removesuffix(".py")
+    if not name.isidentifier():
+        raise Mistake("NAME", f"{arguments.name!r} is no Python name", "use letters, digits and _")
+    path = Path(f"{name}.py")
+    try:
+        with open(path, "x") as file:
+            file.write(catalogue.template().read_text())
+    except FileExistsError:
+        raise Mistake("NAME", f"{path} is already there", "choose another name") from None
+    except OSError as error:
+        raise Mistake("NAME", f"cannot write {path} ({error.strerror})", "go to a folder that can be written") from None
+    print(f"wrote {path}; run it with: implicit-bias run {path}")
+
+
+def _status(arguments: argparse.Namespace) -> None:
+    from .sweep.status import describe
+
+    for name, folder in _folders(arguments):
+        print(describe(name, folder))
+
+
+# -- commands that judge and show --------------------------------------------------------------------------------------
+
+
+def _folders(arguments: argparse.Namespace) -> list[tuple[str, Path]]:
+    """(study name, results folder or plan file) of each target that has results."""
+    targets, out = arguments.targets, arguments.out
+    if not targets:
+        found = [(e.name, out / e.name) for e in catalogue.entries() if (out / e.name / "plans").is_dir()]
+        if not found:
+            raise Mistake("out", f"{out} holds no results", "`implicit-bias reproduce` makes them")
+        return found
+    folders: list[tuple[str, Path]] = []
+    for target in targets:
+        path = Path(target)
+        if (path / "plans").is_dir() or (path.suffix == ".json" and path.is_file()):
+            folders.append((_study_of(path), path))
+            continue
+        named = catalogue.expand([target])
+        done = [(e.name if e.path.suffix != ".py" or "/" in e.name else str(e.path), out / e.name) for e in named]
+        with_results = [(n, f) for n, f in done if (f / "plans").is_dir()]
+        if not with_results:
+            raise Mistake("RESULT", f"{target} has no results in {out}", f"`implicit-bias run {target}` makes them")
+        folders += with_results
+    return folders
+
+
+def _study_of(path: Path) -> str:
+    """The study that made a results folder, as its plan tells."""
+    import json
+
+    from .sweep.store import Store
+
+    plan = path if path.is_file() else Store(path).latest_plan()
+    try:
+        document = json.loads(plan.read_text()) if plan else {}
+        return document.get("file") or document["study"]
+    except (OSError, ValueError, KeyError):
+        raise Mistake("RESULT", f"{path} holds no plan that can be read", "`implicit-bias run STUDY` writes one") from None
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from .evidence.console import verdict_table
+    from .session import judge_folder
+
+    unexpected = 0
+    for name, folder in _folders(arguments):
+        judged = judge_folder(name, folder)
+        print(verdict_table(judged.study.name, judged.judgements))
+        unexpected += sum(not j.as_expected for j in judged.judgements)
+    if unexpected:
+        print(f"{unexpected} verdict{'s' if unexpected > 1 else ''} against expectation", file=sys.stderr)
+    return 1 if unexpected else 0
+
+
+def _report(arguments: argparse.Namespace) -> None:
+    from .session import judge_folder, write_index, write_report
+
+    judged = [judge_folder(name, folder) for name, folder in _folders(arguments)]
+    for one in judged:
+        print(write_report(one))
+    print(write_index(arguments.out))
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    from .evidence.export import export
+
+    arguments.targets = [arguments.target]
+    ((name, folder), *more) = _folders(arguments)
+    if more:
+        raise Mistake("RESULT", f"{arguments.target} names several studies", "export one at a time")
+    for path in export(folder, arguments.format, arguments.to or Path(Path(name).stem)):
+        print(path)
+
+
+# -- commands that compute ---------------------------------------------------------------------------------------------
+
+
+def _settings(words: Sequence[str]) -> dict:
+    from .sweep.grid import parse
+
+    settings = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not equals or not name:
+            raise Mistake("settings", f"{word!r} is no name=value", f"write {name or 'name'}=VALUE")
+        if name in settings:
+            raise Mistake(name, "is given twice", "give each name once")
+        settings[name] = parse(name, text)
+    return settings
+
+
+def _plan(arguments: argparse.Namespace) -> None:
+    settings = _settings(arguments.settings)
+    entry = catalogue.find(arguments.study)
+    from .session import describe_plan, start
+
+    start()
+    print(describe_plan(entry, settings, arguments.size, arguments.out))
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    settings = _settings(arguments.settings)
+    entry = catalogue.find(arguments.study)
+    from .evidence.console import verdict_table
+    from .session import run_study, start, write_index, write_report
+
+    start()
+    again = f"implicit-bias run {' '.join([arguments.study, *arguments.settings])}"
+    again += f" --size {arguments.size}" * (arguments.size != "laptop") + f" --out {arguments.out}" * (
+        arguments.out != Path("results")
+    )
+    judged = run_study(entry, settings, arguments.size, arguments.out, again)
+    print(verdict_table(judged.study.name, judged.judgements))
+    print(write_report(judged))
+    write_index(arguments.out)
+    return 0
+
+
+def _reproduce(arguments: argparse.Namespace) -> int:
+    chosen = catalogue.expand(arguments.papers)
+    from .evidence.console import verdict_table
+    from .session import run_study, start, write_index, write_report
+
+    start()
+    computed = total = unexpected = 0
+    for entry in chosen:
+        size = arguments.size
+        again = " ".join(["implicit-bias reproduce", *arguments.papers])
+        judged = run_study(entry, {}, size, arguments.out, again)
+        computed, total = computed + judged.computed, total + judged.runs
+        unexpected += sum(not j.as_expected for j in judged.judgements)
+        print(verdict_table(judged.study.name, judged.judgements))
+        write_report(judged)
+    page = write_index(arguments.out)
+    if computed:
+        print(f"computed {computed:,} of {total:,} runs in {len(chosen)} studies; open {page}")
+    else:
+        print(f"nothing to compute: all {total:,} runs of {len(chosen)} studies are done; open {page}")
+    if unexpected:
+        print(f"{unexpected} verdicts against expectation", file=sys.stderr)
+    return 1 if unexpected else 0
+
+
+def _warn(message, category, filename, lineno, file=None, line=None) -> None:
+    """Warnings of ours in one line, without a source line of the library."""
+    del filename, lineno, file, line
+    print(f"{'warning' if issubclass(category, UserWarning) else category.__name__}: {message}", file=sys.stderr)

@@ -1,0 +1,288 @@
+"""What a command does around a study: set up JAX, run with progress, judge, draw, write the pages."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from . import catalogue
+from ._errors import Mistake
+from .catalogue import Entry
+from .evidence import report
+from .evidence.claims import Data, Judgement, judge_all
+from .evidence.figures import render
+from .sweep.store import Store
+
+
+def start() -> None:
+    """Configure the process before JAX makes its first device: threads, precision, devices, compile cache."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the bits of an SVD depend on the number of threads
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    jax.config.update("jax_num_cpu_devices", _cores())
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "implicit-bias" / "compiled"
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return  # no home to write to: compile anew each time
+    jax.config.update("jax_compilation_cache_dir", str(cache))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Judged:
+    """A study's results with their verdicts."""
+
+    study: Any
+    folder: Path
+    data: Data
+    judgements: list[Judgement]
+    document: Mapping[str, Any]
+    runs: int
+    computed: int = 0
+
+
+def judge_folder(name: str, path: Path, computed: int = 0) -> Judged:
+    """Read a results folder (its newest plan) or a plan file, and judge it by the study's claims of today."""
+    from .sweep.dataset import open_results
+
+    study = catalogue.load(catalogue.find(name))
+    store = Store(path.parent.parent if path.is_file() else path)
+    plan = path if path.is_file() else store.latest_plan()
+    data = open_results(plan or path)
+    document = json.loads(plan.read_text())
+    judgements = judge_all(study.claims, data)
+    runs = sum(node["status"].size for node in _nodes(data))
+    return Judged(study, store.folder, data, judgements, document, runs, computed)
+
+
+def _nodes(data: Data) -> list:
+    return list(data.children.values()) if hasattr(data, "children") else [data]
+
+
+def run_study(entry: Entry, settings: Mapping[str, Any], size: str, out: Path, again: str) -> Judged:
+    """Plan, compute what is missing, judge."""
+    study = catalogue.load(entry)
+    if size not in ("laptop", *study.sizes):
+        size_ok = ", ".join(["laptop", *study.sizes])
+        raise Mistake("size", f"{entry.name} has no size {size!r}", f"known: {size_ok}")
+    store = Store(out / entry.name)
+    plan = guarded(entry, lambda: study.plan(settings, size=size, store=store))
+    missing = plan.missing
+    if missing:
+        with progress(entry.name, plan.runs, missing) as tell:
+            try:
+                study.execute(plan, store, tell=tell, file=str(entry.path))
+            except KeyboardInterrupt:
+                tell.close()
+                left = study.plan(settings, size=size, store=store).missing
+                print(
+                    f"interrupted: {plan.runs - left:,} of {plan.runs:,} runs are kept in {store.folder}; "
+                    f"go on with: {again}",
+                    file=sys.stderr,
+                )
+                raise SystemExit(130) from None
+    else:
+        store.prepare()
+        store.write_plan(*plan.document(), file=str(entry.path))
+        print(f"{entry.name}: all {plan.runs:,} runs are done, nothing to compute", file=sys.stderr)
+    return judge_folder(str(entry.path), store.folder, computed=missing)
+
+
+def guarded(entry: Entry, act: Callable[[], Any]) -> Any:
+    """Run the user's own code: an exception in it is one line that names its place."""
+    try:
+        return act()
+    except (Mistake, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        folder = entry.path.resolve().parent
+        raise Mistake("cell", catalogue.blame(error, folder), f"mend {entry.path.name}") from error
+
+
+def describe_plan(entry: Entry, settings: Mapping[str, Any], size: str, out: Path) -> str:
+    """What `run` would do."""
+    import jax
+
+    from .sweep.status import rate
+
+    study = catalogue.load(entry)
+    store = Store(out / entry.name)
+    begun = time.perf_counter()
+    plan = guarded(entry, lambda: study.plan(settings, size=size, store=store))
+    traced = time.perf_counter() - begun
+    device = jax.local_devices()[0]
+    tiles = list(plan.pending())
+    programs = {b.program.identity: b for b in plan.batches}
+    pending = {b.program.identity: b for b, _ in tiles}
+    blocks = sum(-(-len(runs) // plan.width) for _, runs in tiles)
+    size_of = sum(_run_bytes(b) * len(b.missing) for b in plan.batches)
+    lines = [
+        f"{entry.name} ({size})",
+        f"  runs      {plan.runs:,} asked for, {plan.runs - plan.missing:,} done, {plan.missing:,} to compute",
+        f"  blocks    {blocks:,} of {plan.width} lanes on {len(jax.local_devices())} {device.platform} devices",
+        f"  tiles     {len(tiles):,} to write, about {_bytes(size_of)} in {store.folder}",
+        f"  programs  {len(programs)}, of which {len(pending)} to compile (traced in {traced:.1f} s; "
+        f"about {2.5 * len(pending):.0f} s to compile, less if cached)",
+    ]
+    speed = rate(store)
+    if speed and plan.missing:
+        lines.append(f"  speed     {speed / 1e6:.1f} million run-steps a second so far, by the log")
+    for b in programs.values():
+        words = ", ".join(f"{k}={v}" for k, v in b.statics.items()) or "one program"
+        need = f"about {_bytes(_block_bytes(b))} a block"
+        lines.append(f"  {words}: {b.program.traced.rewriting}; {b.program.traced.dynamics_name}; {need}")
+    return "\n".join(lines)
+
+
+def _run_bytes(batch) -> int:
+    return sum(o.size * o.dtype.itemsize for o in batch.program.outputs.values()) // batch.program.layout.width
+
+
+def _block_bytes(batch) -> int:
+    """An estimate from shapes: state in and out, lanes, results of the first part."""
+    return batch.program.estimated_bytes
+
+
+def _bytes(count: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    raise AssertionError
+
+
+# -- progress ----------------------------------------------------------------------------------------------------------
+
+
+class _Tell:
+    def __init__(self, name: str, done: int, missing: int):
+        self.name, self.done, self.missing = name, done, missing
+
+    def __call__(self, progress) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class _Bar(_Tell):
+    """A live bar on a terminal."""
+
+    def __init__(self, name: str, done: int, missing: int):
+        super().__init__(name, done, missing)
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
+        self._task = self._bar.add_task(name, total=done + missing, completed=done, note="compiling")
+        self._bar.start()
+
+    def __call__(self, progress) -> None:
+        note = f"{progress.runs_done / max(progress.seconds, 1e-9):,.0f} runs/s{_failed(progress)}"
+        self._bar.update(self._task, completed=self.done + progress.runs_done, note=note)
+
+    def close(self) -> None:
+        self._bar.stop()
+
+
+class _Lines(_Tell):
+    """One line every few seconds, for logs."""
+
+    EVERY = 5.0
+
+    def __init__(self, name: str, done: int, missing: int):
+        super().__init__(name, done, missing)
+        self._last = 0.0
+        print(f"{name}: {missing:,} runs to compute, {done:,} done", file=sys.stderr)
+
+    def __call__(self, progress) -> None:
+        over = progress.runs_done == progress.runs_total
+        if over or progress.seconds - self._last >= self.EVERY:
+            self._last = progress.seconds
+            speed = progress.runs_done / max(progress.seconds, 1e-9)
+            left = (progress.runs_total - progress.runs_done) / max(speed, 1e-9)
+            print(
+                f"{self.name}: {self.done + progress.runs_done:,} of {self.done + self.missing:,} runs, "
+                f"{speed:,.0f} runs/s{_failed(progress)}"
+                + (f", done in {progress.seconds:.1f} s" if over else f", {left:.0f} s left"),
+                file=sys.stderr,
+            )
+
+
+def _failed(progress) -> str:
+    bad = {k: v for k, v in progress.by_status.items() if k not in ("converged", "capped")}
+    return "".join(f", {v:,} {k}" for k, v in sorted(bad.items()))
+
+
+@contextmanager
+def progress(name: str, runs: int, missing: int) -> Iterator[_Tell]:
+    tell = (_Bar if sys.stderr.isatty() else _Lines)(name, runs - missing, missing)
+    try:
+        yield tell
+    finally:
+        tell.close()
+
+
+# -- pages -------------------------------------------------------------------------------------------------------------
+
+
+def write_report(judged: Judged) -> Path:
+    """The study's page and its figures as files beside it."""
+    study, folder = judged.study, judged.folder
+    for figure in study.figures:
+        for kind in ("svg", "png"):
+            data = render(figure, judged.data, kind)
+            target = folder / "figures" / f"{figure.id}.{kind}"
+            report.write_page(target, data)
+    page = report.study_page(
+        name=study.name,
+        statement=study.statement,
+        data=judged.data,
+        judgements=judged.judgements,
+        figures=study.figures,
+        document=judged.document,
+    )
+    report.write_page(folder / "report.html", page)
+    return folder / "report.html"
+
+
+def write_index(out: Path) -> Path:
+    """`index.html` over every study that has results in `out`."""
+    listed = []
+    for entry in catalogue.entries():
+        folder = out / entry.name
+        if not (folder / "plans").is_dir():
+            continue
+        judged = judge_folder(str(entry.path), folder)
+        thumbnail = render(study_figures[0], judged.data).decode() if (study_figures := judged.study.figures) else None
+        listed.append(
+            report.Entry(
+                name=entry.name,
+                statement=judged.study.statement,
+                href=f"{entry.name}/report.html",
+                runs=judged.runs,
+                judgements=judged.judgements,
+                thumbnail=thumbnail,
+            )
+        )
+    report.write_page(out / "index.html", report.index_page(listed))
+    return out / "index.html"
