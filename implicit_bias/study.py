@@ -22,7 +22,7 @@ from ._errors import Mistake, nearest
 from .observables.base import AbstractFold, definition
 from .observables.predictor import loss
 from .sweep import grid as grids_
-from .sweep.dataset import open_results
+from .sweep.dataset import RESERVED, open_results
 from .sweep.execute import Progress, execute
 from .sweep.grid import Grids, Labelled
 from .sweep.plan import Plan, make_plan, show
@@ -54,6 +54,8 @@ class Study:
             for axis in g.axes:
                 if not self._accepts(axis):
                     raise Mistake(axis, "is an axis of a grid but no keyword of the cell", _keywords_remedy(axis, self))
+                if axis in {*RESERVED, "loss", *self.observe, *self.facts}:
+                    raise Mistake(axis, "names both an axis and a result", "rename the axis, or the observable or fact")
             absent = [n for n, p in self._keywords.items() if p.default is p.empty and n not in g.axes]
             if absent:
                 raise Mistake(absent[0], "is needed by the cell and is in no axis of a grid", "add it to the grid, or give it a default")

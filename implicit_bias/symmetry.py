@@ -27,7 +27,7 @@ from .dynamics.base import AbstractDynamics
 from .parameterizations.base import AbstractParameterization
 from .problems.base import AbstractProblem, min_norm, orthogonal_part, singular_values
 from .problems.linear import Linear
-from .problems.losses import Loss, square
+from .problems.losses import SEPARABLE, Loss, square
 
 
 class AbstractLift(eqx.Module):
@@ -75,7 +75,10 @@ class RowSpaceLinear(AbstractProblem):
     operator: Float[Array, "rows rows"]
     target: Targets
     of_predictions: Loss = eqx.field(static=True)
-    separable: bool = eqx.field(static=True)
+
+    @property
+    def separable(self) -> bool:
+        return self.of_predictions in SEPARABLE
 
     @property
     def dimension(self) -> int:
@@ -136,7 +139,7 @@ def _(problem: Linear, theta: Theta) -> Rewriting:
         name = f"diagonal: {problem.dimension} -> {singular.shape[0]} + 1 coordinates"
     else:
         basis, triangular = jnp.linalg.qr(problem.operator.T)
-        reduced = RowSpaceLinear(triangular.T, problem.target, problem.of_predictions, problem.separable)
+        reduced = RowSpaceLinear(triangular.T, problem.target, problem.of_predictions)
         name = f"row space: {problem.dimension} -> {triangular.shape[0]} + 1 coordinates"
 
     def split(w: Array) -> Split:

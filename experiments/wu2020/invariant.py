@@ -14,9 +14,9 @@ LOSSES = {"square": ib.square, "log_cosh": ib.log_cosh, "logistic": ib.logistic,
 END = 4.0
 
 
-def cell(*, loss, law, scale, ratio, key, step=1e-2, rows=6, columns=15):
-    of_predictions = LOSSES[loss]
-    target_norm = 2.0 if loss in ("square", "log_cosh") else None
+def cell(*, objective, law, scale, ratio, key, step=1e-2, rows=6, columns=15):
+    of_predictions = LOSSES[objective]
+    target_norm = 2.0 if objective in ("square", "log_cosh") else None
     problem = ib.linear.gaussian(rows, columns, target_norm=target_norm, loss=of_predictions)(key)
     dynamics = {
         "flow": ib.Flow(max_time=END, ratio=ratio, rtol=1e-11, atol=1e-13),
@@ -26,7 +26,7 @@ def cell(*, loss, law, scale, ratio, key, step=1e-2, rows=6, columns=15):
     return ib.Run(problem, ib.Sphere(scale) if law == "rpgd" else ib.Polar(scale), dynamics)
 
 
-axes = dict(loss=list(LOSSES), seed=range(4), ratio=[0.3, 1.0, 3.0], scale=[0.3, 1.0])
+axes = dict(objective=list(LOSSES), seed=range(4), ratio=[0.3, 1.0, 3.0], scale=[0.3, 1.0])
 study = ib.Study(
     cell=cell,
     grids=ib.grid(law="flow", **axes) + ib.grid(law=["wn", "rpgd"], **axes, step=[0.02, 0.01, 5e-3, 2.5e-3]),

@@ -2,9 +2,10 @@
 
 A = [1, 0], y = 2, so x* = (2, 0). From point a, with g0 < g*: the WN flow with both rates equal (a to e), with g
 frozen and then released (a to b to c), with g slowed down throughout (towards c), and gradient flow (a to d). From
-point f, with g0 > g*, the WN flow ends farther from x* than gradient flow does.
+point f, with g0 > g* and x beyond the line, g must shrink, and the WN flow ends farther from x* than gradient flow.
 """
 
+import jax.numpy as jnp
 import numpy as np
 
 import implicit_bias as ib
@@ -14,9 +15,9 @@ from . import claims, figures
 RELEASE = 30.0
 
 
-def cell(*, course, scale, angle=1.0):
+def cell(*, course, scale, angle):
     problem = ib.linear.fixed([[1.0, 0.0]], [2.0])(0)
-    start = np.array([np.cos(angle), np.sin(angle)])
+    start = jnp.array([jnp.cos(angle), jnp.sin(angle)])
     ratio = {"together": 1.0, "frozen": ib.two_stage(0.0, 1.0, RELEASE), "careful": 0.05, "gd": 1.0}[course]
     weights = ib.Euclidean(scale, start) if course == "gd" else ib.Polar(scale, start)
     return ib.Run(problem, weights, ib.Flow(max_time=2_000.0, ratio=ratio, stop=ib.loss_below(1e-20), rtol=1e-12, atol=1e-14))
@@ -24,7 +25,7 @@ def cell(*, course, scale, angle=1.0):
 
 study = ib.Study(
     cell=cell,
-    grids=ib.grid(course=["together", "frozen", "careful", "gd"], scale=[1.0, 3.0]),
+    grids=ib.grid(course=["together", "frozen", "careful", "gd"], scale=[1.0, 3.0], angle=[1.0, 0.5]),
     facts={"g_star": ib.min_norm_size, "w_perp": ib.orthogonal_size, "lambda_min": ib.lambda_min},
     observe={"x": ib.predictor(), "excess": ib.distance_to(ib.min_norm)},
     records=ib.records_at([*np.linspace(0.02, 4, 120), *np.linspace(4.2, 60, 160)]),

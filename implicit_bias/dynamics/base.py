@@ -3,7 +3,7 @@ r"""The seam: a law of motion with its own clock, as `start` and `advance`.
     start   : (objective, theta_0, watch)       -> State
     advance : (objective, state, until, watch)  -> State
 
-`advance` moves a run along its clock to `until`, pausing at every record. `until` is traced, so that one compiled
+`advance` moves a run along its clock until it reaches `until`, pausing at every record. `until` is traced: one compiled
 program serves a whole run and a segmented one, with the same bits. A run that has ended is not touched again:
 its remaining records hold its last value, `steps` and `time` say when, `status` says how.
 
@@ -85,6 +85,8 @@ class State(eqx.Module):
     steps: Count
     time: Scalar
     status: Count
+    recorded: Theta
+    """The weights at the last record: what "nothing changed since" and "still growing" are judged against."""
     next_record: Count
     records: PyTree
     folds: PyTree
@@ -135,8 +137,13 @@ class AbstractDynamics(eqx.Module):
     def position(self, state: State) -> Array: ...
 
     @abc.abstractmethod
-    def travel(self, objective: Objective, state: State, active: Flag, goal: Array, watch: AbstractWatch) -> State:
-        """Move the active runs to `goal` or to their end."""
+    def travel(
+        self, objective: Objective, state: State, active: Flag, goal: Array, until: Array, watch: AbstractWatch
+    ) -> State:
+        """Move the active runs to `goal` (a record) or to their end, and stop on the way once `until` is reached.
+
+        Where it stops on the way must not change the steps it takes: segments give the bits of the whole run.
+        """
 
     def requirements(self, parameterization: AbstractParameterization) -> Requirements:
         asked = schedules.require(
@@ -167,11 +174,12 @@ class AbstractDynamics(eqx.Module):
             steps=zero,
             time=time,
             status=zero + jnp.int32(Status.RUNNING),
+            recorded=theta,
             next_record=zero,
             records=empty,
             folds=watch.begin(moment),
         )
-        return self._pause(objective, state, state, state.status == Status.RUNNING, watch)
+        return self._pause(objective, state, state.status == Status.RUNNING, watch)
 
     def advance(self, objective: Objective, state: State, until: ScalarLike, watch: AbstractWatch) -> State:
         # In the clock's own dtype: a count of steps stays exact, and half a step is reached with the whole one.
@@ -184,15 +192,12 @@ class AbstractDynamics(eqx.Module):
 
         def leg(state: State) -> State:
             active = pending(state)
-            goal = jnp.minimum(watch.clock[state.next_record], until)
-            moved = self.travel(objective, state, active, goal, watch)
-            return self._pause(objective, state, moved, active, watch)
+            moved = self.travel(objective, state, active, watch.clock[state.next_record], until, watch)
+            return self._pause(objective, moved, active, watch)
 
         return jax.lax.while_loop(lambda state: any_lane(pending(state)), leg, state)
 
-    def _pause(
-        self, objective: Objective, before: State, state: State, active: Flag, watch: AbstractWatch
-    ) -> State:
+    def _pause(self, objective: Objective, state: State, active: Flag, watch: AbstractWatch) -> State:
         """Judge and record at the end of a leg. A pause at `until` alone changes nothing."""
         last = watch.clock.shape[0] - 1
         passed = watch.clock <= self.position(state)  # times that round to one step are passed together
@@ -201,11 +206,11 @@ class AbstractDynamics(eqx.Module):
 
         status = state.status
         judged = due & (status == Status.RUNNING)
-        moved = state.steps > before.steps
+        moved = state.steps > 0
         unchanged = jnp.stack(
-            [jnp.all(a == b) for a, b in zip(jax.tree.leaves(before.theta), jax.tree.leaves(state.theta))]
+            [jnp.all(a == b) for a, b in zip(jax.tree.leaves(state.recorded), jax.tree.leaves(state.theta))]
         ).all()
-        ended = jnp.int32(Status.CAPPED) if not objective.problem.separable else self._escaping(objective, before, state)
+        ended = self._escaping(objective, state) if objective.problem.separable else jnp.int32(Status.CAPPED)
         status = jnp.where(judged & passed[last], ended, status)
         status = jnp.where(judged & moved & unchanged, jnp.int32(Status.STALLED), status)
         if self.stop is not None:
@@ -220,11 +225,14 @@ class AbstractDynamics(eqx.Module):
             lambda buffer, x: jnp.where(write.reshape(-1, *[1] * jnp.ndim(x)), x, buffer), state.records, value
         )
         following = jnp.where(due, jnp.sum(passed, dtype=state.next_record.dtype), state.next_record)
-        return dataclasses.replace(state, status=status, next_record=following, records=records)
+        recorded = where(due, state.theta, state.recorded)
+        return dataclasses.replace(
+            state, status=status, recorded=recorded, next_record=following, records=records
+        )
 
-    def _escaping(self, objective: Objective, before: State, state: State) -> Count:
+    def _escaping(self, objective: Objective, state: State) -> Count:
         """At the cap of a separable problem: norm and margin still growing is `escaping`."""
-        pred, earlier = objective.predict(state.theta), objective.predict(before.theta)
+        pred, earlier = objective.predict(state.theta), objective.predict(state.recorded)
         growing = _vectors.norm(pred) > _vectors.norm(earlier)
         return jnp.where(
             growing & objective.problem.separates(pred), jnp.int32(Status.ESCAPING), jnp.int32(Status.CAPPED)

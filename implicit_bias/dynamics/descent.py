@@ -95,7 +95,10 @@ class Descent(AbstractDynamics):
         """t after step `count`: the product where the step is constant (no drift), else the running sum."""
         return time + self.step(count) if callable(self.step) else self.step * (count.astype(float) + 1)
 
-    def travel(self, objective: Objective, state: State, active: Flag, goal: Array, watch: AbstractWatch) -> State:
+    def travel(
+        self, objective: Objective, state: State, active: Flag, goal: Array, until: Array, watch: AbstractWatch
+    ) -> State:
+        goal = jnp.minimum(goal, until)
         if self.stop is None and state.folds is None:
             return self._march(objective, state, active, goal)
         return self._walk(objective, state, active, goal, watch)

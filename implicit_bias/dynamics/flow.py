@@ -123,7 +123,9 @@ class Flow(AbstractDynamics):
     def position(self, state: State) -> Array:
         return state.time
 
-    def travel(self, objective: Objective, state: State, active: Flag, goal: Array, watch: AbstractWatch) -> State:
+    def travel(
+        self, objective: Objective, state: State, active: Flag, goal: Array, until: Array, watch: AbstractWatch
+    ) -> State:
         terms, controller = self._terms(objective), self._controller()
         order = self.solver.error_order(terms)
 
@@ -177,7 +179,7 @@ class Flow(AbstractDynamics):
             status = jnp.where(bad | stuck, jnp.int32(Status.DIVERGED), status)
             new = dataclasses.replace(new, carry=integrator, status=status)
             state = where(going, new, state)
-            return state, going & (state.status == Status.RUNNING) & (state.time < goal)
+            return state, going & (state.status == Status.RUNNING) & (state.time < jnp.minimum(goal, until))
 
         state, _ = jax.lax.while_loop(lambda moving: any_lane(moving[1]), attempt, (state, active))
         return state

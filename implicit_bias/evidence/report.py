@@ -2,7 +2,7 @@
 
 A page is complete and inert. It loads nothing (styles and figures are inside it), runs nothing (no script, and a
 policy that forbids one), and carries no date: the same results give the same bytes. Every word that comes from a
-study, a claim, a plan or a figure is escaped, because `_element` escapes whatever is not already `Markup`; figures
+study, a claim, a plan or a figure is escaped, because `_join` and `_element` escape whatever is not `Markup`; figures
 are rebuilt from a list of drawing elements, with ids of their own.
 
 Verdicts are words with a mark, so they are told apart without colour. One against expectation is loud; a printed
@@ -14,6 +14,7 @@ formula that is refuted as expected is not.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import html
 import importlib.metadata
@@ -36,14 +37,12 @@ from .._results import Status
 from .claims import Data, Judgement
 from .figures import Figure, render
 
-# -- markup ------------------------------------------------------------------------------------------------------------
-
 
 class Markup(str):
     """Text that is HTML already."""
 
 
-# Control characters and lone surrogates are not HTML; marks that reverse reading order could turn a verdict round.
+# Control characters and lone surrogates are not HTML; marks that reverse the reading order could turn a verdict round.
 _UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 
 
@@ -51,21 +50,21 @@ def _clean(value: object) -> str:
     return _UNFIT.sub("\ufffd", str(value))
 
 
-def _markup(value: object) -> Markup:
-    return value if isinstance(value, Markup) else Markup(html.escape(_clean(value), quote=True))
+def _join(*parts: object) -> Markup:
+    return Markup("".join(p if isinstance(p, Markup) else html.escape(_clean(p), quote=True) for p in parts))
 
 
 def _element(tag: str, *children: object, **attributes: object) -> Markup:
-    said = "".join(f' {name.rstrip("_").replace("_", "-")}="{_markup(v)}"' for name, v in attributes.items())
-    return Markup(f"<{tag}{said}>{''.join(map(_markup, children))}</{tag}>")
+    said = "".join(f' {name.rstrip("_").replace("_", "-")}="{_join(v)}"' for name, v in attributes.items())
+    return Markup(f"<{tag}{said}>{_join(*children)}</{tag}>")
 
 
-def _small(*children: object) -> Markup:
-    return _element("small", *children)
+def _note(*children: object) -> Markup:
+    return _element("div", *children, class_="note")
 
 
-def _lines(values: Iterable[object]) -> Markup:
-    return Markup("<br>".join(map(_markup, values)))
+def _section(title: str, *children: object) -> Markup:
+    return _element("section", _element("h2", title), *children)
 
 
 def _table(label: str, head: Sequence[str], rows: Iterable[Sequence[object]], numeric: Sequence[int] = ()) -> Markup:
@@ -73,33 +72,30 @@ def _table(label: str, head: Sequence[str], rows: Iterable[Sequence[object]], nu
     align = [{"class_": "n"} if i in numeric else {} for i in range(len(head))]
     top = _element("tr", *(_element("th", h, scope="col", **a) for h, a in zip(head, align)))
     body = [
-        _element("tr", _element("th", row[0], scope="row"), *(_element("td", c, **a) for c, a in zip(row[1:], align[1:])))
-        for row in rows
+        _element("tr", _element("th", first, scope="row"), *(_element("td", c, **a) for c, a in zip(rest, align[1:])))
+        for first, *rest in rows
     ]
     table = _element("table", _element("thead", top), _element("tbody", *body))
     return _element("div", table, class_="scroll", role="region", aria_label=label, tabindex=0)
 
 
-def _section(title: str, *children: object) -> Markup:
-    return _element("section", _element("h2", title), *children)
+def _described(pairs: Iterable[tuple[str, object]]) -> Markup:
+    return _element("dl", *(_join(_element("dt", term), _element("dd", what)) for term, what in pairs))
 
 
-def _page(title: str, *children: object) -> str:
-    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-    head = f"""<!DOCTYPE html>
+_HEAD = """<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-{_element("title", title)}
-<style>{_CSS}</style>
-</head>
 """
-    return head + _element("body", _element("main", *children)) + "\n</html>\n"
 
 
-# -- figures -----------------------------------------------------------------------------------------------------------
+def _page(title: str, *children: object) -> str:
+    body = _element("body", _element("main", *children))
+    return f"{_HEAD}{_element('title', title)}\n<style>{_CSS}</style>\n</head>\n{body}\n</html>\n"
+
 
 _DRAWING = frozenset(
     "svg g defs path use clipPath rect circle ellipse line polyline polygon text tspan image pattern linearGradient "
@@ -108,12 +104,13 @@ _DRAWING = frozenset(
 
 
 def inline_svg(svg: str | bytes, prefix: str, label: str) -> Markup:
-    """A drawing inside a page: drawing elements only, ids that clash with no other, as wide as its column at most."""
+    """A drawing inside a page: drawing elements only, ids that clash with no other's, never wider than its column."""
     text = _clean(svg.decode() if isinstance(svg, bytes) else svg)
     root = ElementTree.fromstring(text[text.index("<svg") :])  # what stands before is the prolog: no entity is defined
-    box = re.fullmatch(r"[-\d.]+ [-\d.]+ ([\d.]+) [\d.]+", root.get("viewBox", ""))
-    root.attrib = {"viewBox": root.get("viewBox", ""), "role": "img", "aria-label": label}
-    root.attrib |= {"style": f"max-width: {1.2 * float(box[1]):.0f}pt"} if box else {}
+    box = root.get("viewBox", "")
+    root.attrib = {"viewBox": box, "role": "img", "aria-label": label}
+    if width := re.fullmatch(r"[-\d.]+ [-\d.]+ (\d+\.?\d*) [-\d.]+", box):
+        root.attrib["style"] = f"max-width: {1.2 * float(width[1]):.0f}pt"
     return _drawing(root, prefix)
 
 
@@ -125,62 +122,55 @@ def _drawing(node: ElementTree.Element, prefix: str) -> Markup:
     attributes = {}
     for name, value in node.attrib.items():
         name = "href" if name == "{http://www.w3.org/1999/xlink}href" else name
-        value = prefix + value if name == "id" else re.sub(r"(url\([\"']?|^)#", rf"\1#{prefix}", value)
-        elsewhere = name == "href" and not value.startswith(("#", "data:image/png;base64,"))
-        elsewhere = elsewhere or re.search(r"\\|url\((?![\"']?#)", value, re.IGNORECASE)
-        # a colour such as #000000 begins as a reference does
-        value = node.attrib[name] if name in ("fill", "stroke", "stop-color", "color") and value.startswith("#") else value
-        if not (elsewhere or name.startswith("{") or name.lower().startswith("on") or name == "class"):
+        if name == "href":
+            value = f"#{prefix}{value[1:]}" if value.startswith("#") else value
+            fit = value.startswith(("#", "data:image/png;base64,"))
+        else:
+            value = prefix + value if name == "id" else re.sub(r"(url\([\"']?#)", rf"\1{prefix}", value)
+            fit = not re.match(r"on|class$|\{", name, re.IGNORECASE)
+        if fit and not re.search(r"\\|url\((?![\"']?#)", value, re.IGNORECASE):
             attributes[name] = value
-    texts = tag in ("text", "tspan")
     children = [node.text, *(part for child in node for part in (_drawing(child, prefix), child.tail))]
-    return _element(tag, *(c for c in children if c and (texts or isinstance(c, Markup))), **attributes)
+    spaces_count = tag in ("text", "tspan")
+    return _element(tag, *(c for c in children if c and (spaces_count or isinstance(c, Markup))), **attributes)
 
 
-def _figures(figures: Sequence[Figure], data: Data, judgements: Sequence[Judgement]) -> Iterable[Markup]:
-    for number, figure in enumerate(figures, 1):
-        caption = figure.caption_for(data, judgements)
-        drawing = inline_svg(render(figure, data), f"f{number}-", f"Figure {number}: {caption}")
-        yield _element("figure", drawing, _element("figcaption", _element("b", f"Figure {number}."), " ", caption))
+def _figure(number: int, figure: Figure, data: Data, judgements: Sequence[Judgement]) -> Markup:
+    caption = figure.caption_for(data, judgements)
+    drawing = inline_svg(render(figure, data), f"f{number}-", f"Figure {number}: {caption}")
+    return _element("figure", drawing, _element("figcaption", _element("b", f"Figure {number}."), " ", caption))
 
-
-# -- verdicts ----------------------------------------------------------------------------------------------------------
 
 _MARKS = {"supported": "\u2713", "refuted": "\u2717", "vacuous": "\u2205", "unresolved": "?"}
 
 
 def _phrase(judgement: Judgement) -> str:
-    """
-    >>> from types import SimpleNamespace as Some
-    >>> _phrase(Some(verdict="refuted", as_expected=False, claim=Some(expected="supported")))
-    'refuted, expected supported'
-    """
     if not judgement.as_expected:
         return f"{judgement.verdict}, expected {judgement.claim.expected}"
     return judgement.verdict if judgement.verdict == "supported" else f"{judgement.verdict}, as expected"
 
 
-def _badge(judgement: Judgement, count: int | None = None) -> Markup:
+def _badge(judgement: Judgement, count: str = "") -> Markup:
     kind = ("good" if judgement.verdict == "supported" else "calm") if judgement.as_expected else "against"
-    mark = _MARKS[judgement.verdict] if judgement.as_expected else f"\u26a0 {_MARKS[judgement.verdict]}"
-    many = "" if count is None else f"{count} "
-    return _element("span", f"{mark} {many}{_phrase(judgement)}", class_=f"verdict {kind}")
+    loud = "" if judgement.as_expected else "\u26a0 "
+    said = f"{loud}{_MARKS[judgement.verdict]} {count}{_phrase(judgement)}"
+    return _element("span", said, class_=f"verdict {kind}")
 
 
 def _tally(judgements: Sequence[Judgement]) -> Markup:
     """The verdicts counted, those against expectation first."""
     counts = Counter(map(_phrase, judgements))
     one_of_each = {_phrase(j): j for j in sorted(judgements, key=lambda j: j.as_expected)}
-    return Markup(" ".join(_badge(j, counts[phrase]) for phrase, j in one_of_each.items()))
+    return _join(*(_join(_badge(j, f"{counts[phrase]} "), " ") for phrase, j in one_of_each.items()))
 
 
 def _outcome(judgements: Sequence[Judgement]) -> str:
     against = sum(not j.as_expected for j in judgements)
     if not judgements:
-        return "No claim is made."
+        return "No claim is made. "
     if not against:
-        return "All verdicts are as expected."
-    return f"{against} of {len(judgements)} verdicts {'is' if against == 1 else 'are'} against expectation."
+        return "All verdicts are as expected. "
+    return f"{against} of {len(judgements)} verdicts {'is' if against == 1 else 'are'} against expectation. "
 
 
 def number(value: float) -> str:
@@ -191,44 +181,37 @@ def number(value: float) -> str:
     """
     if not math.isfinite(value):
         return "-" if math.isnan(value) else f"{value}"
-    digits = 3
-    while value != 1 and float(f"{value:.{digits}g}") == 1:
-        digits += 1
-    plain = value == 0 or 1e-3 <= abs(value) < 1e4
-    text = f"{value:.{digits}g}" if plain else re.sub(r"\.?0*e", "e", f"{value:.2e}")
-    return re.sub(r"e([-+])0*", lambda sign: "e" + sign[1].strip("+"), text)
+    if value == 0 or 1e-3 <= abs(value) < 1e4:
+        digits = 3
+        while value != 1 and float(f"{value:.{digits}g}") == 1:
+            digits += 1
+        return f"{value:.{digits}g}"
+    mantissa, exponent = f"{value:.2e}".split("e")
+    return f"{float(mantissa):g}e{int(exponent)}"
 
 
 def _runs(j: Judgement) -> Markup:
     by = ", ".join(f"{name}: {count:,}" for name, count in j.outside_by.items() if count)
-    said = [f"{j.tested:,} tested"]
-    counts = (j.ended_badly, "ended badly"), (j.undefined, "undefined"), (j.outside, "outside"), (j.absent, "absent")
-    said += [f"{count:,} {word}" for count, word in counts if count]
-    return Markup(f"{j.inside:,}<br>{_small(_lines(said + ([f'not met: {by}'] if by else [])))}")
+    counts = {
+        "ended badly": j.ended_badly,
+        "undefined": j.undefined,
+        f"outside ({by})" if by else "outside": j.outside,
+        "absent": j.absent,
+    }
+    notes = [f"{j.tested:,} tested", *(f"{count:,} {word}" for word, count in counts.items() if count)]
+    return _join(f"{j.inside:,}", *map(_note, notes))
 
 
-def _where(j: Judgement) -> str:
-    return ", ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in j.where.items())
-
-
-def _claims(judgements: Sequence[Judgement]) -> Markup:
-    rows = [
-        (
-            _markup(Markup(f"{_element('code', j.claim.id)} {_small(j.claim.source)}"))
-            + _element("p", j.claim.statement)
-            + _element("p", _small(_element("b", f"{j.claim.kind.name}; tolerance:"), " ", j.claim.because)),
-            _runs(j),
-            Markup(number(j.worst) + (f"<br>{_small('at ', _where(j))}" if j.where else "")),
-            j.measured,
-            _badge(j),
-        )
-        for j in judgements
-    ]
-    head = ["Claim", "Runs inside hypotheses", "Worst residual / tolerance", "Measured", "Verdict"]
-    return _table("Verdicts", head, [(Markup(row[0]), *row[1:]) for row in rows], numeric=(1, 2))
-
-
-# -- where the numbers come from ---------------------------------------------------------------------------------------
+def _claim(j: Judgement) -> tuple[Markup, Markup, Markup, str, Markup]:
+    claim = j.claim
+    where = ", ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in j.where.items())
+    said = _join(
+        _element("code", claim.id),
+        _note(claim.source),
+        _element("p", claim.statement),
+        _note(f"{claim.kind.name}; tolerance: {claim.because}"),
+    )
+    return said, _runs(j), _join(number(j.worst), _note("at ", where) if where else ""), j.measured, _badge(j)
 
 
 def _statuses(data: Data, document: Mapping[str, Any]) -> dict[str, Counter[Status]]:
@@ -239,21 +222,17 @@ def _statuses(data: Data, document: Mapping[str, Any]) -> dict[str, Counter[Stat
 
 
 def _endings(statuses: Mapping[str, Counter[Status]]) -> Markup:
-    seen = [s for s in (Status.CONVERGED, *Status) if any(count[s] for count in statuses.values())]
-    seen = list(dict.fromkeys(seen))
+    seen = [s for s in sorted(Status, key=lambda s: (s < Status.CONVERGED, s)) if any(c[s] for c in statuses.values())]
     rows = [(name, f"{count.total():,}", *(f"{count[s]:,}" for s in seen)) for name, count in statuses.items()]
     table = _table("How the runs ended", ["Grid", "Runs", *(s.label for s in seen)], rows, range(1, len(seen) + 2))
-    advice = [_element("dt", s.label) + _element("dd", s.advice) for s in seen if s != Status.CONVERGED]
-    return Markup(table + (_element("dl", *map(Markup, advice)) if advice else ""))
+    return _join(table, _described((s.label, s.advice) for s in seen if s != Status.CONVERGED))
 
 
 def values(axis: Mapping[str, Any]) -> str:
     """An axis's values in a few words.
 
-    >>> values({"labels": ["0.01", "0.1", "1", "2", "3", "4"], "words": False})
-    '6 values from 0.01 to 4'
-    >>> values({"labels": ["gd", "wn"], "words": True})
-    'gd, wn'
+    >>> values({"labels": ["0.01", "0.1", "1", "2", "4"]}), values({"labels": ["gd", "wn"]})
+    ('5 values from 0.01 to 4', 'gd, wn')
     """
     labels = [str(label) for label in axis["labels"]]
     if len(labels) <= 4:
@@ -265,19 +244,22 @@ def values(axis: Mapping[str, Any]) -> str:
     return f"{len(labels)} values from {ordered[0]} to {ordered[-1]}"
 
 
-def _pairs(title: str, pairs: Mapping[str, object]) -> Markup:
-    return _element("dt", title) + _element("dd", _lines(f"{k}: {v}" for k, v in pairs.items()) if pairs else "none")
-
-
 def _provenance(document: Mapping[str, Any]) -> Markup:
     grids = document["grids"]
-    listed = [
-        _pairs(f"grid {g['name']}", {a: values(g["axes"][a]) for a in g["order"]}) for g in grids
-    ]
+    settings, marks = document.get("settings", {}), document["fingerprint"]
     try:
         version = importlib.metadata.version("implicit-bias")
     except importlib.metadata.PackageNotFoundError:
-        version = "not installed"
+        version = "of a source tree"
+    axes = [
+        (f"grid {g['name']}", _join(*(_element("div", f"{a}: {values(g['axes'][a])}") for a in g["order"])))
+        for g in grids
+    ]
+    facts = [
+        ("settings", ", ".join(f"{k}: {v}" for k, v in settings.items()) or "the study's own"),
+        ("fingerprint", ", ".join(f"{k}: {v}" for k, v in marks.items() if v)),
+        ("page by", f"implicit-bias {version}"),
+    ]
     rows = [
         (
             " ".join([grids[b["grid"]]["name"], *(f"{k}={v}" for k, v in b["statics"].items())]),
@@ -287,27 +269,21 @@ def _provenance(document: Mapping[str, Any]) -> Markup:
         )
         for b in document["batches"]
     ]
-    facts = [
-        *listed,
-        _pairs("settings", document.get("settings", {})),
-        _pairs("fingerprint", {k: v or "none" for k, v in document["fingerprint"].items()}),
-        _pairs("page", {"implicit-bias": version}),
-    ]
-    programs = _table("Programs", ["Grid", "Coordinates", "Law of motion", "Program"], rows)
-    return Markup(_element("dl", *map(Markup, facts)) + programs)
+    return _join(_described([*axes, *facts]), _table("Programs", ["Grid", "Rewriting", "Law of motion", "Program"], rows))
 
 
-def _command(name: str, document: Mapping[str, Any]) -> Markup:
+def _reproduce(name: str, document: Mapping[str, Any]) -> Markup:
     settings = [f"{k}={v}" for k, v in document.get("settings", {}).items()]
-    return _element("pre", _element("code", shlex.join(["implicit-bias", "run", name, *settings])), tabindex=0)
+    return _join(
+        _element("pre", shlex.join(["implicit-bias", "run", name, *settings]), tabindex=0),
+        _element("p", "Runs that are done are not computed again. This page shows the axes listed under Provenance; "
+                 "give name=value for one that differs from the study's own."),
+    )  # fmt: skip
 
 
-# -- pages -------------------------------------------------------------------------------------------------------------
-
-
-def _paragraph(text: str) -> Markup:
-    """The first paragraph."""
-    return _element("p", " ".join(re.split(r"\n\s*\n", text.strip())[0].split()), class_="statement")
+def _statement(text: str) -> Markup:
+    first = re.split(r"\n\s*\n", text.strip())[0]
+    return _element("p", " ".join(first.split()), class_="statement")
 
 
 def study_page(
@@ -319,32 +295,35 @@ def study_page(
     figures: Sequence[Figure],
     document: Mapping[str, Any],
 ) -> str:
-    """A study's page; `document` is the plan that the results were read by."""
+    """A study's page; `document` is the plan that its results were read by."""
     statuses = _statuses(data, document)
     asked = sum(count.total() for count in statuses.values())
-    absent = sum(count[Status.ABSENT] for count in statuses.values())
-    done = f"{asked - absent:,} of {asked:,} runs computed. {_outcome(judgements)}"
+    done = asked - sum(count[Status.ABSENT] for count in statuses.values())
+    sections = {
+        "Verdicts": judgements and _table(
+            "Verdicts",
+            ["Claim", "Runs inside the hypotheses", "Worst residual / tolerance", "Measured", "Verdict"],
+            map(_claim, judgements),
+            numeric=(1, 2),
+        ),
+        "Figures": figures and _join(*(_figure(n, f, data, judgements) for n, f in enumerate(figures, 1))),
+        "How the runs ended": _endings(statuses),
+        "Provenance": _provenance(document),
+        "How to reproduce": _reproduce(name, document),
+    }  # fmt: skip
+    said = f"{done:,} of {asked:,} runs computed. {_outcome(judgements)}"
     return _page(
         name,
         _element("h1", name),
-        _paragraph(statement),
-        _element("p", done, Markup(" "), _tally(judgements), class_="summary"),
-        _section("Verdicts", _claims(judgements)) if judgements else Markup(),
-        _section("Figures", *_figures(figures, data, judgements)) if figures else Markup(),
-        _section("How the runs ended", _endings(statuses)),
-        _section("Provenance", _provenance(document)),
-        _section(
-            "How to reproduce",
-            _command(name, document),
-            _element("p", "Runs that are done are not computed again. The axes under Provenance are those of this page: "
-                     "give name=value for one that differs from the study's own."),
-        ),
-    )  # fmt: skip
+        _statement(statement),
+        _element("p", said, _tally(judgements), class_="summary"),
+        *(_section(title, content) for title, content in sections.items() if content),
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A study in the index. `href` is the path of its page, relative to the index."""
+    """A study in the index. `href` is the path of its page from the index, as the file system spells it."""
 
     name: str
     statement: str
@@ -363,37 +342,31 @@ class Entry:
         return _element("a", self.name, href=urllib.parse.quote(_clean(self.href)))
 
 
+def _card(entry: Entry, prefix: str) -> Markup:
+    thumbnail = entry.thumbnail and inline_svg(entry.thumbnail, prefix, f"First figure of {entry.name}")
+    tally = _tally(entry.judgements) if entry.judgements else "no claim is made"
+    said = _element("p", f"{entry.runs:,} runs ", tally, class_="summary")
+    told = _element("div", _element("h3", entry.link), _statement(entry.statement), said)
+    return _element("article", _element("div", thumbnail or "", class_="thumbnail"), told)
+
+
 def index_page(entries: Sequence[Entry]) -> str:
     """All studies by paper; verdicts against expectation first."""
     papers: dict[str, list[Markup]] = {}
-    for number, entry in enumerate(entries, 1):
+    for place, entry in enumerate(entries, 1):
         paper = entry.name.partition("/")[0] if "/" in entry.name else "studies"
-        papers.setdefault(paper, []).append(_card(entry, f"t{number}-"))
-    against = [(e.link, _element("code", j.claim.id), _badge(j)) for e in entries for j in e.judgements if not j.as_expected]
-    judgements = [j for e in entries for j in e.judgements]
-    total = f"{len(entries):,} studies, {sum(e.runs for e in entries):,} runs, {len(judgements):,} claims."
+        papers.setdefault(paper, []).append(_card(entry, f"t{place}-"))
+    judged = [(entry, j) for entry in entries for j in entry.judgements]
+    against = [(e.link, _element("code", j.claim.id), j.measured, _badge(j)) for e, j in judged if not j.as_expected]
+    loud = _table("Against expectation", ["Study", "Claim", "Measured", "Verdict"], against)
+    judgements = [j for _, j in judged]
+    said = f"Studies: {len(entries):,}. Runs: {sum(e.runs for e in entries):,}. Claims: {len(judged):,}. "
     return _page(
         "Implicit bias: results",
         _element("h1", "Implicit bias: results"),
-        _element("p", f"{total} {_outcome(judgements)} ", _tally(judgements), class_="summary"),
-        _section("Against expectation", _table("Against expectation", ["Study", "Claim", "Verdict"], against))
-        if against
-        else Markup(),
+        _element("p", said, _outcome(judgements), _tally(judgements), class_="summary"),
+        _section("Against expectation", loud) if against else Markup(),
         *(_section(paper, *cards) for paper, cards in papers.items()),
-    )
-
-
-def _card(entry: Entry, prefix: str) -> Markup:
-    drawing = inline_svg(entry.thumbnail, prefix, f"first figure of {entry.name}") if entry.thumbnail else Markup()
-    return _element(
-        "article",
-        _element("div", drawing, class_="thumbnail"),
-        _element(
-            "div",
-            _element("h3", entry.link),
-            _paragraph(entry.statement),
-            _element("p", f"{entry.runs:,} runs ", _tally(entry.judgements) if entry.judgements else "no claim is made"),
-        ),
     )
 
 
@@ -406,50 +379,52 @@ def write_page(path: Path | str, page: str | bytes) -> None:
         temporary.write_bytes(page.encode() if isinstance(page, str) else page)
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         remedy = "choose another folder with --out, or mend its permissions"
         raise Mistake("out", f"cannot write {path} ({error.strerror})", remedy) from None
 
 
 _CSS = """
-:root { --ink: #1b1f24; --quiet: #57606a; --line: #d5d9de; --serif: Charter, "Bitstream Charter", "Iowan Old Style",
-  "Palatino Linotype", Palatino, Georgia, "Liberation Serif", serif;
+:root { --ink: #1b1f24; --quiet: #57606a; --line: #d5d9de;
+  --serif: Charter, "Bitstream Charter", "Iowan Old Style", Palatino, Georgia, "Liberation Serif", serif;
   --sans: system-ui, "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", Arial, sans-serif; }
 * { box-sizing: border-box; }
-body { margin: 0; background: #fff; color: var(--ink); font: 1.0625rem/1.5 var(--serif); overflow-wrap: anywhere; }
+body { margin: 0; background: #fff; color: var(--ink); font: 1.0625rem/1.5 var(--serif); overflow-wrap: break-word; }
 main { max-width: 64rem; margin: 0 auto; padding: 2.5rem 1.25rem 4rem; }
 h1 { font-size: 2rem; line-height: 1.2; margin: 0 0 .5rem; }
-h2 { font-size: 1.3rem; margin: 2.5rem 0 .75rem; padding-bottom: .25rem; border-bottom: 1px solid var(--line); }
+h2 { font-size: 1.3rem; margin: 2.5rem 0 .75rem; }
 h3 { font-size: 1.1rem; margin: 0; }
 p { margin: .4rem 0; }
-.statement { max-width: 46rem; }
-.summary, table, dl, pre { font-family: var(--sans); font-size: .9rem; }
-small, figcaption { color: var(--quiet); }
-small { font-size: .8rem; font-weight: normal; }
-code { font-family: ui-monospace, "SF Mono", Menlo, Consolas, "Liberation Mono", monospace; font-size: .95em; }
+.statement, figcaption { max-width: 46rem; }
+.summary, table, dl, pre { font-family: var(--sans); font-size: .9rem; line-height: 1.45; }
+.note { color: var(--quiet); font-size: .8rem; }
+code, pre { font-family: ui-monospace, Menlo, Consolas, "Liberation Mono", monospace; }
 pre { padding: .75rem 1rem; border: 1px solid var(--line); background: #f6f8fa; overflow-x: auto; }
 a { color: #0b4f8a; }
 a:focus-visible, [tabindex]:focus-visible { outline: 3px solid #0b4f8a; outline-offset: 2px; }
 .scroll { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; overflow-wrap: break-word; }
-th, td { text-align: left; vertical-align: top; padding: .5rem .75rem; border-bottom: 1px solid var(--line); }
-th:first-child { padding-left: 0; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+th, td { text-align: left; vertical-align: top; padding: .6rem .75rem; border-bottom: 1px solid var(--line); }
 thead th { color: var(--quiet); font-size: .8rem; vertical-align: bottom; border-bottom: 2px solid var(--ink); }
-tbody th { font-weight: normal; min-width: 12rem; max-width: 26rem; }
+tbody th { font-weight: normal; max-width: 26rem; }
+tbody th code { font-weight: bold; }
 th.n, td.n { text-align: right; }
+[aria-label="Verdicts"] :is(th, td) { width: 15%; }
+[aria-label="Verdicts"] :is(th, td):first-child { width: 40%; }
 tr:has(.against) { background: #fdf0ef; }
-.verdict { display: inline-block; padding: .1rem .5rem; border: 1px solid; border-radius: .25rem; line-height: 1.35; }
+.verdict { display: inline-block; padding: .1rem .5rem; margin: .1rem 0; border: 1px solid; border-radius: .25rem; }
 .good { color: #1a5e36; } .calm { color: #44505c; }
 .against { color: #fff; background: #9b1c1c; border-color: #9b1c1c; font-weight: bold; }
-dl { display: grid; grid-template-columns: minmax(6rem, max-content) 1fr; gap: .4rem 1.25rem; margin: .75rem 0; }
-dt { color: var(--quiet); max-width: 16rem; } dd { margin: 0; font-variant-numeric: tabular-nums; }
+dl { display: grid; grid-template-columns: 8rem 1fr; gap: .4rem 1.25rem; margin: .75rem; }
+dt { color: var(--quiet); } dt, dd { margin: 0; min-width: 0; overflow-wrap: anywhere; }
 figure { margin: 1.5rem 0 2.5rem; }
-figcaption { max-width: 46rem; margin: .75rem auto 0; }
+figcaption { margin: .75rem auto 0; font-size: 1rem; }
 svg { display: block; width: 100%; height: auto; margin: 0 auto; }
 svg * { stroke-linejoin: round; stroke-linecap: butt; }
-article { display: grid; grid-template-columns: 11rem 1fr; gap: 1.25rem; padding: 1rem 0; border-bottom: 1px solid var(--line); }
-@media (max-width: 40rem) { body { font-size: 1rem; } article, dl { grid-template-columns: 1fr; gap: .25rem; }
-  dd { margin-bottom: .5rem; } .thumbnail { max-width: 14rem; } table { min-width: 40rem; } }
+article { display: grid; grid-template-columns: 12rem 1fr; gap: 1.25rem; padding: 1rem 0; border-top: 1px solid var(--line); }
+@media (max-width: 40rem) { body { font-size: 1rem; } main { padding-top: 1.25rem; } table { min-width: 40rem; }
+  article, dl { grid-template-columns: minmax(0, 1fr); gap: .2rem; } dd { margin-bottom: .5rem; } }
 @media print { @page { margin: 18mm 15mm; } body { font-size: 10pt; } main { padding: 0; max-width: none; }
   .scroll { overflow: visible; } tr, figure, article, pre { break-inside: avoid; } h2 { break-after: avoid; }
   .against { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }

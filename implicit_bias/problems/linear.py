@@ -113,7 +113,7 @@ def gaussian(
 def _frame(key, size: int, count: int) -> Float[Array, "size count"]:
     """A uniformly random orthonormal frame: the Q of a Gaussian with the signs of R's diagonal made positive."""
     q, r = jnp.linalg.qr(jax.random.normal(key, (size, count)))
-    return q * jnp.sign(jnp.diagonal(r))
+    return q * jnp.sign(jnp.diagonal(r))[None, :]
 
 
 def with_spectrum(
@@ -127,7 +127,7 @@ def with_spectrum(
     def sample(key: SeedKey | int) -> Linear:
         left = _frame(stream(key, "left frame"), rows, rows)
         right = _frame(stream(key, "right frame"), columns, rows)
-        operator = (left * spectrum) @ right.T
+        operator = (left * spectrum[None, :]) @ right.T
         return Linear(operator, _target(operator, key, target_norm, loss), loss)
 
     return sample

@@ -197,10 +197,9 @@ def _number(text: str) -> Any:
 
 
 def _extra_dims(name: str, shape: tuple[int, ...], recorded: bool) -> list[str]:
-    names = [f"{name}_{i}" for i in range(len(shape))]
-    if recorded and names:
-        names[0] = "record"
-    return names
+    """`record`, then `x_0`, `x_1`, ... for the inner shape of `x`."""
+    inner = len(shape) - recorded
+    return ["record"] * recorded + [f"{name}_{i}" for i in range(inner)]
 
 
 def _reduce(array: np.ndarray, status: np.ndarray, axes: list[int]) -> np.ndarray:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
@@ -31,15 +31,16 @@ class Progress:
 
 @dataclasses.dataclass(frozen=True)
 class _Block:
+    tile: int
     batch: Batch
     runs: list[int]
     """Which runs its first lanes are; the rest of the lanes repeat the last one."""
 
 
-def _blocks(batch: Batch, runs: list[int]) -> list[_Block]:
+def _cuts(batch: Batch, runs: list[int]) -> list[list[int]]:
     """A tile's runs in blocks. Unmixed blocks hold one shared value (a tile then does, too)."""
     width = batch.program.layout.width
-    return [_Block(batch, runs[i : i + width]) for i in range(0, len(runs), width)]
+    return [runs[i : i + width] for i in range(0, len(runs), width)]
 
 
 class _Results:
@@ -62,6 +63,10 @@ class _Results:
             return self._known[key]
 
 
+SPREAD = 8
+"""A program with at least this many blocks runs on every device; a smaller one is compiled for one device only."""
+
+
 def execute(
     plan: Plan,
     store: Store,
@@ -74,33 +79,34 @@ def execute(
     if not plan.missing:
         return
     tiles = list(plan.pending())
-    blocks = [(t, b) for t, (batch, runs) in enumerate(tiles) for b in _blocks(batch, runs)]
-    devices = (devices or jax.local_devices())[: len(blocks)]
-    started = time.perf_counter()
+    blocks = [_Block(t, batch, cut) for t, (batch, runs) in enumerate(tiles) for cut in _cuts(batch, runs)]
+    devices = devices or jax.local_devices()
+    places = _places(blocks, len(devices))
+    awaited = Counter(block.tile for block in blocks)
+    parts: dict[int, list[tuple[int, dict[str, np.ndarray]]]] = {t: [] for t in range(len(tiles))}
     results = _Results(keep=4 * plan.width)
-    awaited = {t: 0 for t in range(len(tiles))}
-    parts: dict[int, dict[int, dict[str, np.ndarray]]] = {t: {} for t in range(len(tiles))}
-    for t, _ in blocks:
-        awaited[t] += 1
-    counts: dict[str, int] = {}
+    started = time.perf_counter()
+    counts: Counter[str] = Counter()
     runs_done = tiles_done = 0
     x64 = jax.config.jax_enable_x64
 
-    def work(number: int, block: _Block, device) -> tuple[int, dict[str, np.ndarray], float]:
+    def work(block: _Block, device: int) -> tuple[dict[str, np.ndarray], float]:
         with jax.enable_x64(x64):  # thread-local: a worker would fall back to the process default
             begun = time.perf_counter()
-            outputs = _run_block(block, results, devices[0], device, segment)
-            return number, outputs, time.perf_counter() - begun
+            home = devices[min(places[block.batch.program])]
+            return _run_block(block, results, home, devices[device], segment), time.perf_counter() - begun
 
-    pools = [ThreadPoolExecutor(1, thread_name_prefix=f"device-{i}") for i in range(len(devices))]
-    programs = list(dict.fromkeys(batch.program for batch, _ in tiles))
-    ahead = _CompileAhead(programs, devices)
-    queue = iter(enumerate(blocks))
-    running: dict[Future, int] = {}
+    # One thread a device: a block's dispatch waits for its inputs, and JAX releases the lock while it computes.
+    threads = [ThreadPoolExecutor(1, thread_name_prefix=f"device-{i}") for i in range(len(devices))]
+    ahead = _CompileAhead({program: [devices[i] for i in where] for program, where in places.items()})
+    waiting = list(range(len(blocks)))
+    running: dict[Future, tuple[int, int]] = {}
 
     def feed(device: int) -> None:
-        for number, (_, block) in itertools.islice(queue, 1):
-            running[pools[device].submit(work, number, block, devices[device])] = device
+        number = next((n for n in waiting if device in places[blocks[n].batch.program]), None)
+        if number is not None:
+            waiting.remove(number)
+            running[threads[device].submit(work, blocks[number], device)] = device, number
 
     try:
         for device in list(range(len(devices))) * 2:
@@ -108,25 +114,36 @@ def execute(
         while running:
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
-                device = running.pop(future)
+                device, number = running.pop(future)
                 feed(device)
-                number, outputs, seconds = future.result()
-                t, block = blocks[number]
-                parts[t][number] = outputs
+                outputs, seconds = future.result()
+                block = blocks[number]
+                parts[block.tile].append((number, outputs))
                 runs_done += len(block.runs)
-                for code, n in zip(*np.unique(outputs["status"], return_counts=True)):
-                    label = Status(int(code)).label
-                    counts[label] = counts.get(label, 0) + int(n)
-                if len(parts[t]) == awaited[t]:
-                    _write_tile(plan, store, *tiles[t], [parts[t][n] for n in sorted(parts[t])], seconds)
-                    parts[t] = {}
+                counts.update(Status(int(code)).label for code in outputs["status"])
+                if len(parts[block.tile]) == awaited[block.tile]:
+                    ordered = [outputs for _, outputs in sorted(parts.pop(block.tile), key=lambda part: part[0])]
+                    _write_tile(plan, store, *tiles[block.tile], ordered, seconds)
                     tiles_done += 1
-                elapsed = time.perf_counter() - started
-                tell(Progress(runs_done, plan.missing, elapsed, dict(counts), tiles_done))
+                tell(Progress(runs_done, plan.missing, time.perf_counter() - started, dict(counts), tiles_done))
     finally:
-        for pool in pools:
-            pool.shutdown(wait=True, cancel_futures=True)
         ahead.stop()
+        for thread in threads:
+            thread.shutdown(wait=True, cancel_futures=True)
+
+
+def _places(blocks: list[_Block], devices: int) -> dict[Program, list[int]]:
+    """On which devices each program runs: compiling costs as much as many blocks, so small programs share them out."""
+    load = [0] * devices
+    places = {}
+    for program, count in Counter(block.batch.program for block in blocks).items():
+        if count >= SPREAD:
+            places[program] = list(range(devices))
+            continue
+        lightest = load.index(min(load))
+        load[lightest] += 1
+        places[program] = [lightest]
+    return places
 
 
 def _run_block(block: _Block, results: _Results, home, device, segment: float | None) -> dict[str, np.ndarray]:
@@ -162,14 +179,15 @@ def _write_tile(
 class _CompileAhead:
     """Compile the programs in the order they will be needed, while earlier ones run."""
 
-    def __init__(self, programs: list[Program], devices: list):
+    def __init__(self, programs: dict[Program, list]):
         self._stopped = False
-        self._thread = threading.Thread(target=self._compile, args=(programs, devices, jax.config.jax_enable_x64), name="compile-ahead")
+        x64 = jax.config.jax_enable_x64
+        self._thread = threading.Thread(target=self._compile, args=(programs, x64), name="compile-ahead")
         self._thread.start()
 
-    def _compile(self, programs: list[Program], devices: list, x64: bool) -> None:
+    def _compile(self, programs: dict[Program, list], x64: bool) -> None:
         with jax.enable_x64(x64):
-            for program in programs:
+            for program, devices in programs.items():
                 if not self._stopped:
                     program.compile(devices)
 

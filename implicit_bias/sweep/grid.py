@@ -1,8 +1,8 @@
 """Grids: named axes whose product is a set of runs, and sums of them.
 
 >>> grids = grid(method="gd", scale=[0.1, 1.0]) + grid(method=["wn", "rpgd"], scale=[0.1, 1.0], ratio=1.0)
->>> [(g.name, g.size) for g in grids]
-[('gd', 2), ('wn+rpgd', 4)]
+>>> grids.names, [g.size for g in grids]
+(['gd', 'wn+rpgd'], [2, 4])
 >>> override(grids, {"scale": parse("scale", "1e-2..1:3:log")})[0].axes["scale"]
 (0.01, 0.1, 1.0)
 """
@@ -39,12 +39,6 @@ class Grid:
     def size(self) -> int:
         return math.prod(len(values) for values in self.axes.values())
 
-    @property
-    def name(self) -> str:
-        """What tells it from the other grids of a union: its words, joined."""
-        words = ["+".join(v) for v in self.axes.values() if v and all(isinstance(x, str) for x in v)]
-        return " ".join(words) or "runs"
-
 
 class Grids(Sequence):
     """A sum of grids."""
@@ -66,8 +60,12 @@ class Grids(Sequence):
 
     @property
     def names(self) -> list[str]:
-        """One name for each grid, numbered where two would be equal."""
-        plain = [g.name for g in self._grids]
+        """What tells each grid from the others: its words on the axes where they differ, joined."""
+        words = [{n: "+".join(v) for n, v in g.axes.items() if all(isinstance(x, str) for x in v)} for g in self]
+        plain = [
+            " ".join(text for name, text in own.items() if any(other.get(name) != text for other in words)) or "runs"
+            for own in words
+        ]
         return [n if plain.count(n) == 1 else f"{n} {i}" for i, n in enumerate(plain)]
 
 

@@ -184,7 +184,9 @@ def make_plan(
         for combination in itertools.product(*(grid.axes[n] for n in static_names)):
             statics = dict(zip(static_names, combination))
             batches.append(_batch(recipe, grid, index, statics, settings, width))
+    known: dict[tuple, Program] = {}
     for batch in batches:
+        batch.program = known.setdefault((batch.program.identity, batch.traced_axes), batch.program)
         check_door(batch)
     marks = fingerprint()
     description = {

@@ -1,0 +1,222 @@
+"""Every public problem, parameterization, law, flow, observable and fold, small; and how a test drives one run.
+
+`test_contracts.py` asks the same of each member, and asks that every public one is listed here.
+Members are made by functions, so that they are built in the precision in force where they are used.
+"""
+
+import contextlib
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import implicit_bias as ib
+from implicit_bias._lanes import rows_major
+from implicit_bias._vectors import Split, map_vectors
+from implicit_bias.dynamics.base import Moment, Objective
+from implicit_bias.observables.base import AbstractFold, Prepared, Snapshot, Watch
+from implicit_bias.symmetry import Identity, rewrite
+
+ROWS, COLUMNS = 3, 7
+
+# A A^T has eigenvalues in [0.36, 1.44]: steps of 0.1 are safely inside the stable range of every law below
+SPECTRUM = (1.2, 0.9, 0.6)
+
+LOSSES = {"square": ib.square, "log_cosh": ib.log_cosh, "logistic": ib.logistic, "exponential": ib.exponential}
+
+
+def problem_of(loss, seed=0):
+    """A problem with the spectrum above; |x*| = 2 where there is an x*."""
+    return ib.linear.with_spectrum(
+        jnp.asarray(SPECTRUM), COLUMNS, target_norm=2.0 if loss is ib.square else None, loss=loss
+    )(seed)
+
+
+_DATA = np.random.default_rng(5).standard_normal((ROWS, COLUMNS))
+
+PROBLEMS = {
+    **{f"gaussian, {name}": lambda loss=loss: ib.linear.gaussian(ROWS, COLUMNS, loss=loss)(0) for name, loss in LOSSES.items()},
+    "gaussian, |x*| = 3": lambda: ib.linear.gaussian(ROWS, COLUMNS, target_norm=3.0)(0),
+    "orthonormal": lambda: ib.linear.orthonormal(ROWS, COLUMNS)(0),
+    "with_spectrum": lambda: problem_of(ib.square),
+    "fixed": lambda: ib.linear.fixed(_DATA, _DATA @ np.ones(COLUMNS))(0),
+}  # fmt: skip
+
+PARAMETERIZATIONS = {
+    "Euclidean": lambda scale=0.5, direction=None: ib.Euclidean(jnp.asarray(scale), direction),
+    "Polar": lambda scale=0.5, direction=None: ib.Polar(jnp.asarray(scale), direction, jnp.asarray(1.0)),
+    "Polar, |w| = 2": lambda scale=0.5, direction=None: ib.Polar(jnp.asarray(scale), direction, jnp.asarray(2.0)),
+    "Sphere": lambda scale=0.5, direction=None: ib.Sphere(jnp.asarray(scale), direction),
+}
+
+# One object each: a rule of optax is known by identity, and a new one is a new trace.
+LAWS = {
+    "gradient_descent": ib.gradient_descent(),
+    "heavy_ball": ib.heavy_ball(0.7),
+    "nesterov": ib.heavy_ball(0.7, nesterov=True),
+    "clipped": ib.clipped(0.3),
+    "decayed": ib.decayed(0.05),
+    "chain": ib.chain(ib.clipped(0.3), ib.decayed(0.05), ib.heavy_ball(0.5)),
+    "adam": ib.adam(),
+}
+
+
+def _from_optax():
+    import optax
+
+    return ib.from_optax(optax.scale_by_rms(), "RMS")
+
+
+LAWS["from_optax"] = _from_optax()
+
+
+def flows(**options):
+    import diffrax
+
+    return {"Tsit5": ib.Flow(3.0, **options), "Dopri5": ib.Flow(3.0, solver=diffrax.Dopri5(), **options)}
+
+
+OBSERVABLES = {
+    "loss": ib.loss,
+    "norm": ib.norm(2),
+    "norm, order 1": ib.norm(1),
+    "predictor": ib.predictor(),
+    "distance_to": ib.distance_to(ib.min_norm),
+    "angle_to": ib.angle_to(ib.min_norm),
+    "size": ib.size,
+    "weight_norm": ib.weight_norm,
+    "orthogonal_log": ib.orthogonal_log,
+    "orthogonal_sign": ib.orthogonal_sign,
+    "orthogonal_direction": ib.orthogonal_direction,
+    "log_invariant": ib.log_invariant,
+    # facts are observables of the start
+    "min_norm_size": ib.min_norm_size,
+    "orthogonal_size": ib.orthogonal_size,
+    "lambda_min": ib.lambda_min,
+    "lambda_max": ib.lambda_max,
+    "loss_at_zero": ib.loss_at_zero,
+}
+
+FOLDS = {
+    "running_min": ib.running_min(ib.loss),
+    "running_max": ib.running_max(ib.loss),
+    "first_time": ib.first_time(lambda snapshot: snapshot.loss < 0.1),
+    "always": ib.always(lambda before, after: after.loss <= before.loss),
+}
+
+
+@contextlib.contextmanager
+def let_promote(law):
+    """optax writes `decay ** count` with an integer count: its own promotion, in Adam's bias correction."""
+    with jax.numpy_dtype_promotion("standard" if law.name == "Adam" else "strict"):
+        yield
+
+
+# -- one run ------------------------------------------------------------------------------------------------------
+
+
+def key(seed=0):
+    return ib.SeedKey(jnp.asarray(seed))
+
+
+def prepared(problem, parameterization, dynamics, rewritten=True, seed=0):
+    """A run at its start: rewritten as the sweep does it, or in the original coordinates."""
+    theta = parameterization.init(problem, key(seed))
+    if not rewritten:
+        return Prepared(problem, parameterization, dynamics, theta, Identity())
+    new = rewrite(problem, parameterization, dynamics, theta)
+    return Prepared(new.problem, parameterization, dynamics, new.theta, new.lift)
+
+
+def start_of(run):
+    """The snapshot before the first step."""
+    loss = Objective(run.problem, run.parameterization)(run.theta)
+    return run.snapshot(Moment(run.theta, loss, jnp.zeros((), jnp.int32), jnp.zeros(())))
+
+
+def weights(snapshot: Snapshot):
+    """The weights as one flat vector in the original coordinates: (x) or (g, w)."""
+    lifted = map_vectors(lambda w: snapshot.run.lift(w) if isinstance(w, Split) else w, snapshot.theta)
+    return jnp.concatenate([jnp.atleast_1d(leaf) for leaf in lifted])
+
+
+def steps(snapshot: Snapshot):
+    return snapshot.steps
+
+
+def time(snapshot: Snapshot):
+    return snapshot.time
+
+
+PATH = (("weights", weights), ("loss", ib.loss), ("x", ib.predictor()), ("steps", steps), ("time", time))
+"""What most tests look at. A tuple, because what is observed is static."""
+
+
+def _drive(problem, parameterization, dynamics, clock, observe, rewritten, seed):
+    run = prepared(problem, parameterization, dynamics, rewritten, seed)
+    objective, watch = Objective(run.problem, run.parameterization), Watch(run=run, clock=clock, observe=dict(observe))
+    state = dynamics.start(objective, run.theta, watch)
+    state = dynamics.advance(objective, state, jnp.inf, watch)
+    ended = {"status": state.status, "end steps": state.steps, "end time": state.time}
+    return state.records | watch.read(state.folds) | ended
+
+
+@eqx.filter_jit
+def _compiled(*arguments):
+    return rows_major(_drive(*arguments))
+
+
+@eqx.filter_jit
+def _compiled_lanes(problem, parameterization, dynamics, *rest):
+    return rows_major(eqx.filter_vmap(lambda p, d: _drive(problem, p, d, *rest))(parameterization, dynamics))
+
+
+def drive(problem, parameterization, dynamics, clock, observe=PATH, *, rewritten=True, seed=0):
+    """A whole run, compiled once per structure: give as arrays what varies between calls. Returns NumPy by name.
+
+    `clock` is when to record; the run ends at its last entry.
+    """
+    clock = jnp.asarray(clock, dtype=jnp.int32 if dynamics.unit == "steps" else float)
+    return jax.tree.map(np.asarray, _compiled(problem, parameterization, dynamics, clock, tuple(observe), rewritten, seed))
+
+
+def drive_lanes(problem, parameterization, dynamics, clock, observe=PATH, *, rewritten=True, seed=0):
+    """Several runs at once: every array in the parameterization and the dynamics has a leading axis of lanes."""
+    clock = jnp.asarray(clock, dtype=jnp.int32 if dynamics.unit == "steps" else float)
+    out = _compiled_lanes(problem, parameterization, dynamics, clock, tuple(observe), rewritten, seed)
+    return jax.tree.map(np.asarray, out)
+
+
+@eqx.filter_jit
+def _begin(problem, parameterization, dynamics, clock, observe):
+    run = prepared(problem, parameterization, dynamics)
+    return dynamics.start(Objective(run.problem, run.parameterization), run.theta, Watch(run=run, clock=clock, observe=dict(observe)))
+
+
+@eqx.filter_jit
+def _segment(problem, parameterization, dynamics, clock, observe, state, until):
+    run = prepared(problem, parameterization, dynamics)
+    watch = Watch(run=run, clock=clock, observe=dict(observe))
+    return dynamics.advance(Objective(run.problem, run.parameterization), state, until, watch)
+
+
+def drive_in_segments(problem, parameterization, dynamics, clock, segment, observe=PATH):
+    """The final state of a run that is advanced `segment` at a time (inf: at once), by one compiled program."""
+    clock = jnp.asarray(clock, dtype=jnp.int32 if dynamics.unit == "steps" else float)
+    pieces = (problem, parameterization, dynamics, clock, tuple(observe))
+    state, until = _begin(*pieces), segment
+    while True:
+        state = _segment(*pieces, state, jnp.asarray(until))
+        if state.status != ib.Status.RUNNING:
+            return state
+        assert until < clock[-1], "a run that reached the end of its clock has ended"
+        until += segment
+
+
+def is_fold(observable):
+    return isinstance(observable, AbstractFold)
+
+
+def leaves(tree):
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(tree)]

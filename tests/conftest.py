@@ -1,0 +1,15 @@
+"""Strict JAX for every test: float64, no silent promotion of ranks or dtypes, two CPU devices, one BLAS thread.
+
+Warnings are errors (pyproject.toml). What optax promotes inside its own rules is let through by `cases.let_promote`.
+"""
+
+import os
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # the bits of an SVD depend on the number of threads
+
+import jax  # noqa: E402
+
+jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_num_cpu_devices", 2)
