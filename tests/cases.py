@@ -210,7 +210,7 @@ def drive_in_segments(problem, parameterization, dynamics, clock, segment, obser
         state = _segment(*pieces, state, jnp.asarray(until))
         if state.status != ib.Status.RUNNING:
             return state
-        assert until < clock[-1], "a run that reached the end of its clock has ended"
+        assert until < float(clock[-1]), "a run that reached the end of its clock has ended"
         until += segment
 
 

@@ -4,6 +4,8 @@ Warnings are errors (pyproject.toml). What optax promotes inside its own rules i
 """
 
 import os
+import shutil
+import tempfile
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # the bits of an SVD depend on the number of threads
 
@@ -13,3 +15,14 @@ jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_num_cpu_devices", 2)
+
+
+# Tests build the same programs again and again, in several processes: each is compiled once a session.
+_cache = os.environ.setdefault("IMPLICIT_BIAS_TEST_CACHE", tempfile.mkdtemp(prefix="implicit-bias-compiled-"))
+jax.config.update("jax_compilation_cache_dir", _cache)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
+
+
+def pytest_unconfigure(config):
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(_cache, ignore_errors=True)

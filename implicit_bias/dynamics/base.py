@@ -85,8 +85,8 @@ class State(eqx.Module):
     steps: Count
     time: Scalar
     status: Count
-    recorded: Theta
-    """The weights at the last record: what "nothing changed since" and "still growing" are judged against."""
+    recorded: tuple[Theta, PyTree]
+    """The weights and the law's memory at the last record: what "stalled" and "escaping" are judged against."""
     next_record: Count
     records: PyTree
     folds: PyTree
@@ -136,6 +136,15 @@ class AbstractDynamics(eqx.Module):
     @abc.abstractmethod
     def position(self, state: State) -> Array: ...
 
+    def memory(self, carry: PyTree) -> PyTree:
+        """What of the carry must keep as well, before unchanged weights mean that they will never change."""
+        del carry
+        return None
+
+    def settled(self, clock: Array) -> Flag:
+        """Whether the law is the same at every later time: a two-stage ratio may move what its first stage left."""
+        return schedules.settled(self.ratio, clock)
+
     @abc.abstractmethod
     def travel(
         self, objective: Objective, state: State, active: Flag, goal: Array, until: Array, watch: AbstractWatch
@@ -168,13 +177,14 @@ class AbstractDynamics(eqx.Module):
         moment = Moment(theta, objective(theta), zero, time)
         count = watch.clock.shape[0]
         empty = jax.tree.map(lambda x: jnp.zeros((count, *jnp.shape(x)), jnp.result_type(x)), watch.record(moment))
+        carry = self.begin(objective, theta)
         state = State(
             theta=theta,
-            carry=self.begin(objective, theta),
+            carry=carry,
             steps=zero,
             time=time,
             status=zero + jnp.int32(Status.RUNNING),
-            recorded=theta,
+            recorded=(theta, self.memory(carry)),
             next_record=zero,
             records=empty,
             folds=watch.begin(moment),
@@ -206,13 +216,13 @@ class AbstractDynamics(eqx.Module):
 
         status = state.status
         judged = due & (status == Status.RUNNING)
-        moved = state.steps > 0
-        unchanged = jnp.stack(
-            [jnp.all(a == b) for a, b in zip(jax.tree.leaves(state.recorded), jax.tree.leaves(state.theta))]
-        ).all()
+        now = (state.theta, self.memory(state.carry))
+        same = [jnp.all(a == b) for a, b in zip(jax.tree.leaves(state.recorded), jax.tree.leaves(now))]
+        since = watch.clock[jnp.maximum(state.next_record - 1, 0)]
+        stalled = jnp.stack(same).all() & (state.steps > 0) & self.settled(since)
         ended = self._escaping(objective, state) if objective.problem.separable else jnp.int32(Status.CAPPED)
         status = jnp.where(judged & passed[last], ended, status)
-        status = jnp.where(judged & moved & unchanged, jnp.int32(Status.STALLED), status)
+        status = jnp.where(judged & stalled, jnp.int32(Status.STALLED), status)
         if self.stop is not None:
             status = jnp.where(judged & self.stop.met(loss), jnp.int32(Status.CONVERGED), status)
         status = jnp.where(judged & self.diverged(loss), jnp.int32(Status.DIVERGED), status)
@@ -225,14 +235,14 @@ class AbstractDynamics(eqx.Module):
             lambda buffer, x: jnp.where(write.reshape(-1, *[1] * jnp.ndim(x)), x, buffer), state.records, value
         )
         following = jnp.where(due, jnp.sum(passed, dtype=state.next_record.dtype), state.next_record)
-        recorded = where(due, state.theta, state.recorded)
+        recorded = where(due, now, state.recorded)
         return dataclasses.replace(
             state, status=status, recorded=recorded, next_record=following, records=records
         )
 
     def _escaping(self, objective: Objective, state: State) -> Count:
         """At the cap of a separable problem: norm and margin still growing is `escaping`."""
-        pred, earlier = objective.predict(state.theta), objective.predict(state.recorded)
+        pred, earlier = objective.predict(state.theta), objective.predict(state.recorded[0])
         growing = _vectors.norm(pred) > _vectors.norm(earlier)
         return jnp.where(
             growing & objective.problem.separates(pred), jnp.int32(Status.ESCAPING), jnp.int32(Status.CAPPED)

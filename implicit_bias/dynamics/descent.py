@@ -77,6 +77,12 @@ class Descent(AbstractDynamics):
     def position(self, state: State) -> Array:
         return state.steps
 
+    def memory(self, carry: PyTree) -> PyTree:
+        return eqx.filter(carry, eqx.is_inexact_array)  # not the counters, which never keep
+
+    def settled(self, clock: Array) -> Flag:
+        return super().settled(clock) & schedules.settled(self.step, clock)
+
     def update(
         self, objective: Objective, theta: Theta, rule: PyTree, count: Array
     ) -> tuple[Scalar, Theta, PyTree]:

@@ -11,6 +11,8 @@ scale, so that its update of the orthogonal amplitude is a multiple of the ampli
 
 from __future__ import annotations
 
+import functools
+
 import equinox as eqx
 import optax
 
@@ -22,26 +24,31 @@ class Law(eqx.Module):
     relative: bool = eqx.field(static=True, default=False)
 
 
+@functools.cache
 def gradient_descent() -> Law:
     return Law(optax.identity(), "gradient descent", equivariant=True, relative=True)
 
 
+@functools.cache
 def heavy_ball(momentum: float, nesterov: bool = False) -> Law:
     """m' = momentum m + gradient; theta' = theta - step m'."""
     name = f"{'Nesterov' if nesterov else 'heavy ball'} {momentum:g}"
     return Law(optax.trace(momentum, nesterov), name, equivariant=True)
 
 
+@functools.cache
 def clipped(max_norm: float) -> Law:
     """The gradient, shortened to `max_norm` where it is longer."""
     return Law(optax.clip_by_global_norm(max_norm), f"clipped at {max_norm:g}", equivariant=True)
 
 
+@functools.cache
 def decayed(rate: float) -> Law:
     """Coupled decay: gradient + rate theta, the gradient of loss + rate |theta|^2 / 2."""
     return Law(optax.add_decayed_weights(rate), f"decay {rate:g}", equivariant=True, relative=True)
 
 
+@functools.cache
 def adam(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> Law:
     return Law(optax.scale_by_adam(b1, b2, eps), "Adam")
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import equinox as eqx
 import jax.numpy as jnp
 
-from .._types import Requirements, Scalar, ScalarLike
+from .._types import Flag, Requirements, Scalar, ScalarLike
 
 Schedule = Callable[[Scalar], Scalar]
 
@@ -35,6 +35,13 @@ def two_stage(first: ScalarLike, second: ScalarLike, switch: ScalarLike) -> TwoS
 
 def at(value: ScalarLike | Schedule, clock: Scalar) -> ScalarLike:
     return value(clock) if callable(value) else value
+
+
+def settled(value: ScalarLike | Schedule, clock: Scalar) -> Flag:
+    """Whether the value is known to keep from `clock` on."""
+    if isinstance(value, TwoStage):
+        return clock >= value.switch
+    return jnp.asarray(not callable(value))
 
 
 def values(value: ScalarLike | Schedule) -> list[ScalarLike]:

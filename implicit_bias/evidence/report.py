@@ -54,7 +54,7 @@ def _join(*parts: object) -> Markup:
     return Markup("".join(p if isinstance(p, Markup) else html.escape(_clean(p), quote=True) for p in parts))
 
 
-def _element(tag: str, *children: object, **attributes: object) -> Markup:
+def _element(tag: str, /, *children: object, **attributes: object) -> Markup:
     said = "".join(f' {name.rstrip("_").replace("_", "-")}="{_join(v)}"' for name, v in attributes.items())
     return Markup(f"<{tag}{said}>{_join(*children)}</{tag}>")
 
@@ -107,14 +107,13 @@ def inline_svg(svg: str | bytes, prefix: str, label: str) -> Markup:
     """A drawing inside a page: drawing elements only, ids that clash with no other's, never wider than its column."""
     text = _clean(svg.decode() if isinstance(svg, bytes) else svg)
     root = ElementTree.fromstring(text[text.index("<svg") :])  # what stands before is the prolog: no entity is defined
-    box = root.get("viewBox", "")
-    root.attrib = {"viewBox": box, "role": "img", "aria-label": label}
-    if width := re.fullmatch(r"[-\d.]+ [-\d.]+ (\d+\.?\d*) [-\d.]+", box):
-        root.attrib["style"] = f"max-width: {1.2 * float(width[1]):.0f}pt"
-    return _drawing(root, prefix)
+    box = re.fullmatch(r"[-\d.]+ [-\d.]+ (\d+\.?\d*) [-\d.]+", root.get("viewBox", ""))
+    root.attrib = {"viewBox": box[0]} if box else {}
+    width = {"style": f"max-width: {1.2 * float(box[1]):.0f}pt"} if box else {}
+    return _drawing(root, prefix, role="img", aria_label=label, **width)
 
 
-def _drawing(node: ElementTree.Element, prefix: str) -> Markup:
+def _drawing(node: ElementTree.Element, prefix: str, **ours: str) -> Markup:
     tag = node.tag.rpartition("}")[2]
     tag = "g" if tag == "a" else tag
     if tag not in _DRAWING:
@@ -132,7 +131,7 @@ def _drawing(node: ElementTree.Element, prefix: str) -> Markup:
             attributes[name] = value
     children = [node.text, *(part for child in node for part in (_drawing(child, prefix), child.tail))]
     spaces_count = tag in ("text", "tspan")
-    return _element(tag, *(c for c in children if c and (spaces_count or isinstance(c, Markup))), **attributes)
+    return _element(tag, *(c for c in children if c and (spaces_count or isinstance(c, Markup))), **attributes, **ours)
 
 
 def _figure(number: int, figure: Figure, data: Data, judgements: Sequence[Judgement]) -> Markup:
@@ -422,10 +421,11 @@ figure { margin: 1.5rem 0 2.5rem; }
 figcaption { margin: .75rem auto 0; font-size: 1rem; }
 svg { display: block; width: 100%; height: auto; margin: 0 auto; }
 svg * { stroke-linejoin: round; stroke-linecap: butt; }
-article { display: grid; grid-template-columns: 12rem 1fr; gap: 1.25rem; padding: 1rem 0; border-top: 1px solid var(--line); }
+article { display: grid;
+  grid-template-columns: 12rem 1fr; gap: 1.25rem; padding: 1rem 0; border-top: 1px solid var(--line); }
 @media (max-width: 40rem) { body { font-size: 1rem; } main { padding-top: 1.25rem; } table { min-width: 40rem; }
   article, dl { grid-template-columns: minmax(0, 1fr); gap: .2rem; } dd { margin-bottom: .5rem; } }
-@media print { @page { margin: 18mm 15mm; } body { font-size: 10pt; } main { padding: 0; max-width: none; }
+@media print { @page { margin: 16mm 14mm; } html { font-size: 8.5pt; } main { padding: 0; max-width: none; }
   .scroll { overflow: visible; } tr, figure, article, pre { break-inside: avoid; } h2 { break-after: avoid; }
   .against { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
 """

@@ -79,13 +79,16 @@ class Program:
             return state, outputs
 
         shared_axis = 0 if layout.mixed else None
-        self._functions = {
-            "first": first,
-            "start": lambda results, lanes: rows_major(jax.vmap(start, in_axes=(shared_axis, 0))(results, lanes)),
-            "advance": lambda results, lanes, state, until: rows_major(
-                jax.vmap(advance, in_axes=(shared_axis, 0, 0, None))(results, lanes, state, until)
-            ),
-        }
+
+        def start_block(results, lanes):
+            # axis_size: a study may have shared axes only
+            batched = jax.vmap(start, in_axes=(shared_axis, 0), axis_size=layout.width)
+            return rows_major(batched(results, lanes))
+
+        def advance_block(results, lanes, state, until):
+            return rows_major(jax.vmap(advance, in_axes=(shared_axis, 0, 0, None))(results, lanes, state, until))
+
+        self._functions = {"first": first, "start": start_block, "advance": advance_block}
 
     # -- shapes -------------------------------------------------------------------------------------------------
 

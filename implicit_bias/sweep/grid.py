@@ -148,17 +148,14 @@ def _parse_one(text: str) -> Value:
     return {"true": True, "false": False}.get(text.lower(), text)
 
 
-def override(grids: Grids, settings: Mapping[str, Any], known: Iterable[str] = ()) -> Grids:
+def override(grids: Grids, settings: Mapping[str, Any]) -> Grids:
     """The grids with some axes replaced.
 
     A number replaces the axis in the grids that have it. Words choose: each grid keeps those it has, and a grid left
     with none is dropped. An axis that no grid has is given to all.
     """
-    known = {*known, *(name for g in grids for name in g.axes)}
     result = [dict(g.axes) for g in grids]
     for name, given in settings.items():
-        if known and name not in known and not (name.startswith("seed.") and "seed" in known):
-            raise Mistake(name, "is no axis or setting of this study", nearest(name, known))
         values = _values(name, given)
         holders = [axes for axes in result if name in axes]
         if not holders:
