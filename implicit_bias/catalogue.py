@@ -155,10 +155,15 @@ def load(entry: Entry) -> Study:
     return dataclasses.replace(study, name=entry.name, statement=entry.docstring.strip())
 
 
-def blame(error: BaseException, folder: Path) -> str:
-    """An exception in one line, with the user's own file and line where it came from."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [f for f in frames if Path(f.filename).resolve().parent == folder]
+def blame(error: BaseException, folder: Path | None = None) -> str:
+    """An exception in one line, with the study's own file and line where it came from."""
+    library = Path(__file__).resolve().parent
+    own = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if (path := Path(frame.filename).resolve()).parent == folder
+        or (folder is None and library not in path.parents and "site-packages" not in path.parts)
+    ]
     where = f"{Path(own[-1].filename).name}:{own[-1].lineno}: " if own else ""
     if isinstance(error, SyntaxError) and error.filename:
         where = f"{Path(error.filename).name}:{error.lineno}: "

@@ -89,10 +89,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
-    warnings.showwarning = _warn
     try:
-        arguments = _parser().parse_args(argv)
-        return arguments.run(arguments) or 0
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")
+            warnings.showwarning = _warn
+            arguments = _parser().parse_args(argv)
+            return arguments.run(arguments) or 0
     except Mistake as mistake:
         if os.environ.get("IMPLICIT_BIAS_TRACEBACK"):
             raise
@@ -265,7 +267,7 @@ def _reproduce(arguments: argparse.Namespace) -> int:
     from .session import run_study, start, write_index, write_report
 
     start()
-    computed = total = unexpected = 0
+    computed = total = unexpected = undrawn = 0
     for entry in chosen:
         size = arguments.size
         again = " ".join(["implicit-bias reproduce", *arguments.papers])
@@ -274,6 +276,7 @@ def _reproduce(arguments: argparse.Namespace) -> int:
         unexpected += sum(not j.as_expected for j in judged.judgements)
         print(verdict_table(judged.study.name, judged.judgements))
         write_report(judged)
+        undrawn += len(judged.not_drawn)
     page = write_index(arguments.out)
     if computed:
         print(f"computed {computed:,} of {total:,} runs in {len(chosen)} studies; open {page}")
@@ -281,7 +284,7 @@ def _reproduce(arguments: argparse.Namespace) -> int:
         print(f"nothing to compute: all {total:,} runs of {len(chosen)} studies are done; open {page}")
     if unexpected:
         print(f"{unexpected} verdicts against expectation", file=sys.stderr)
-    return 1 if unexpected else 0
+    return 1 if unexpected or undrawn else 0
 
 
 def _warn(message, category, filename, lineno, file=None, line=None) -> None:

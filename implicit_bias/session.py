@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from ._errors import Mistake
 from .catalogue import Entry
 from .evidence import report
 from .evidence.claims import Data, Judgement, judge_all
-from .evidence.figures import render
+from .evidence.figures import Figure, render
 from .sweep.store import Store
 
 
@@ -28,7 +29,8 @@ def start() -> None:
     import jax
 
     jax.config.update("jax_enable_x64", True)
-    jax.config.update("jax_num_cpu_devices", _cores())
+    with contextlib.suppress(RuntimeError):  # JAX has its devices already: a command called from Python
+        jax.config.update("jax_num_cpu_devices", _cores())
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "implicit-bias" / "compiled"
     try:
         cache.mkdir(parents=True, exist_ok=True)
@@ -53,6 +55,7 @@ class Judged:
     document: Mapping[str, Any]
     runs: int
     computed: int = 0
+    not_drawn: list[str] = dataclasses.field(default_factory=list)
 
 
 def judge_folder(name: str, path: Path, computed: int = 0) -> Judged:
@@ -76,12 +79,10 @@ def _nodes(data: Data) -> list:
 def run_study(entry: Entry, settings: Mapping[str, Any], size: str, out: Path, again: str) -> Judged:
     """Plan, compute what is missing, judge."""
     study = catalogue.load(entry)
-    if size not in ("laptop", *study.sizes):
-        size_ok = ", ".join(["laptop", *study.sizes])
-        raise Mistake("size", f"{entry.name} has no size {size!r}", f"known: {size_ok}")
     store = Store(out / entry.name)
     plan = guarded(entry, lambda: study.plan(settings, size=size, store=store))
     missing = plan.missing
+    store.prepare()
     if missing:
         with progress(entry.name, plan.runs, missing) as tell:
             try:
@@ -96,7 +97,6 @@ def run_study(entry: Entry, settings: Mapping[str, Any], size: str, out: Path, a
                 )
                 raise SystemExit(130) from None
     else:
-        store.prepare()
         store.write_plan(*plan.document(), file=str(entry.path))
         print(f"{entry.name}: all {plan.runs:,} runs are done, nothing to compute", file=sys.stderr)
     return judge_folder(str(entry.path), store.folder, computed=missing)
@@ -233,7 +233,7 @@ def _failed(progress) -> str:
     return "".join(f", {v:,} {k}" for k, v in sorted(bad.items()))
 
 
-@contextmanager
+@contextlib.contextmanager
 def progress(name: str, runs: int, missing: int) -> Iterator[_Tell]:
     tell = (_Bar if sys.stderr.isatty() else _Lines)(name, runs - missing, missing)
     try:
@@ -245,24 +245,36 @@ def progress(name: str, runs: int, missing: int) -> Iterator[_Tell]:
 # -- pages -------------------------------------------------------------------------------------------------------------
 
 
+def _drawn(judged: Judged) -> list[Figure]:
+    """The study's figures that these results can draw, written as files. The others are named in a warning each."""
+    drawn = []
+    for figure in judged.study.figures:
+        try:
+            files = {kind: render(figure, judged.data, kind) for kind in ("svg", "png")}
+            figure.caption_for(judged.data, judged.judgements)
+        except Exception as error:
+            judged.not_drawn.append(figure.id)
+            text = f"{judged.study.name}: {figure.id} cannot be drawn from these results ({catalogue.blame(error)})"
+            warnings.warn(text, stacklevel=2)
+            continue
+        for kind, data in files.items():
+            report.write_page(judged.folder / "figures" / f"{figure.id}.{kind}", data)
+        drawn.append(figure)
+    return drawn
+
+
 def write_report(judged: Judged) -> Path:
     """The study's page and its figures as files beside it."""
-    study, folder = judged.study, judged.folder
-    for figure in study.figures:
-        for kind in ("svg", "png"):
-            data = render(figure, judged.data, kind)
-            target = folder / "figures" / f"{figure.id}.{kind}"
-            report.write_page(target, data)
     page = report.study_page(
-        name=study.name,
-        statement=study.statement,
+        name=judged.study.name,
+        statement=judged.study.statement,
         data=judged.data,
         judgements=judged.judgements,
-        figures=study.figures,
+        figures=_drawn(judged),
         document=judged.document,
     )
-    report.write_page(folder / "report.html", page)
-    return folder / "report.html"
+    report.write_page(judged.folder / "report.html", page)
+    return judged.folder / "report.html"
 
 
 def write_index(out: Path) -> Path:
@@ -273,7 +285,8 @@ def write_index(out: Path) -> Path:
         if not (folder / "plans").is_dir():
             continue
         judged = judge_folder(str(entry.path), folder)
-        thumbnail = render(study_figures[0], judged.data).decode() if (study_figures := judged.study.figures) else None
+        drawings = [p for f in judged.study.figures if (p := folder / "figures" / f"{f.id}.svg").is_file()]
+        thumbnail = drawings[0].read_text() if drawings else None
         listed.append(
             report.Entry(
                 name=entry.name,

@@ -99,7 +99,7 @@ class Study:
         """The grids and the single-valued settings of the cell that a request amounts to."""
         if size not in ("laptop", *self.sizes):
             raise Mistake("size", f"this study has no size {size!r}", f"known: {', '.join(['laptop', *self.sizes])}")
-        grids, fixed = self.grids, {}
+        grids, fixed = self.grids.titled(), {}
         for asked in (self.sizes.get(size, {}), settings):
             for name, given in asked.items():
                 if not self._accepts(name):

@@ -56,8 +56,8 @@ LAWS = {
     "heavy_ball": ib.heavy_ball(0.7),
     "nesterov": ib.heavy_ball(0.7, nesterov=True),
     "clipped": ib.clipped(0.3),
-    "decayed": ib.decayed(0.05),
-    "chain": ib.chain(ib.clipped(0.3), ib.decayed(0.05), ib.heavy_ball(0.5)),
+    "decayed": ib.decayed(0.02),
+    "chain": ib.chain(ib.clipped(0.3), ib.decayed(0.02), ib.heavy_ball(0.5)),
     "adam": ib.adam(),
 }
 

@@ -4,6 +4,7 @@ The step of descent is  theta' = retract(theta - step * law(gradient)).  A law i
 gradients give rotated updates: gradient descent, momentum, clipping by global norm, coupled decay, and chains of
 them; rules that act on each coordinate alone (Adam) are not. A law is *relative* where it has no memory and no
 scale, so that its update of the orthogonal amplitude is a multiple of the amplitude and its logarithm is exact.
+Equal laws are one object, so that a program compiled for one serves the other.
 
 >>> adam().equivariant, heavy_ball(0.9).equivariant, heavy_ball(0.9).relative
 (False, True, False)
@@ -26,6 +27,7 @@ class Law(eqx.Module):
 
 @functools.cache
 def gradient_descent() -> Law:
+    """The gradient itself."""
     return Law(optax.identity(), "gradient descent", equivariant=True, relative=True)
 
 
@@ -50,6 +52,7 @@ def decayed(rate: float) -> Law:
 
 @functools.cache
 def adam(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> Law:
+    """Each coordinate over a running root mean square of its own gradient: not equivariant under rotations."""
     return Law(optax.scale_by_adam(b1, b2, eps), "Adam")
 
 

@@ -18,7 +18,9 @@ def verdict_table(study: str, judgements: Sequence[Judgement]) -> str:
     rows = [("claim", "tested", "worst/tol", "verdict")]
     for j in judgements:
         verdict = j.verdict if j.as_expected else f"{j.verdict}, EXPECTED {j.claim.expected.upper()}"
-        if j.as_expected and j.verdict != "supported":
+        if j.left_out:
+            verdict += " (its grid was left out)"
+        elif j.as_expected and j.verdict != "supported":
             verdict += " (as expected)"
         extra = [f"{n:,} {word}" for n, word in ((j.ended_badly, "ended badly"), (j.undefined, "undefined"), (j.absent, "absent")) if n]
         tested = f"{j.tested:,} of {j.inside:,}" + (f" ({', '.join(extra)})" if extra else "")

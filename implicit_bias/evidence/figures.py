@@ -54,7 +54,11 @@ class Figure:
 
     def caption_for(self, data: Data, judgements: Sequence[Judgement]) -> str:
         text = self.caption(data) if callable(self.caption) else self.caption
-        said = [f"{j.claim.id}: {j.verdict}" for j in judgements if j.claim.id in self.claims]
+        said = [
+            f"{j.claim.id}: {j.verdict}{' (as expected)' if j.as_expected and j.verdict != 'supported' else ''}"
+            for j in judgements
+            if j.claim.id in self.claims
+        ]
         return f"{text} Verdicts: {'; '.join(said)}." if said else text
 
 

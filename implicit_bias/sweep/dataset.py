@@ -75,6 +75,7 @@ class _Collector:
     """Fills the arrays of one grid."""
 
     def __init__(self, grid: Mapping[str, Any], document: Mapping[str, Any]):
+        self.name = grid["name"]
         self.order = grid["order"]
         self.axes = grid["axes"]
         self.shape = tuple(len(self.axes[a]["labels"]) for a in self.order)
@@ -159,6 +160,7 @@ class _Collector:
             data[name].attrs["units"] = " or ".join(sorted(self.units))
         data.attrs.update(
             study=document["study"],
+            grid=self.name,
             statement=document.get("statement", ""),
             fingerprint=json.dumps(document["fingerprint"], sort_keys=True),
             settings=json.dumps(document.get("settings", {}), sort_keys=True),

@@ -1,8 +1,8 @@
 """Grids: named axes whose product is a set of runs, and sums of them.
 
 >>> grids = grid(method="gd", scale=[0.1, 1.0]) + grid(method=["wn", "rpgd"], scale=[0.1, 1.0], ratio=1.0)
->>> grids.names, [g.size for g in grids]
-(['gd', 'wn+rpgd'], [2, 4])
+>>> [(g.title, g.size) for g in grids.titled()]
+[('gd', 2), ('wn+rpgd', 4)]
 >>> override(grids, {"scale": parse("scale", "1e-2..1:3:log")})[0].axes["scale"]
 (0.01, 0.1, 1.0)
 """
@@ -34,6 +34,8 @@ class Grid:
     """The product of its axes, the last one fastest."""
 
     axes: Mapping[str, tuple[Any, ...]]
+    title: str = ""
+    """What it is called in the study, which an override does not change."""
 
     @property
     def size(self) -> int:
@@ -58,15 +60,15 @@ class Grids(Sequence):
     def __iter__(self) -> Iterator[Grid]:
         return iter(self._grids)
 
-    @property
-    def names(self) -> list[str]:
-        """What tells each grid from the others: its words on the axes where they differ, joined."""
+    def titled(self) -> Grids:
+        """Each grid called by what tells it from the others: its words on the axes where they differ, joined."""
         words = [{n: "+".join(v) for n, v in g.axes.items() if all(isinstance(x, str) for x in v)} for g in self]
         plain = [
             " ".join(text for name, text in own.items() if any(other.get(name) != text for other in words)) or "runs"
             for own in words
         ]
-        return [n if plain.count(n) == 1 else f"{n} {i}" for i, n in enumerate(plain)]
+        names = [n if plain.count(n) == 1 else f"{n} {i}" for i, n in enumerate(plain)]
+        return Grids(Grid(g.axes, name) for g, name in zip(self, names))
 
 
 def _values(name: str, given: Any) -> tuple[Any, ...]:
@@ -154,34 +156,36 @@ def override(grids: Grids, settings: Mapping[str, Any]) -> Grids:
     A number replaces the axis in the grids that have it. Words choose: each grid keeps those it has, and a grid left
     with none is dropped. An axis that no grid has is given to all.
     """
-    result = [dict(g.axes) for g in grids]
+    result = [(g.title, dict(g.axes)) for g in grids]
     for name, given in settings.items():
         values = _values(name, given)
-        holders = [axes for axes in result if name in axes]
+        holders = [axes for _, axes in result if name in axes]
         if not holders:
-            for axes in result:
+            for _, axes in result:
                 axes[name] = values
         elif all(isinstance(v, (str, Labelled)) for axes in holders for v in axes[name]):
             result = _choose(result, name, values)
         else:
             for axes in holders:
                 axes[name] = values
-    return Grids(Grid(axes) for axes in result)
+    return Grids(Grid(axes, title) for title, axes in result)
 
 
-def _choose(grids: list[dict], name: str, values: tuple) -> list[dict]:
+def _choose(grids: list[tuple[str, dict]], name: str, values: tuple) -> list[tuple[str, dict]]:
+    """Keep the chosen words of an axis; drop the grids that have none of them."""
+
     def label(v):
         return v.label if isinstance(v, Labelled) else v
 
-    have = {label(v) for axes in grids for v in axes.get(name, ())}
+    have = {label(v) for _, axes in grids for v in axes.get(name, ())}
     for value in values:
         if label(value) not in have:
             raise Mistake(name, f"has no value {label(value)!r}", nearest(str(label(value)), map(str, have)))
     wanted = [label(v) for v in values]
     kept = []
-    for axes in grids:
+    for title, axes in grids:
         if name in axes:
             axes = {**axes, name: tuple(v for v in axes[name] if label(v) in wanted)}
         if axes.get(name, True):
-            kept.append(axes)
+            kept.append((title, axes))
     return kept

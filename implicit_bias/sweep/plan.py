@@ -194,7 +194,7 @@ def make_plan(
         "fingerprint": marks,
         "width": width,
         "settings": {k: show(v) for k, v in settings.items()},
-        "grids": [_describe(grid, title) for grid, title in zip(grids, grids.names)],
+        "grids": [_describe(grid) for grid in grids],
         "batches": [
             {
                 "grid": b.grid,
@@ -218,7 +218,7 @@ def make_plan(
     return plan
 
 
-def _describe(grid: Grid, title: str) -> dict[str, Any]:
+def _describe(grid: Grid) -> dict[str, Any]:
     axes = {}
     for name, values in grid.axes.items():
         traced = is_traced(name, values)
@@ -229,7 +229,7 @@ def _describe(grid: Grid, title: str) -> dict[str, Any]:
             "values": [coordinate(v).hex() if traced else show(v) for v in values],
             "words": not traced or any(isinstance(v, Labelled) for v in values),
         }
-    return {"name": title, "order": list(grid.axes), "axes": axes}
+    return {"name": grid.title, "order": list(grid.axes), "axes": axes}
 
 
 def _batch(

@@ -6,14 +6,14 @@ contract or, with momentum, amplify errors by a factor below 10; 300 steps then 
 
 import itertools
 
-import cases
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import implicit_bias as ib
+from tests import cases
 
-STEPS, STEP = 300, 0.1
+STEPS, STEP = 300, 0.05
 EVERY_STEP = np.arange(STEPS + 1)
 
 SLOPES = {
@@ -119,8 +119,8 @@ RULES = {
     "heavy_ball": dict(momentum=0.7),
     "nesterov": dict(momentum=0.7, nesterov=True),
     "clipped": dict(longest=0.3),
-    "decayed": dict(decay=0.05),
-    "chain": dict(longest=0.3, decay=0.05, momentum=0.5),
+    "decayed": dict(decay=0.02),
+    "chain": dict(longest=0.3, decay=0.02, momentum=0.5),
 }
 
 
@@ -260,12 +260,37 @@ def test_stalled(stop):
 
 
 def test_stalled_at_a_loss_above_zero():
-    """Where A's rows disagree with no float, the loss stays at rounding: 1e-300 is not met and the run stalls."""
+    """Where no float solves A x = y exactly, the loss stays at rounding: 1e-300 is not met, and the run stalls."""
     problem = cases.problem_of(ib.square)
     law = ib.Descent(0.5, stop=ib.loss_below(jnp.asarray(1e-300)), max_steps=4000)
     run = cases.drive(problem, cases.PARAMETERIZATIONS["Euclidean"](), law, [0, 1000, 2000, 3000, 4000])
     assert run["status"] == ib.Status.STALLED and run["end steps"] == 2000
     assert 0 < run["loss"][-1] < 1e-28
+
+
+def test_a_first_stage_that_has_settled_is_not_stalled():
+    """Frozen g, then released (Wu et al., Theorem 3.2): w may stand still to the last bit before g may move.
+
+    Here w_0 = w* = [1, 0], so that nothing moves before step 150; then 1 - g halves at every step.
+    """
+    released = ib.Descent(0.5, ratio=ib.two_stage(0.0, 1.0, 150), max_steps=400)
+    weights = ib.Sphere(jnp.asarray(0.5), jnp.array([1.0, 0.0]))
+    run = cases.drive(LINE(0), weights, released, [0, 50, 100, 150, 200, 300, 400])
+    np.testing.assert_array_equal(run["weights"][0], run["weights"][3])
+    assert run["weights"][3, 0] == 0.5 and abs(run["weights"][-1, 0] - 1) < 1e-15
+    assert run["status"] == ib.Status.STALLED and run["end steps"] == 300
+
+
+def test_momentum_that_turns_is_not_stalled():
+    """theta_1 = theta_0 while the memory moves: heavy ball from the solution, driven by what it remembers.
+
+    Nesterov's and heavy ball's memory is part of what must stand still. Here step 1e-17 moves no bit of x while the
+    memory grows towards 1/(1 - 0.7) times the gradient.
+    """
+    law = ib.Descent(1e-17, law=ib.heavy_ball(0.7), max_steps=10)
+    run = cases.drive(LINE(0), from_point(0.5), law, [0, 1, 2, 3, 10])
+    assert np.all(run["x"][:, 0] == 0.5)
+    assert run["status"] == ib.Status.CAPPED and run["end steps"] == 10
 
 
 def test_escaping_and_capped_on_separable_data():
@@ -274,7 +299,7 @@ def test_escaping_and_capped_on_separable_data():
     ahead = cases.drive(problem, from_point(0.5), ib.Descent(STEP, max_steps=400), [0, 100, 400])
     assert ahead["status"] == ib.Status.ESCAPING
     assert ahead["x"][2, 0] > ahead["x"][1, 0] > 0.5
-    behind = cases.drive(problem, from_point(-9.0), ib.Descent(STEP, max_steps=400), [0, 100, 400])
+    behind = cases.drive(problem, from_point(-50.0), ib.Descent(STEP, max_steps=400), [0, 100, 400])
     assert behind["status"] == ib.Status.CAPPED
     assert behind["x"][2, 0] < 0
 
