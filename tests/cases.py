@@ -153,64 +153,69 @@ PATH = (("weights", weights), ("loss", ib.loss), ("x", ib.predictor()), ("steps"
 """What most tests look at. A tuple, because what is observed is static."""
 
 
-def _drive(problem, parameterization, dynamics, clock, observe, rewritten, seed):
-    run = prepared(problem, parameterization, dynamics, rewritten, seed)
-    objective, watch = Objective(run.problem, run.parameterization), Watch(run=run, clock=clock, observe=dict(observe))
-    state = dynamics.start(objective, run.theta, watch)
-    state = dynamics.advance(objective, state, jnp.inf, watch)
+def _watch(run, clock, observe):
+    return Objective(run.problem, run.parameterization), Watch(run=run, clock=clock, observe=dict(observe))
+
+
+def _run(run, clock, observe):
+    objective, watch = _watch(run, clock, observe)
+    state = run.dynamics.start(objective, run.theta, watch)
+    state = run.dynamics.advance(objective, state, jnp.inf, watch)
     ended = {"status": state.status, "end steps": state.steps, "end time": state.time}
     return state.records | watch.read(state.folds) | ended
 
 
 @eqx.filter_jit
-def _compiled(*arguments):
-    return rows_major(_drive(*arguments))
+def _compiled(run, clock, observe):
+    return rows_major(_run(run, clock, observe))
 
 
 @eqx.filter_jit
-def _compiled_lanes(problem, parameterization, dynamics, *rest):
-    return rows_major(eqx.filter_vmap(lambda p, d: _drive(problem, p, d, *rest))(parameterization, dynamics))
+def _compiled_lanes(problem, parameterization, dynamics, clock, observe):
+    each = eqx.filter_vmap(lambda p, d: _run(prepared(problem, p, d), clock, observe))
+    return rows_major(each(parameterization, dynamics))
+
+
+def _clock(dynamics, moments):
+    return jnp.asarray(moments, dtype=jnp.int32 if dynamics.unit == "steps" else float)
 
 
 def drive(problem, parameterization, dynamics, clock, observe=PATH, *, rewritten=True, seed=0):
     """A whole run, compiled once per structure: give as arrays what varies between calls. Returns NumPy by name.
 
-    `clock` is when to record; the run ends at its last entry.
+    `clock` is when to record; the run ends at its last entry. The preparation is not compiled: it would cost half.
     """
-    clock = jnp.asarray(clock, dtype=jnp.int32 if dynamics.unit == "steps" else float)
-    return jax.tree.map(np.asarray, _compiled(problem, parameterization, dynamics, clock, tuple(observe), rewritten, seed))
+    run = prepared(problem, parameterization, dynamics, rewritten, seed)
+    return jax.tree.map(np.asarray, _compiled(run, _clock(dynamics, clock), tuple(observe)))
 
 
-def drive_lanes(problem, parameterization, dynamics, clock, observe=PATH, *, rewritten=True, seed=0):
+def drive_lanes(problem, parameterization, dynamics, clock, observe=PATH):
     """Several runs at once: every array in the parameterization and the dynamics has a leading axis of lanes."""
-    clock = jnp.asarray(clock, dtype=jnp.int32 if dynamics.unit == "steps" else float)
-    out = _compiled_lanes(problem, parameterization, dynamics, clock, tuple(observe), rewritten, seed)
+    out = _compiled_lanes(problem, parameterization, dynamics, _clock(dynamics, clock), tuple(observe))
     return jax.tree.map(np.asarray, out)
 
 
 @eqx.filter_jit
-def _begin(problem, parameterization, dynamics, clock, observe):
-    run = prepared(problem, parameterization, dynamics)
-    return dynamics.start(Objective(run.problem, run.parameterization), run.theta, Watch(run=run, clock=clock, observe=dict(observe)))
+def _begin(run, clock, observe):
+    objective, watch = _watch(run, clock, observe)
+    return run.dynamics.start(objective, run.theta, watch)
 
 
 @eqx.filter_jit
-def _segment(problem, parameterization, dynamics, clock, observe, state, until):
-    run = prepared(problem, parameterization, dynamics)
-    watch = Watch(run=run, clock=clock, observe=dict(observe))
-    return dynamics.advance(Objective(run.problem, run.parameterization), state, until, watch)
+def _segment(run, clock, observe, state, until):
+    objective, watch = _watch(run, clock, observe)
+    return run.dynamics.advance(objective, state, until, watch)
 
 
-def drive_in_segments(problem, parameterization, dynamics, clock, segment, observe=PATH):
+def drive_in_segments(problem, parameterization, dynamics, clock, segment, observe=PATH[1:2]):
     """The final state of a run that is advanced `segment` at a time (inf: at once), by one compiled program."""
-    clock = jnp.asarray(clock, dtype=jnp.int32 if dynamics.unit == "steps" else float)
-    pieces = (problem, parameterization, dynamics, clock, tuple(observe))
+    pieces = (prepared(problem, parameterization, dynamics), _clock(dynamics, clock), tuple(observe))
     state, until = _begin(*pieces), segment
     while True:
         state = _segment(*pieces, state, jnp.asarray(until))
         if state.status != ib.Status.RUNNING:
             return state
-        assert until < float(clock[-1]), "a run that reached the end of its clock has ended"
+        assert until < clock[-1], "a run that reached the end of its clock has ended"
         until += segment
 
 

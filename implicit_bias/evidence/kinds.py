@@ -127,7 +127,7 @@ class Limit(Kind):
     def find(self, residual: xr.DataArray, tolerance: xr.DataArray, tested: xr.DataArray) -> Finding:
         slope, half, scales = _slope(residual, self.against)
         slope = slope if self.towards == "zero" else -slope
-        axis = residual[self.against]
+        axis = residual[self.against].values
         end = int(axis.argmin() if self.towards == "zero" else axis.argmax())
         worst, where = _worst_run(_ratio(residual, tolerance).isel({self.against: [end]}))
         measured = f"decays with exponent {slope:.3f} +- {half:.3f} over {scales} values of {self.against}"

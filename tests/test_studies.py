@@ -1,0 +1,86 @@
+"""The shipped studies, at a small size: every verdict as expected, and every claim able to fail."""
+
+import dataclasses
+
+import pytest
+
+from implicit_bias import catalogue
+from implicit_bias.evidence.claims import judge_all
+from implicit_bias.evidence.figures import render
+
+SMALL = {
+    "wu2020/robustness": dict(seed=range(3), scale=[0.1, 1.0, 4.0]),
+    "wu2020/limit": dict(seed=range(3), ratio=[0.3, 3.0, 30.0], scale=[0.1, 1.0, 4.0]),
+    "wu2020/path": {},
+    "wu2020/invariant": dict(seed=range(2), ratio=[1.0], scale=[0.5], objective=["square", "logistic"]),
+}
+
+
+@pytest.fixture(scope="module")
+def outcome():
+    """(study, results) by name, computed once."""
+    known = {}
+
+    def get(name):
+        if name not in known:
+            study = catalogue.load(catalogue.find(name))
+            known[name] = study, study.run(**SMALL[name])
+        return known[name]
+
+    return get
+
+
+def test_every_shipped_study_is_tested_here():
+    assert {e.name for e in catalogue.entries()} == set(SMALL)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_verdicts_are_as_expected(outcome, name):
+    study, data = outcome(name)
+    judgements = judge_all(study.claims, data)
+    assert judgements
+    for j in judgements:
+        assert j.as_expected and not j.left_out, (j.claim.id, j.verdict, j.measured, j.where)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_every_claim_can_fail(outcome, name):
+    """A wrong constant turns each supported claim red: its quantity off by 20 % and 0.05, its exponent by 0.5."""
+    study, data = outcome(name)
+    for claim in study.claims:
+        if claim.expected != "supported":
+            continue
+        if hasattr(claim.kind, "value"):
+            wrong = dataclasses.replace(claim, kind=dataclasses.replace(claim.kind, value=claim.kind.value + 0.5))
+        elif claim.kind.name == "inequality":
+            wrong = dataclasses.replace(claim, residual=lambda ds, claim=claim: -claim.residual(ds))
+        else:
+            wrong = dataclasses.replace(claim, residual=lambda ds, claim=claim: 1.2 * claim.residual(ds) + 0.05)
+        (found,) = judge_all([wrong], data)
+        assert found.verdict == "refuted", (claim.id, found.verdict, found.worst)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_figures_are_drawn_with_captions_and_the_same_bytes_twice(outcome, name):
+    study, data = outcome(name)
+    judgements = judge_all(study.claims, data)
+    for figure in study.figures:
+        svg = render(figure, data)
+        assert svg.startswith(b"<?xml") and render(figure, data) == svg
+        caption = figure.caption_for(data, judgements)
+        assert len(caption) > 80 and all(claim_id in caption for claim_id in figure.claims)
+
+
+def test_figure_1_reverses_with_the_size_of_the_solution(outcome):
+    """The paper's effect at |x*| = 3 (WN nearer to |x*| than GD at g0 = 1), its reverse at |x*| = 0.6 (at g0 = 0.1)."""
+    _, data = outcome("wu2020/robustness")
+    gd = data["gd"].norm.isel(record=-1, method=0)
+    wn = data["wn+rpgd"].norm.isel(record=-1, ratio=0).sel({"method": "wn"})
+    assert (wn.sel(target_norm=3.0, scale=1.0) < gd.sel(target_norm=3.0, scale=1.0)).all()
+    assert (wn.sel(target_norm=0.6, scale=0.1) > gd.sel(target_norm=0.6, scale=0.1)).all()
+
+
+def test_the_template_runs_and_its_claim_is_supported():
+    study = catalogue.load(catalogue.find(str(catalogue.template())))
+    (found,) = judge_all(study.claims, study.run())
+    assert found.verdict == "supported" and found.tested
