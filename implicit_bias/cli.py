@@ -203,7 +203,7 @@ def _report(arguments: argparse.Namespace) -> None:
     judged = [judge_folder(name, folder) for name, folder in _folders(arguments)]
     for one in judged:
         print(write_report(one))
-    print(write_index(arguments.out))
+    print(write_index(arguments.out, judged))
 
 
 def _export(arguments: argparse.Namespace) -> None:
@@ -257,7 +257,7 @@ def _run(arguments: argparse.Namespace) -> int:
     judged = run_study(entry, settings, arguments.size, arguments.out, again)
     print(verdict_table(judged.study.name, judged.judgements))
     print(write_report(judged))
-    write_index(arguments.out)
+    write_index(arguments.out, [judged])
     return 0
 
 
@@ -267,17 +267,17 @@ def _reproduce(arguments: argparse.Namespace) -> int:
     from .session import run_study, start, write_index, write_report
 
     start()
-    computed = total = unexpected = undrawn = 0
+    done = []
     for entry in chosen:
-        size = arguments.size
         again = " ".join(["implicit-bias reproduce", *arguments.papers])
-        judged = run_study(entry, {}, size, arguments.out, again)
-        computed, total = computed + judged.computed, total + judged.runs
-        unexpected += sum(not j.as_expected for j in judged.judgements)
+        judged = run_study(entry, {}, arguments.size, arguments.out, again)
         print(verdict_table(judged.study.name, judged.judgements))
         write_report(judged)
-        undrawn += len(judged.not_drawn)
-    page = write_index(arguments.out)
+        done.append(judged)
+    page = write_index(arguments.out, done)
+    computed, total = sum(j.computed for j in done), sum(j.runs for j in done)
+    unexpected = sum(not j.as_expected for judged in done for j in judged.judgements)
+    undrawn = sum(len(judged.not_drawn) for judged in done)
     if computed:
         print(f"computed {computed:,} of {total:,} runs in {len(chosen)} studies; open {page}")
     else:

@@ -245,21 +245,21 @@ def progress(name: str, runs: int, missing: int) -> Iterator[_Tell]:
 # -- pages -------------------------------------------------------------------------------------------------------------
 
 
-def _drawn(judged: Judged) -> list[Figure]:
+def _drawn(judged: Judged) -> list[tuple[Figure, bytes]]:
     """The study's figures that these results can draw, written as files. The others are named in a warning each."""
     drawn = []
     for figure in judged.study.figures:
         try:
-            files = {kind: render(figure, judged.data, kind) for kind in ("svg", "png")}
+            svg, png = render(figure, judged.data, "svg", "png")
             figure.caption_for(judged.data, judged.judgements)
         except Exception as error:
             judged.not_drawn.append(figure.id)
             text = f"{judged.study.name}: {figure.id} cannot be drawn from these results ({catalogue.blame(error)})"
             warnings.warn(text, stacklevel=2)
             continue
-        for kind, data in files.items():
-            report.write_page(judged.folder / "figures" / f"{figure.id}.{kind}", data)
-        drawn.append(figure)
+        report.write_page(judged.folder / "figures" / f"{figure.id}.svg", svg)
+        report.write_page(judged.folder / "figures" / f"{figure.id}.png", png)
+        drawn.append((figure, svg))
     return drawn
 
 
@@ -277,14 +277,15 @@ def write_report(judged: Judged) -> Path:
     return judged.folder / "report.html"
 
 
-def write_index(out: Path) -> Path:
-    """`index.html` over every study that has results in `out`."""
+def write_index(out: Path, known: Sequence[Judged] = ()) -> Path:
+    """`index.html` over every study that has results in `out`; those in `known` are not judged again."""
+    judged_before = {judged.study.name: judged for judged in known}
     listed = []
     for entry in catalogue.entries():
         folder = out / entry.name
         if not (folder / "plans").is_dir():
             continue
-        judged = judge_folder(str(entry.path), folder)
+        judged = judged_before.get(entry.name) or judge_folder(str(entry.path), folder)
         drawings = [p for f in judged.study.figures if (p := folder / "figures" / f"{f.id}.svg").is_file()]
         thumbnail = drawings[0].read_text() if drawings else None
         listed.append(

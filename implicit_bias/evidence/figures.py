@@ -74,12 +74,15 @@ def house_style() -> Iterator[Any]:
         yield plt
 
 
-def render(figure: Figure, data: Data, format: str = "svg") -> bytes:
-    """The figure as SVG (no date, fixed ids: the same bytes for the same results) or PNG."""
+def render(figure: Figure, data: Data, *formats: str) -> list[bytes]:
+    """The figure, drawn once, as SVG (no date, fixed ids: the same bytes for the same results) or PNG."""
+    pictures = []
     with house_style() as plt:
         drawing = figure.draw(data)
-        buffer = io.BytesIO()
-        metadata = {"Date": None, "Creator": None} if format == "svg" else {}
-        drawing.savefig(buffer, format=format, metadata=metadata)
+        for format in formats or ("svg",):
+            buffer = io.BytesIO()
+            metadata = {"Date": None, "Creator": None} if format == "svg" else {}
+            drawing.savefig(buffer, format=format, metadata=metadata)
+            pictures.append(buffer.getvalue())
         plt.close(drawing)
-    return buffer.getvalue()
+    return pictures

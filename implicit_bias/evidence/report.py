@@ -35,7 +35,7 @@ import xarray as xr
 from .._errors import Mistake
 from .._results import Status
 from .claims import Data, Judgement
-from .figures import Figure, render
+from .figures import Figure
 
 
 class Markup(str):
@@ -134,9 +134,9 @@ def _drawing(node: ElementTree.Element, prefix: str, **ours: str) -> Markup:
     return _element(tag, *(c for c in children if c and (spaces_count or isinstance(c, Markup))), **attributes, **ours)
 
 
-def _figure(number: int, figure: Figure, data: Data, judgements: Sequence[Judgement]) -> Markup:
+def _figure(number: int, figure: Figure, svg: bytes, data: Data, judgements: Sequence[Judgement]) -> Markup:
     caption = figure.caption_for(data, judgements)
-    drawing = inline_svg(render(figure, data), f"f{number}-", f"Figure {number}: {caption}")
+    drawing = inline_svg(svg, f"f{number}-", f"Figure {number}: {caption}")
     return _element("figure", drawing, _element("figcaption", _element("b", f"Figure {number}."), " ", caption))
 
 
@@ -291,10 +291,10 @@ def study_page(
     statement: str,
     data: Data,
     judgements: Sequence[Judgement],
-    figures: Sequence[Figure],
+    figures: Sequence[tuple[Figure, bytes]],
     document: Mapping[str, Any],
 ) -> str:
-    """A study's page; `document` is the plan that its results were read by."""
+    """A study's page: `figures` with their drawings as SVG; `document` is the plan that its results were read by."""
     statuses = _statuses(data, document)
     asked = sum(count.total() for count in statuses.values())
     done = asked - sum(count[Status.ABSENT] for count in statuses.values())
@@ -305,7 +305,7 @@ def study_page(
             map(_claim, judgements),
             numeric=(1, 2),
         ),
-        "Figures": figures and _join(*(_figure(n, f, data, judgements) for n, f in enumerate(figures, 1))),
+        "Figures": figures and _join(*(_figure(n, *f, data, judgements) for n, f in enumerate(figures, 1))),
         "How the runs ended": _endings(statuses),
         "Provenance": _provenance(document),
         "How to reproduce": _reproduce(name, document),

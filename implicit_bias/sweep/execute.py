@@ -120,7 +120,8 @@ def execute(
                 block = blocks[number]
                 parts[block.tile].append((number, outputs))
                 runs_done += len(block.runs)
-                counts.update(Status(int(code)).label for code in outputs["status"])
+                for code, count in zip(*np.unique(outputs["status"], return_counts=True)):
+                    counts[Status(int(code)).label] += int(count)
                 if len(parts[block.tile]) == awaited[block.tile]:
                     ordered = [outputs for _, outputs in sorted(parts.pop(block.tile), key=lambda part: part[0])]
                     _write_tile(plan, store, *tiles[block.tile], ordered, seconds)
@@ -148,16 +149,25 @@ def _places(blocks: list[_Block], devices: int) -> dict[Program, list[int]]:
 
 def _run_block(block: _Block, results: _Results, home, device, segment: float | None) -> dict[str, np.ndarray]:
     batch, runs = block.batch, block.runs
-    program, names = batch.program, batch.traced_axes
+    program = batch.program
     lanes = [*runs, *[runs[-1]] * (program.layout.width - len(runs))]
     if program.layout.mixed:
         each = [results.get(batch, i, home) for i in lanes]
         first = [np.stack([np.asarray(r[k]) for r in each]) for k in range(len(each[0]))]
     else:
         first = results.get(batch, runs[0], home)
-    values = [np.stack([as_array(a, batch.points[i][names.index(a)]) for i in lanes]) for a in program.traced.lanes]
+    values = [_column(batch, axis, lanes) for axis in program.traced.lanes]
     outputs = program.launch(first, values, device, segment)
     return {name: np.asarray(array)[: len(runs)] for name, array in outputs.items()}
+
+
+def _column(batch: Batch, axis: str, runs: list[int]) -> np.ndarray:
+    """The values of one axis, a lane each; numbers straight from the table of coordinates, which holds them exactly."""
+    j = batch.traced_axes.index(axis)
+    one = as_array(axis, batch.points[runs[0]][j])
+    if one.ndim:
+        return np.stack([as_array(axis, batch.points[i][j]) for i in runs])
+    return batch.coordinates[runs, j].astype(one.dtype)
 
 
 def _write_tile(

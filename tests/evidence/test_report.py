@@ -16,7 +16,7 @@ from implicit_bias._errors import Mistake
 from implicit_bias._results import Status
 from implicit_bias.evidence import report
 from implicit_bias.evidence.claims import VERDICTS, Claim, Judgement
-from implicit_bias.evidence.figures import Figure, house_style
+from implicit_bias.evidence.figures import Figure, house_style, render
 from implicit_bias.evidence.kinds import Finding
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -94,13 +94,13 @@ def draw(data, text="word"):
         return figure
 
 
-def page(text="word", data=None, judgements=None, figures=(), document=None):
+def page(text="word", data=None, judgements=None, figures=(), document=None, drawing=None):
     return report.study_page(
         name=text,
         statement=text,
         data=results() if data is None else data,
         judgements=[judgement(text=text, outside=1, outside_by={text: 1})] if judgements is None else judgements,
-        figures=figures,
+        figures=[(f, drawing or render(f, results())[0]) for f in figures],
         document=document or plan(text),
     )
 
@@ -121,13 +121,12 @@ ATTACKS = [
 PAYLOADS = [before + attack for before, attack in itertools.product(BEFORE, ATTACKS)]
 
 
-def test_no_word_of_a_study_changes_the_elements_of_a_page(monkeypatch):
-    monkeypatch.setattr(report, "render", lambda figure, data: SVG.encode())
+def test_no_word_of_a_study_changes_the_elements_of_a_page():
     assert len(PAYLOADS) >= 200
     figures = lambda text: [Figure(id=text, draw=draw, caption=text, claims=[text])]
-    shapes = Elements(page("word", figures=figures("word"))).shape, Elements(index("word")).shape
+    shapes = Elements(page("word", figures=figures("word"), drawing=SVG.encode())).shape, Elements(index("word")).shape
     for text in PAYLOADS:
-        study = Elements(page(text, figures=figures(text)))
+        study = Elements(page(text, figures=figures(text), drawing=SVG.encode()))
         listed = Elements(index(text))
         # a word with "/" is a paper's name in the index: the same elements all the same
         assert (study.shape, listed.shape) == shapes, text
