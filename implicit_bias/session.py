@@ -86,7 +86,7 @@ def run_study(entry: Entry, settings: Mapping[str, Any], size: str, out: Path, a
     if missing:
         with progress(entry.name, plan.runs, missing) as tell:
             try:
-                study.execute(plan, store, tell=tell, file=str(entry.path))
+                guarded(entry, lambda: study.execute(plan, store, tell=tell, file=str(entry.path)))
             except KeyboardInterrupt:
                 tell.close()
                 left = study.plan(settings, size=size, store=store).missing

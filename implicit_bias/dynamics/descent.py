@@ -148,7 +148,7 @@ class Descent(AbstractDynamics):
             theta, rule, folds = lanes_last((theta, rule, folds))
             return theta, rule, time, steps, status, folds, going & (steps < goal)
 
-        moving = (state.theta, state.carry, state.time, state.steps, state.status, state.folds, active)
+        moving = (state.theta, state.carry, state.time, state.steps, state.status, state.folds, active & (state.steps < goal))
         moving = jax.lax.while_loop(lambda moving: any_lane(moving[-1]), one, lanes_last(moving))
         theta, rule, time, steps, status, folds, _ = moving
         return dataclasses.replace(

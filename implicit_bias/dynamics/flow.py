@@ -181,5 +181,5 @@ class Flow(AbstractDynamics):
             state = where(going, new, state)
             return state, going & (state.status == Status.RUNNING) & (state.time < jnp.minimum(goal, until))
 
-        state, _ = jax.lax.while_loop(lambda moving: any_lane(moving[1]), attempt, (state, active))
+        state, _ = jax.lax.while_loop(lambda moving: any_lane(moving[1]), attempt, (state, active & (state.time < goal)))
         return state

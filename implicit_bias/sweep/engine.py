@@ -151,27 +151,24 @@ class Program:
     def estimated_bytes(self) -> int:
         """What a block needs, from shapes alone: arguments and outputs of `advance`, + 8 MB, x 1.2."""
         shapes = jax.tree.leaves((self._shapes["advance"], self._shapes["advance"][2], self.outputs))
-        return int(1.2 * (sum(s.size * s.dtype.itemsize for s in shapes) + 8 * 2**20))
+        return _with_margin(sum(s.size * s.dtype.itemsize for s in shapes))
 
-    def memory(self, device: Any) -> int:
-        """Bytes a block needs on a device: arguments + output + temporaries, + 8 MB, x 1.2."""
+    def needed_bytes(self, device: Any) -> int:
+        """What a block needs, from its executables: arguments + output + temporaries, + 8 MB, x 1.2."""
         needs = 0
-        for name in self._functions:
+        for name in ("start", "advance"):
             analysis = self.compiled(name, device).memory_analysis()
-            if analysis is not None:
-                needs = max(
-                    needs,
-                    analysis.argument_size_in_bytes + analysis.output_size_in_bytes + analysis.temp_size_in_bytes,
-                )
-        return int(1.2 * (needs + 8 * 2**20))
+            sizes = ("argument_size_in_bytes", "output_size_in_bytes", "temp_size_in_bytes")
+            needs = max(needs, sum(getattr(analysis, size, 0) for size in sizes))
+        return _with_margin(needs)
 
     # -- running ------------------------------------------------------------------------------------------------
 
     # NumPy arrays go straight to the executables, which put them where they belong: `device_put` costs more than that.
 
-    def first(self, values: Sequence[np.ndarray], device: Any) -> list[np.ndarray]:
-        """The work of one shared value, done on one device and brought back for all."""
-        return [np.asarray(x) for x in self.compiled("first", device)(*values)]
+    def first(self, values: Sequence[np.ndarray], device: Any) -> list[jax.Array]:
+        """The work of one shared value, on a device; returns at once."""
+        return self.compiled("first", device)(*values)
 
     def launch(
         self, results: Sequence[Any], lanes: Sequence[np.ndarray], device: Any, segment: float | None = None
@@ -203,3 +200,7 @@ class Program:
             return jax.vmap(lambda results, lanes: second(results, lanes)[0], in_axes=(None, 0))(first(*shared), lanes)
 
         return jax.jit(holds)
+
+
+def _with_margin(count: int) -> int:
+    return int(1.2 * (count + 8 * 2**20))

@@ -12,6 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 import jax
 import numpy as np
 
+from .._errors import Mistake
 from .._results import Status
 from .engine import Program
 from .plan import Batch, Plan, as_array
@@ -48,10 +49,10 @@ class _Results:
 
     def __init__(self, keep: int):
         self._keep = keep
-        self._known: dict[tuple, list] = {}
+        self._known: dict[tuple, list[jax.Array]] = {}
         self._lock = threading.Lock()
 
-    def get(self, batch: Batch, run: int, device) -> list:
+    def get(self, batch: Batch, run: int, device) -> list[np.ndarray]:
         columns = [batch.traced_axes.index(a) for a in batch.program.traced.shared]
         key = (batch.program.identity, *batch.coordinates[run, columns])
         with self._lock:
@@ -60,7 +61,8 @@ class _Results:
                 if len(self._known) >= self._keep:
                     self._known.pop(next(iter(self._known)))
                 self._known[key] = batch.program.first(values, device)
-            return self._known[key]
+            arrays = self._known[key]
+        return [np.asarray(array) for array in arrays]  # waits: outside the lock, so that other values go ahead
 
 
 SPREAD = 8
@@ -93,7 +95,9 @@ def execute(
     def work(block: _Block, device: int) -> tuple[dict[str, np.ndarray], float]:
         with jax.enable_x64(x64):  # thread-local: a worker would fall back to the process default
             begun = time.perf_counter()
-            home = devices[min(places[block.batch.program])]
+            program = block.batch.program
+            home = devices[min(places[program])]
+            _check_memory(program, devices[device])
             return _run_block(block, results, home, devices[device], segment), time.perf_counter() - begun
 
     # One thread a device: a block's dispatch waits for its inputs, and JAX releases the lock while it computes.
@@ -133,6 +137,28 @@ def execute(
             thread.shutdown(wait=True, cancel_futures=True)
 
 
+def _check_memory(program: Program, device) -> None:
+    """Refuse a block that would not fit, before its first tile: the host's killer leaves no message."""
+    stats = device.memory_stats() if device.platform != "cpu" else None
+    free = stats["bytes_limit"] - stats["bytes_in_use"] if stats else _free_host_memory()
+    needs = program.needed_bytes(device)
+    if free is not None and needs > free:
+        raise Mistake(
+            "memory",
+            f"a block of {program.layout.width} runs needs {needs / 1e9:.1f} GB, {free / 1e9:.1f} GB are free",
+            "ask for fewer rows, columns or records",
+        )
+
+
+def _free_host_memory() -> int | None:
+    try:
+        with open("/proc/meminfo") as file:
+            line = next(line for line in file if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration):
+        return None
+    return int(line.split()[1]) * 1024
+
+
 def _places(blocks: list[_Block], devices: int) -> dict[Program, list[int]]:
     """On which devices each program runs: compiling costs as much as many blocks, so small programs share them out."""
     load = [0] * devices
@@ -153,7 +179,7 @@ def _run_block(block: _Block, results: _Results, home, device, segment: float | 
     lanes = [*runs, *[runs[-1]] * (program.layout.width - len(runs))]
     if program.layout.mixed:
         each = [results.get(batch, i, home) for i in lanes]
-        first = [np.stack([np.asarray(r[k]) for r in each]) for k in range(len(each[0]))]
+        first = [np.stack([r[k] for r in each]) for k in range(len(each[0]))]
     else:
         first = results.get(batch, runs[0], home)
     values = [_column(batch, axis, lanes) for axis in program.traced.lanes]

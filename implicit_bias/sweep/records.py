@@ -23,7 +23,10 @@ def _clock(dynamics: AbstractDynamics, inner: np.ndarray | Array) -> Array:
     if dynamics.unit == "steps":
         steps = np.unique(np.concatenate([[0], np.asarray(inner), [dynamics.end]]).astype(np.int64))
         return jnp.asarray(steps[steps <= dynamics.end], dtype=jnp.int32)
-    return jnp.concatenate([jnp.zeros(1), jnp.asarray(inner, dtype=float), jnp.asarray(dynamics.end, dtype=float)[None]])
+    end = jnp.asarray(dynamics.end, dtype=float)
+    if isinstance(dynamics.end, (int, float)):
+        inner = np.asarray(inner)[np.asarray(inner) < dynamics.end]
+    return jnp.concatenate([jnp.zeros(1), jnp.minimum(jnp.asarray(inner, dtype=float), end), end[None]])
 
 
 def log_records(count: int) -> Records:

@@ -1,0 +1,131 @@
+"""The package has floors, and imports point down: read from the source, nothing is imported.
+
+A file imports from floors below its own; on its own floor from its own folder, from a `base` (a seam), and from what
+`SHARED` names. No two files import each other, by whatever way round.
+"""
+
+import ast
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent / "implicit_bias"
+
+FLOORS = [
+    {"_types", "_results", "_errors", "_keys", "_vectors", "_lanes"},
+    {"linalg", "problems", "parameterizations", "theory"},
+    {"symmetry", "dynamics", "observables"},
+    {"sweep"},
+    {"evidence"},
+]
+"""The rest (study, commands, the package itself) is the top."""
+
+SHARED = {
+    "symmetry": "observables are read off in rewritten coordinates",
+    "dynamics.schedules": "schedules are values: the invariant needs the ratio at its own time",
+}
+
+PAPERS = ("wu2020", "chou2023")
+
+
+def files():
+    """Dotted names within the package -> paths."""
+    found = {}
+    for path in sorted(ROOT.rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts) or "__init__"] = path
+    return found
+
+
+FILES = files()
+
+
+def floor(name):
+    head = name.split(".")[0]
+    return next((i for i, members in enumerate(FLOORS) if head in members), len(FLOORS))
+
+
+def imports(name):
+    """What a file imports, inside functions too: (names within the package, names of other top-level packages)."""
+    path = FILES[name]
+    package = [*path.relative_to(ROOT).parent.parts]
+    inside, outside = set(), set()
+
+    def add(parts, names):
+        """`from parts import names`: of modules where those are modules."""
+        base = ".".join(parts)
+        for n in names:
+            whole = f"{base}.{n}" if base else n
+            inside.add(whole if whole in FILES else base or "__init__")
+
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                head, *rest = alias.name.split(".")
+                add(rest[:-1], rest[-1:]) if head == ROOT.name and rest else outside.add(head)
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module.split(".") if node.module else []
+            if node.level:
+                add([*package[: len(package) - node.level + 1], *module], [a.name for a in node.names])
+            elif module[0] == ROOT.name:
+                add(module[1:], [a.name for a in node.names])
+            else:
+                outside.add(module[0])
+    return inside, outside
+
+
+def allowed(name, target):
+    if floor(target) != floor(name):
+        return floor(target) < floor(name)
+    same_folder = "." in name and name.split(".")[0] == target.split(".")[0]
+    together = floor(name) in (0, len(FLOORS))
+    return same_folder or together or target.endswith(".base") or target in SHARED
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_imports_point_down(name):
+    inside, _ = imports(name)
+    assert not {target for target in inside if not allowed(name, target)}
+
+
+def test_the_reader_of_imports_reads_them():
+    """The check is of something: known arrows are found, and a wrong one is refused."""
+    assert "dynamics.base" in imports("symmetry")[0]
+    assert "_errors" in imports("problems.linear")[0]
+    assert {"jax", "equinox"} <= imports("problems.linear")[1]
+    assert "sweep.grid" in imports("study")[0]
+    assert len(FILES) > 30
+    assert not allowed("problems.linear", "dynamics.descent")
+    assert not allowed("dynamics.descent", "observables.folds")
+    assert not allowed("_vectors", "problems.base")
+    assert not allowed("sweep.engine", "evidence.claims")
+    assert not allowed("parameterizations.polar", "problems.linear")
+    assert allowed("parameterizations.polar", "problems.base")
+
+
+def test_no_cycles():
+    """A cycle is an error of graphlib's: CycleError names it."""
+    graph = {name: imports(name)[0] - {name} for name in FILES if name != "__init__"}
+    assert list(TopologicalSorter(graph).static_order())
+
+
+def test_shared_files_of_a_floor_are_shared():
+    """An exception that nobody needs any more is removed."""
+    for target in SHARED:
+        users = [n for n in FILES if target in imports(n)[0] and floor(n) == floor(target)]
+        assert any(n.split(".")[0] != target.split(".")[0] for n in users)
+
+
+@pytest.mark.parametrize("name", [n for n in FILES if floor(n) == 4])
+def test_evidence_reads_datasets_only(name):
+    """Claims are judged on a laptop: no file of this floor imports jax or what is built on it."""
+    _, outside = imports(name)
+    assert not outside & {"jax", "jaxlib", "equinox", "optax", "diffrax", "flax", "chex"}
+
+
+@pytest.mark.parametrize("name", [n for n in FILES if floor(n) < len(FLOORS) and not n.startswith("theory")])
+def test_no_paper_below_the_top(name):
+    """What a study needs is general, or in its own folder under experiments/, or theory."""
+    text = FILES[name].read_text()
+    assert not [paper for paper in PAPERS if paper in text]
