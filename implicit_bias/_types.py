@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from jaxtyping import Array, Bool, Float, Int, PyTree
+from jaxtyping import Array, Bool, Float, Int, Num, PyTree
 
 Scalar: TypeAlias = Float[Array, ""]
 Flag: TypeAlias = Bool[Array, ""]
 Count: TypeAlias = Int[Array, ""]
+Clock: TypeAlias = Num[Array, ""]
 ScalarLike: TypeAlias = Float[Array, ""] | float
 Matrix: TypeAlias = Float[Array, "rows columns"]
 Targets: TypeAlias = Float[Array, " rows"]

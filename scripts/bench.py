@@ -4,22 +4,22 @@ r"""How fast is a sweep?  The path that `run` takes, beside what one would write
 
 The job is weight-normalised least squares in float64, 64 scales for each seed, a fixed number of steps. The framework's
 rows are a whole sweep into an empty folder: draws, one SVD a seed, steps, records, verified tiles on disk; compiled
-before. A peer gets its data drawn and its SVDs done for nothing, and is timed for its steps alone:
+before. A peer gets its draws and SVDs for nothing, and is timed for its steps alone:
 
     numpy rewritten     the framework's own rewriting (m + 1 coordinates), [m, lanes] in blocks that fit the cache, in
                         place; it separates the algebra from the engine
-    numpy full          A w by matmul in blocks of seeds that share A, in place
+    numpy full          A w by matmul, in blocks of seeds whose scales share A, in place
     plain jax           jit of nested vmaps around a fori_loop, A shared over scales
     numpy loop          one run after another
 
-Every peer must first reproduce the framework's |x| after the steps it is given. The slow ones are given fewer steps, or
-runs: a step costs the same at any point of a run, so the time of one step of one run can be compared. All are timed in
-one process in turns (A B C A B C ...), so that a busy machine slows them alike: trust ratios, not times.
+Every peer must first reproduce the framework's |x| after the steps it is given. The slow ones are given fewer steps or
+runs: any step of any run costs the same, so the time of one step of one run can be compared. All are timed in one
+process in turns (A B C A B C ...), so that a busy machine slows them alike: trust ratios, not times.
 """
 
 import os
 
-os.environ["OPENBLAS_NUM_THREADS"] = "1"  # as the commands do; peers use several threads by their own pools
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # as the commands do; peers that use two threads have their own pool
 
 import argparse
 import functools
@@ -28,6 +28,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
@@ -46,14 +47,12 @@ from implicit_bias.sweep.store import Store
 
 STEP, RATIO, STOP_BELOW, G_STAR = 5e-3, 1.0, 1e-5, 3.0
 SCALES = np.geomspace(1e-2, 4, 64)
-AGREE = 1e-8
-"""Peers and framework differ by rounding only, which thousands of contracting steps do not amplify."""
-TURN = 0.4
-"""Seconds that one turn of a peer should take."""
+AGREE = 1e-8  # they differ by rounding, which steps that contract do not amplify
+TURN = 0.4  # seconds that one turn of a peer should take
 
 
 class Data(NamedTuple):
-    """What the peers are given: the framework's draws, and the rewritten problem of each seed."""
+    """The framework's draws, and each seed's problem and first direction in singular coordinates."""
 
     A: np.ndarray  # [seeds, m, d]
     y: np.ndarray  # [seeds, m]
@@ -66,16 +65,13 @@ class Data(NamedTuple):
 
 class Peer(NamedTuple):
     name: str
-    seeds: int
-    """It runs the first so many seeds, 64 scales each."""
-    run: Callable[[int], np.ndarray]
-    """steps -> |x|, [seeds, scales]"""
+    seeds: int  # the first so many, 64 scales each
+    run: Callable[[int], np.ndarray]  # steps -> |x|, [seeds, scales]
 
 
 class Row(NamedTuple):
     name: str
-    turn: Callable[[], float]
-    """One timed turn: nanoseconds per run-step."""
+    turn: Callable[[], float]  # one timed turn: nanoseconds per run-step
     job: str
     error: float
 
@@ -83,11 +79,11 @@ class Row(NamedTuple):
 # -- the framework ----------------------------------------------------------------------------------------------------
 
 
-def weight_normalisation(rows: int, columns: int, seeds: int, max_steps: int, stop: bool, records) -> ib.Study:
+def weight_normalisation(size: tuple[int, int], seeds: int, records: list[int], stop: bool = False) -> ib.Study:
     def cell(*, scale, key):
-        problem = ib.linear.gaussian(rows, columns, target_norm=G_STAR)(key)
+        problem = ib.linear.gaussian(*size, target_norm=G_STAR)(key)
         rule = ib.loss_below(STOP_BELOW) if stop else None
-        return ib.Run(problem, ib.Polar(scale), ib.Descent(STEP, ratio=RATIO, stop=rule, max_steps=max_steps))
+        return ib.Run(problem, ib.Polar(scale), ib.Descent(STEP, ratio=RATIO, stop=rule, max_steps=records[-1]))
 
     grids = ib.grid(seed=range(seeds), scale=SCALES)
     return ib.Study(cell=cell, grids=grids, observe={"norm": ib.norm(2)}, records=ib.records_at(records))
@@ -103,29 +99,24 @@ def framework(study: ib.Study, devices: list) -> Callable[[], float]:
         with tempfile.TemporaryDirectory() as folder:
             store = Store(folder)
             store.prepare()
-            begun = time.perf_counter()
-            execute(plan, store, devices=devices)
-            seconds = time.perf_counter() - begun
-            steps = sum(int(store.read(name).arrays["steps"].sum()) for name in store.names())
-        return 1e9 * seconds / steps
+            spent = seconds(functools.partial(execute, plan, store, devices=devices))
+            return 1e9 * spent / sum(int(store.read(name).arrays["steps"].sum()) for name in store.names())
 
     return turn
 
 
 def profile(study: ib.Study, devices: list) -> None:
-    """Where one sweep's time goes. Each part is waited for, which the real path does not do, and parts overlap."""
-    spent: dict[str, float] = {}
+    """Where one sweep's time goes. Each part is waited for, which the real path does not do."""
+    spent: Counter[str] = Counter()
     lock = threading.Lock()
 
-    def timed(name, function):
-        @functools.wraps(function)
+    def timed(name: str, function: Callable) -> Callable:
         def call(*args, **kwargs):
             begun = time.perf_counter()
-            try:
-                return jax.block_until_ready(function(*args, **kwargs))
-            finally:
-                with lock:
-                    spent[name] = spent.get(name, 0.0) + time.perf_counter() - begun
+            result = jax.block_until_ready(function(*args, **kwargs))
+            with lock:
+                spent[name] += time.perf_counter() - begun
+            return result
 
         return call
 
@@ -134,29 +125,25 @@ def profile(study: ib.Study, devices: list) -> None:
     planned = time.perf_counter()
     for batch in plan.batches:
         batch.program.compile(devices)
-    print(f"\nplan (trace, lower, door) {planned - begun:.3f} s, compile {time.perf_counter() - planned:.3f} s")
-    compiled, launch, write = Program.compiled, Program.launch, Store.write
+    print(f"plan (trace, lower, door) {planned - begun:.3f} s, compile {time.perf_counter() - planned:.3f} s")
+    compiled, write = Program.compiled, Store.write
     Program.compiled = lambda self, name, device: timed(name, compiled(self, name, device))
-    Program.launch, Store.write = timed("launch", launch), timed("tile", write)
+    Store.write = timed("write tiles (on the main thread)", write)
     try:
         with tempfile.TemporaryDirectory() as folder:
             store = Store(folder)
             store.prepare()
-            begun = time.perf_counter()
-            execute(plan, store, devices=devices)
-            wall = time.perf_counter() - begun
+            wall = seconds(functools.partial(execute, plan, store, devices=devices))
     finally:
-        Program.compiled, Program.launch, Store.write = compiled, launch, write
-    spent["put, dispatch"] = spent.pop("launch") - spent["start"] - spent["advance"]
-    spent["other host work"] = len(devices) * wall - sum(v for k, v in spent.items() if k != "tile")
-    print(f"execute: {wall:.3f} s on {len(devices)} device(s); seconds summed over devices, tiles on the main thread beside them")
-    for name, seconds in spent.items():
-        print(f"    {name:18s}{seconds:8.3f} s {100 * seconds / (len(devices) * wall):5.1f} %")
+        Program.compiled, Store.write = compiled, write
+    spent["host, and waiting for work"] = len(devices) * wall - sum(spent[k] for k in ("first", "start", "advance"))
+    print(f"execute {wall:.3f} s on {len(devices)} devices; seconds summed over devices:")
+    print("".join(f"    {name:34s}{value:8.3f} s\n" for name, value in spent.items()))
 
 
-def draw(rows: int, columns: int, seeds: int) -> Data:
+def draw(size: tuple[int, int], seeds: int) -> Data:
     def one(seed):
-        problem = ib.linear.gaussian(rows, columns, target_norm=G_STAR)(jax.random.key(seed))
+        problem = ib.linear.gaussian(*size, target_norm=G_STAR)(jax.random.key(seed))
         return problem.operator, problem.target, ib.Polar(1.0).init(problem, jax.random.key(seed)).w
 
     A, y, w = map(np.array, jax.jit(jax.vmap(one))(jnp.arange(seeds)))
@@ -169,34 +156,28 @@ def draw(rows: int, columns: int, seeds: int) -> Data:
 # -- the peers --------------------------------------------------------------------------------------------------------
 
 
-def rewritten_block(data: Data, seeds: slice, watch: Callable | None = None) -> Callable[[int], np.ndarray]:
-    """Runs of some seeds in singular coordinates, lanes last. x = (g/n) w, n = |w|; w_perp is carried as a number."""
-    count, lanes = len(data.row[seeds]), len(data.row[seeds]) * len(SCALES)
+def lanes_last(per_seed: np.ndarray) -> np.ndarray:
+    """[seeds, ...] -> [..., seeds x scales]"""
+    return np.ascontiguousarray(np.repeat(per_seed, len(SCALES), axis=0).T)
 
-    def spread(v):  # [seeds, ...] -> [..., lanes]
-        return np.ascontiguousarray(np.repeat(v[seeds], len(SCALES), axis=0).T)
 
-    curvature, pull, start, perp0 = (
-        spread(v) for v in (data.singular**2, data.singular * data.target, data.row, data.perp)
-    )
+def rewritten_block(data: Data, seeds: slice, watch: Callable = None) -> Callable[[int], np.ndarray]:
+    """Some seeds in singular coordinates. x = (g/n) w, n = |w|; the orthogonal part of w is the plain number t."""
+    data = Data(*(field[seeds] for field in data))
+    square, pull = lanes_last(data.singular**2), lanes_last(data.singular * data.target)
 
     def run(steps: int) -> np.ndarray:
-        w, t, g = start.copy(), perp0.copy(), np.tile(SCALES, count)
-        q = np.empty_like(w)
-        n, n2, k, wq, h = np.empty((5, lanes))
-
-        def normalise():
-            np.einsum("ij,ij->j", w, w, out=n2)
+        w, t, g = lanes_last(data.row), lanes_last(data.perp), np.tile(SCALES, len(data.perp))
+        q, (n, n2, k, wq, h) = np.empty_like(w), np.empty((5, g.size))
+        for i in range(steps):
+            np.einsum("ij,ij->j", w, w, out=n2)  # n^2 = |w|^2, k = g / n
             np.multiply(t, t, out=h)
             np.add(n2, h, out=n2)
             np.sqrt(n2, out=n)
             np.divide(g, n, out=k)
-
-        for i in range(steps):
-            normalise()
             if watch is not None:
-                watch(i, k, w, n, g)
-            np.multiply(curvature, w, out=q)  # q = grad_x = s (s x - b)
+                watch(i, k * w, g)
+            np.multiply(square, w, out=q)  # q = grad_x = s (s x - b)
             np.multiply(q, k, out=q)
             np.subtract(q, pull, out=q)
             np.einsum("ij,ij->j", w, q, out=wq)
@@ -211,70 +192,65 @@ def rewritten_block(data: Data, seeds: slice, watch: Callable | None = None) -> 
             np.multiply(t, h, out=t)
             np.multiply(q, k, out=q)
             np.subtract(w, q, out=w)
-        return np.abs(g).reshape(count, -1)
+        return np.abs(g).reshape(-1, len(SCALES))
 
     return run
 
 
 def full_block(data: Data, seeds: slice) -> Callable[[int], np.ndarray]:
-    """Runs of some seeds in the original coordinates, [seeds, d, scales]: A is shared over the scales."""
+    """Some seeds in the original coordinates, [seeds, d, scales]."""
     A, y = data.A[seeds], data.y[seeds][:, :, None]
     transposed = np.ascontiguousarray(A.transpose(0, 2, 1))
 
     def run(steps: int) -> np.ndarray:
         w = np.repeat(data.w[seeds][:, :, None], len(SCALES), axis=2)
         g = np.tile(SCALES, (len(A), 1, 1))  # [seeds, 1, scales]
-        q, r = np.empty_like(w), np.empty((len(A), A.shape[1], len(SCALES)))
-        n2, wq, h = np.empty((3, *g.shape))
+        q, r, (n2, wq) = np.empty_like(w), np.empty_like(A, shape=(*y.shape[:2], len(SCALES))), np.empty((2, *g.shape))
         for _ in range(steps):
             np.einsum("sdl,sdl->sl", w, w, out=n2[:, 0])
             n = np.sqrt(n2)
             k = g / n
-            np.matmul(A, w, out=r)
+            np.matmul(A, w, out=r)  # q = A^T (A x - y)
             np.multiply(r, k, out=r)
             np.subtract(r, y, out=r)
             np.matmul(transposed, r, out=q)
             np.einsum("sdl,sdl->sl", w, q, out=wq[:, 0])
-            np.divide(wq, n, out=h)
-            np.subtract(g, STEP * RATIO * h, out=g)
-            np.multiply(k, STEP, out=k)
+            g -= STEP * RATIO * wq / n
+            k *= STEP
             np.multiply(q, k, out=q)
-            np.multiply(w, 1 + k * (wq / n2), out=w)
+            np.multiply(w, 1 + k * wq / n2, out=w)
             np.subtract(w, q, out=w)
         return np.abs(g[:, 0])
 
     return run
 
 
-def tuned(name: str, make: Callable, data: Data, seeds: int, sizes: tuple, threads: tuple) -> list[Peer]:
-    """A peer in blocks of so many seeds as are fastest, for each number of threads (NumPy releases the lock)."""
-
-    def blocks(size: int, pool: ThreadPoolExecutor | None) -> Callable[[int], np.ndarray]:
-        runs = [make(data, slice(i, min(i + size, seeds))) for i in range(0, seeds, size)]
-        return lambda steps: np.concatenate(list((pool.map if pool else map)(lambda run: run(steps), runs)))
-
+def tuned(name: str, make: Callable, data: Data, seeds: int, most: int) -> list[Peer]:
+    """A peer on 1 and 2 threads (NumPy releases the lock), in blocks of as many seeds as are fastest."""
     peers = []
-    for count in threads:
-        pool = ThreadPoolExecutor(count) if count > 1 else None
-        choices = {size: blocks(size, pool) for size in sizes if size * count <= seeds}
+    for threads in (1, 2):
+        each = ThreadPoolExecutor(threads).map if threads > 1 else map
+
+        def blocks(size: int) -> Callable[[int], np.ndarray]:
+            runs = [make(data, slice(i, min(i + size, seeds))) for i in range(0, seeds, size)]
+            return lambda steps, each=each: np.concatenate(list(each(lambda run: run(steps), runs)))
+
+        choices = {2**i: blocks(2**i) for i in range(6) if 2**i <= most and 2**i * threads <= max(seeds, threads)}
         best = min(choices, key=lambda size: min(seconds(choices[size], 20) for _ in range(3)))
-        words = f"{name}, {count} thread{'s' * (count > 1)}, {best} seed{'s' * (best > 1)} a block"
-        peers.append(Peer(words, seeds, choices[best]))
+        peers.append(Peer(f"{name}, {threads} thread{'s' * (threads > 1)}, blocks of {best}", seeds, choices[best]))
     return peers
 
 
 def plain_jax(data: Data, seeds: int) -> Peer:
     def one(A, y, w, g, steps):
-        def predictor(g, w):
-            return g * w / jnp.linalg.norm(w)
-
         def step(_, theta):
             g, w = theta
-            slope_g, slope_w = jax.grad(lambda g, w: 0.5 * jnp.sum((A @ predictor(g, w) - y) ** 2), (0, 1))(g, w)
-            return g - STEP * RATIO * slope_g, w - STEP * slope_w
+            n = jnp.linalg.norm(w)
+            u = w / n
+            q = A.T @ (A @ (g * u) - y)
+            return g - STEP * RATIO * (u @ q), w - STEP * (g / n) * (q - (u @ q) * u)
 
-        g, w = jax.lax.fori_loop(0, steps, step, (g, w))
-        return jnp.linalg.norm(predictor(g, w))
+        return jnp.abs(jax.lax.fori_loop(0, steps, step, (g, w))[0])
 
     over_scales = jax.vmap(one, in_axes=(None, None, None, 0, None))
     sweep = jax.jit(jax.vmap(over_scales, in_axes=(0, 0, 0, None, None)))
@@ -315,135 +291,123 @@ def affordable(peer: Peer, most: int) -> int:
 
 
 def stop_error(data: Data, norm: np.ndarray, steps: np.ndarray) -> float:
-    """The error of |x| of stopped runs, [seeds, scales]; infinite if one stops at another step than in NumPy."""
-    seeds = len(norm)
+    """The error of |x| of stopped runs, [seeds, scales]; infinite if one stopped at another step than in NumPy."""
     first, size = np.full(norm.size, -1), np.zeros(norm.size)
-    s = np.repeat(data.singular[:seeds], len(SCALES), axis=0).T
-    b = np.repeat(data.target[:seeds], len(SCALES), axis=0).T
+    singular, target = lanes_last(data.singular[: len(norm)]), lanes_last(data.target[: len(norm)])
 
-    def watch(i, k, w, n, g):
-        del n
-        below = (0.5 * ((s * (k * w) - b) ** 2).sum(0) < STOP_BELOW) & (first < 0)
+    def watch(i, x, g):
+        below = (0.5 * ((singular * x - target) ** 2).sum(0) < STOP_BELOW) & (first < 0)
         first[below], size[below] = i, np.abs(g[below])
 
-    rewritten_block(data, slice(0, seeds), watch)(int(steps.max()) + 1)
+    rewritten_block(data, slice(len(norm)), watch)(int(steps.max()) + 1)
     return float(np.abs(size - norm.ravel()).max()) if (first == steps.ravel()).all() else np.inf
 
 
-def rows_of(size: tuple[int, int], options: argparse.Namespace, devices: list) -> list[Row]:
-    """Everything that is timed for one size, verified."""
-    (rows, columns), seeds, steps = size, options.runs // len(SCALES), options.steps
-    data = draw(rows, columns, seeds)
-    few = seeds if rows * columns <= 5000 else min(seeds, 4)
-    two = (1, 2) if os.cpu_count() > 1 and seeds > 1 else (1,)
+def verified(size: tuple[int, int], options: argparse.Namespace, devices: list) -> list[Row]:
+    """Everything that is timed for one size."""
+    seeds, steps = options.runs // len(SCALES), options.steps
+    data, few = draw(size, seeds), min(seeds, seeds if np.prod(size) <= 5000 else 4)
     peers = [
-        *tuned("numpy rewritten", rewritten_block, data, seeds, (1, 2, 4, 8, 16, 32), two),
-        *tuned("numpy full", full_block, data, few, (1, 2, 4, 8), two),
+        *tuned("numpy rewritten", rewritten_block, data, seeds, 32),
+        *tuned("numpy full", full_block, data, few, 8),
         plain_jax(data, few),
         numpy_loop(data, 1),
     ]
     given = [affordable(peer, steps) for peer in peers]
-    truth = weight_normalisation(rows, columns, seeds, steps, False, sorted({0, steps, *given})).run()
+    truth = weight_normalisation(size, seeds, sorted({0, steps, *given})).run()
+    fixed, stopped = weight_normalisation(size, seeds, [0, steps]), weight_normalisation(size, seeds, [0, 10**6], True)
 
-    def at(step: int, count: int) -> np.ndarray:
-        index = int(np.flatnonzero(truth["clock"].values.ravel() == step)[0])
-        return truth["norm"].isel(record=index).transpose("seed", "scale").values[:count]
+    def norm(results, step: float, count: int) -> np.ndarray:
+        place = int(np.flatnonzero(results["clock"].values.ravel() == step)[0])
+        return results["norm"].isel(record=place).transpose("seed", "scale").values[:count]
 
-    fixed = weight_normalisation(rows, columns, seeds, steps, False, [0, steps])
-    ours = fixed.run()["norm"].isel(record=-1).transpose("seed", "scale").values
-    stopped = weight_normalisation(rows, columns, seeds, 200_000, True, [0, 200_000])
-    ended = stopped.run().transpose("seed", "scale", ...).isel(seed=slice(0, min(seeds, 4)))
-    job = f"{options.runs} x {steps}"
-    table = [Row(f"framework, {len(devices)} devices", framework(fixed, devices), job, np.abs(ours - at(steps, seeds)).max())]
+    error = np.abs(norm(fixed.run(), steps, seeds) - norm(truth, steps, seeds)).max()
+    rows = [Row(f"framework, {len(devices)} devices", framework(fixed, devices), f"{options.runs} x {steps}", error)]
     if len(devices) > 1:
-        table.append(table[0]._replace(name="framework, 1 device", turn=framework(fixed, devices[:1])))
-    error = stop_error(data, ended["norm"].isel(record=-1).values, ended["steps"].values)
-    words = f"framework, loss < {STOP_BELOW:g}, per useful run-step"
-    table.append(Row(words, framework(stopped, devices), f"{options.runs} to stop", error))
+        rows.append(rows[0]._replace(name="framework, 1 device", turn=framework(fixed, devices[:1])))
+    ended = stopped.run()
+    some = ended["steps"].transpose("seed", "scale").values[:4]
+    error, words = stop_error(data, norm(ended, 10**6, 4), some), f"framework, useful steps to loss < {STOP_BELOW:g}"
+    rows.append(Row(words, framework(stopped, devices), f"{options.runs} x {ended['steps'].mean():.0f}", error))
     for peer, step in zip(peers, given):
-        error = np.abs(peer.run(step) - at(step, peer.seeds)).max()
-        scale = 1e9 / (peer.seeds * len(SCALES) * step)
-        turn = functools.partial(lambda p, k, c: c * seconds(p.run, k), peer, step, scale)
-        table.append(Row(peer.name, turn, f"{peer.seeds * len(SCALES)} x {step}", error))
-    for row in table:
+        error = np.abs(peer.run(step) - norm(truth, step, peer.seeds)).max()
+        count = peer.seeds * len(SCALES)
+        turn = functools.partial(lambda p, k, c: 1e9 * seconds(p.run, k) / (c * k), peer, step, count)
+        rows.append(Row(peer.name, turn, f"{count} x {step}", error))
+    for row in rows:
         if not row.error < AGREE:
             raise SystemExit(f"error: {row.name} does not agree with the framework: |x| differs by {row.error:.1e}")
-    if options.profile:
-        profile(fixed, devices)
-    return table
+    return rows
+
+
+def report(size: tuple[int, int], rows: list[Row], times: np.ndarray, markdown: bool) -> str:
+    """`times` [rounds, rows]; a ratio is the median of the ratios within a round."""
+    head = ["what", "ns a run-step", "min - max", "ratio", "runs x steps", "error of |x|"]
+    cells = [
+        [row.name, f"{np.median(t):.1f}", f"{t.min():.1f} - {t.max():.1f}", f"{np.median(t / times[:, 0]):.2f}", row.job, f"{row.error:.0e}"]
+        for row, t in zip(rows, times.T)
+    ]  # fmt: skip
+    widths = [max(map(len, column)) for column in zip(head, *cells)]
+    lines = [head, ["-" * w for w in widths], *cells]
+    start, gap, end = ("| ", " | ", " |") if markdown else ("", "  ", "")
+    padded = [gap.join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]) for line in lines]
+    title = f"Least squares, {size[0]} x {size[1]}, {len(times)} rounds:"
+    return "\n".join([title, "", *(f"{start}{line}{end}" for line in padded), ""])
 
 
 def machine(devices: int) -> str:
-    names = [line.partition(":")[2].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")]
+    with open("/proc/cpuinfo") as file:
+        names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
     versions = ", ".join(f"{name} {version(name)}" for name in ("jax", "jaxlib", "numpy", "scipy"))
-    cores = f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores, {devices} JAX devices"
-    return f"{cores}; Python {platform.python_version()}, {versions}; float64"
+    where = f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores, {devices} JAX devices"
+    return f"{where}; Python {platform.python_version()}, {versions}; float64\n"
 
 
-def report(size: tuple[int, int], table: list[Row], times: np.ndarray, markdown: bool) -> str:
-    """`times` [rounds, rows]; a ratio is the median of the ratios within a round."""
-    head = ["what", "ns a run-step", "min - max", "times slower", "runs x steps timed", "error of |x|"]
-    cells = [
-        [
-            row.name, f"{np.median(t):.1f}", f"{t.min():.1f} - {t.max():.1f}",
-            f"{np.median(t / times[:, 0]):.2f}", row.job, f"{row.error:.0e}",
-        ]
-        for row, t in zip(table, times.T)
-    ]  # fmt: skip
-    widths = [max(map(len, column)) for column in zip(head, *cells)]
-    edge, gap = ("| ", " | ") if markdown else ("", "  ")
-    lines = [[h.ljust(w) for h, w in zip(head, widths)], ["-" * w for w in widths]]
-    lines += [[c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths))] for row in cells]
-    title = f"{size[0]} x {size[1]}, {len(times)} rounds"
-    return "\n".join([title, "", *(f"{edge}{gap.join(line)}{edge[::-1]}".rstrip() for line in lines), ""])
+def options_of(command: list[str] | None = None) -> argparse.Namespace:
+    class Parser(argparse.ArgumentParser):
+        def error(self, message: str):
+            self.exit(2, f"error: {message}\n")
 
-
-class Parser(argparse.ArgumentParser):
-    def error(self, message: str):
-        self.exit(2, f"error: {message}\n")
-
-
-def arguments() -> argparse.Namespace:
     def count(text: str) -> int:
         if not text.isdigit() or int(text) < 1:
             raise argparse.ArgumentTypeError(f"must be a whole number from 1, got {text!r}")
         return int(text)
 
-    def sizes(text: str) -> list[tuple[int, int]]:
-        try:
-            pairs = [tuple(map(int, part.split("x"))) for part in text.split(",")]
-            if all(1 <= rows < columns for rows, columns in pairs):
-                return pairs
-        except ValueError:
-            pass
+    def sizes(text: str) -> list[tuple[int, ...]]:
+        parts = [part.split("x") for part in text.split(",")]
+        if all(len(p) == 2 and all(n.isdigit() for n in p) and 1 <= int(p[0]) < int(p[1]) for p in parts):
+            return [tuple(map(int, p)) for p in parts]
         raise argparse.ArgumentTypeError(f"must be rows x columns with fewer rows, as in 20x100,100x2000; got {text!r}")
 
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["wn"], help="weight normalisation")
     parser.add_argument("--rounds", type=count, default=5)
-    parser.add_argument("--runs", type=count, default=4096, help="a multiple of 64, the number of scales (default: 4096)")
-    parser.add_argument("--steps", type=count, default=2000, help="of each run (default: 2000)")
-    parser.add_argument("--sizes", type=sizes, default=[(20, 100)], help="as in 20x100,100x2000 (default: 20x100)")
+    parser.add_argument("--runs", type=count, default=4096, help="a multiple of 64, the number of scales (4096)")
+    parser.add_argument("--steps", type=count, default=2000, help="of each run (2000)")
+    parser.add_argument("--sizes", type=sizes, default=[(20, 100)], help="as in 20x100,100x2000 (20x100)")
     parser.add_argument("--devices", type=count, default=min(2, os.cpu_count()), help="JAX devices on the CPU")
     parser.add_argument("--markdown", action="store_true", help="print tables to paste into a document")
     parser.add_argument("--profile", action="store_true", help="print where the framework's time goes, too")
-    options = parser.parse_args()
+    options = parser.parse_args(command)
     if options.runs % len(SCALES):
         parser.error(f"argument --runs: must be a multiple of {len(SCALES)}, got {options.runs}")
     return options
 
 
 def main() -> None:
-    options = arguments()
+    options = options_of()
     jax.config.update("jax_platforms", "cpu")
     jax.config.update("jax_enable_x64", True)
     jax.config.update("jax_num_cpu_devices", options.devices)
     devices = jax.local_devices()
-    print(machine(len(devices)) + "\n")
+    print(machine(len(devices)))
     for size in options.sizes:
-        table = rows_of(size, options, devices)
-        times = np.array([[row.turn() for row in table] for _ in range(options.rounds)])
-        print(report(size, table, times, options.markdown), flush=True)
+        rows = verified(size, options, devices)
+        times = np.array([[row.turn() for row in rows] for _ in range(options.rounds)])
+        print(report(size, rows, times, options.markdown), flush=True)
+        if options.profile:
+            seeds = options.runs // len(SCALES)
+            profile(weight_normalisation(size, seeds, [0, options.steps]), devices)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,12 @@ import tempfile
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # the bits of an SVD depend on the number of threads
 
 import jax  # noqa: E402
+from jaxtyping import install_import_hook  # noqa: E402
+
+from tests import typechecked  # noqa: E402, F401
+
+# Each test is also a test of the shapes and types that the package's signatures promise.
+install_import_hook("implicit_bias", "tests.typechecked.typechecker")
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")

@@ -14,9 +14,9 @@ from collections.abc import Callable
 import equinox as eqx
 import jax.numpy as jnp
 
-from .._types import Flag, Requirements, Scalar, ScalarLike
+from .._types import Clock, Flag, Requirements, Scalar, ScalarLike
 
-Schedule = Callable[[Scalar], Scalar]
+Schedule = Callable[[Clock], Scalar]
 
 
 class TwoStage(eqx.Module):
@@ -24,7 +24,7 @@ class TwoStage(eqx.Module):
     second: ScalarLike
     switch: ScalarLike
 
-    def __call__(self, clock: Scalar) -> Scalar:
+    def __call__(self, clock: Clock) -> Scalar:
         return jnp.where(clock < self.switch, self.first, self.second)
 
 
@@ -33,11 +33,11 @@ def two_stage(first: ScalarLike, second: ScalarLike, switch: ScalarLike) -> TwoS
     return TwoStage(first, second, switch)
 
 
-def at(value: ScalarLike | Schedule, clock: Scalar) -> ScalarLike:
+def at(value: ScalarLike | Schedule, clock: Clock) -> ScalarLike:
     return value(clock) if callable(value) else value
 
 
-def settled(value: ScalarLike | Schedule, clock: Scalar) -> Flag:
+def settled(value: ScalarLike | Schedule, clock: Clock) -> Flag:
     """Whether the value is known to keep from `clock` on."""
     if isinstance(value, TwoStage):
         return clock >= value.switch

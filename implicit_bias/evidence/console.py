@@ -10,8 +10,8 @@ from .claims import Judgement
 def verdict_table(study: str, judgements: Sequence[Judgement]) -> str:
     """Claim, runs tested of those inside the hypotheses, worst residual over tolerance, verdict.
 
-    >>> print(verdict_table("wu2020/path", []))
-    wu2020/path: no claims
+    >>> print(verdict_table("mine/path", []))
+    mine/path: no claims
     """
     if not judgements:
         return f"{study}: no claims"

@@ -18,6 +18,8 @@ for the losses of labels it is sign(A x0).
 from __future__ import annotations
 
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -140,8 +142,8 @@ def orthonormal(
     return with_spectrum(jnp.ones(rows), columns, target_norm=target_norm, loss=loss)
 
 
-def fixed(operator: Matrix, target: Targets, *, loss: Loss = square) -> ProblemSampler:
-    """Given data: the key is not used.
+def fixed(operator: Any, target: Any, *, loss: Loss = square) -> ProblemSampler:
+    """Given data, as arrays or nested lists: the key is not used.
 
     >>> float(fixed([[1.0, 0.0]], [1.0])(0).loss(jnp.array([0.0, 5.0])))
     0.5

@@ -27,21 +27,25 @@ Loss = Callable[[Predictions, Predictions], Scalar]
 
 
 def square(predictions: Predictions, targets: Predictions) -> Scalar:
+    """1/2 |z - y|^2: least squares."""
     residual = predictions - targets
     return 0.5 * jnp.sum(residual * residual)
 
 
 def log_cosh(predictions: Predictions, targets: Predictions) -> Scalar:
+    """sum log cosh(z_i - y_i): a square near zero, an absolute value far from it."""
     # log cosh(r) = |r| + log1p(exp(-2|r|)) - log 2, written so that it neither overflows nor has a kink at 0
     residual = predictions - targets
     return jnp.sum(jnp.logaddexp(residual, -residual) - jnp.log(2.0))
 
 
 def logistic(predictions: Predictions, targets: Predictions) -> Scalar:
+    """sum log(1 + exp(-y_i z_i)) for labels y_i in {-1, 1}."""
     return jnp.sum(jax.nn.softplus(-targets * predictions))
 
 
 def exponential(predictions: Predictions, targets: Predictions) -> Scalar:
+    """sum exp(-y_i z_i) for labels y_i in {-1, 1}."""
     return jnp.sum(jnp.exp(-targets * predictions))
 
 

@@ -91,13 +91,16 @@ def execute(
     counts: Counter[str] = Counter()
     runs_done = tiles_done = 0
     x64 = jax.config.jax_enable_x64
+    fits: set[tuple[Program, int]] = set()
 
     def work(block: _Block, device: int) -> tuple[dict[str, np.ndarray], float]:
         with jax.enable_x64(x64):  # thread-local: a worker would fall back to the process default
             begun = time.perf_counter()
             program = block.batch.program
             home = devices[min(places[program])]
-            _check_memory(program, devices[device])
+            if (program, device) not in fits:  # asking costs as much as a short block
+                _check_memory(program, devices[device])
+                fits.add((program, device))
             return _run_block(block, results, home, devices[device], segment), time.perf_counter() - begun
 
     # One thread a device: a block's dispatch waits for its inputs, and JAX releases the lock while it computes.

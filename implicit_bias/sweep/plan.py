@@ -46,8 +46,8 @@ def as_array(name: str, value: Any) -> np.ndarray:
     if isinstance(value, Labelled):
         return np.asarray(value.array)
     if name == "seed" or name.startswith("seed."):
-        return np.int64(value)
-    return np.float64(value)
+        return np.asarray(value, dtype=np.int64)
+    return np.asarray(value, dtype=np.float64)
 
 
 @dataclasses.dataclass

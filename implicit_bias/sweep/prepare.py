@@ -73,7 +73,7 @@ class Traced:
     jaxpr: core.ClosedJaxpr
     axes: tuple[str, ...]
     shared: tuple[str, ...]
-    rebuild: Callable[[Sequence[Array]], Built]
+    rebuild: Callable[[Sequence[Any]], Built]
     requirements: tuple[tuple[str, str, str], ...]
     requirement_output: int
     rewriting: str
@@ -153,7 +153,7 @@ def trace(recipe: Recipe, statics: Mapping[str, Any], axes: Mapping[str, jax.Sha
     jaxpr = jax.make_jaxpr(build)(*axes.values())
     treedef, static = found["treedef"], found["static"]
 
-    def rebuild(leaves: Sequence[Array]) -> Built:
+    def rebuild(leaves: Sequence[Any]) -> Built:
         return eqx.combine(jax.tree.unflatten(treedef, leaves), static)
 
     depends = cut.dependence(jaxpr, tuple(axes))

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 
 import jax.numpy as jnp
 import numpy as np
@@ -54,7 +54,7 @@ def linear_records(count: int) -> Records:
     return clock
 
 
-def records_at(moments: Sequence[float]) -> Records:
+def records_at(moments: Iterable[float]) -> Records:
     """The given moments, in steps under descent and in t under flow, with the start and the end."""
     moments = np.asarray(sorted(moments), dtype=float)
     if moments.ndim != 1 or (moments < 0).any() or (np.diff(moments) <= 0).any():
@@ -62,7 +62,7 @@ def records_at(moments: Sequence[float]) -> Records:
     return lambda dynamics: _clock(dynamics, moments[moments > 0] if dynamics.unit == "t" else moments)
 
 
-def time_records(times: Sequence[float]) -> Records:
+def time_records(times: Iterable[float]) -> Records:
     """The given times t, under every law: descent looks at the nearest step, and the run ends at the last of them."""
     times = np.asarray(sorted({0.0, *map(float, times)}), dtype=float)
     if times[0] < 0 or len(times) < 2:

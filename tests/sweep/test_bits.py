@@ -107,7 +107,7 @@ def test_every_output_of_a_block_feeds_a_second_jit_correctly():
     (batch,) = plan.batches
     device = jax.local_devices()[0]
     with jax.enable_x64(True):
-        first = batch.program.first([np.int64(1)], device)
+        first = batch.program.first([np.asarray(1)], device)
         values = [np.repeat([0.1, 0.5, 1.0, 2.0], 2), np.tile([0.5, 1.0], 4)]
         outputs = batch.program.launch(first, values, device)
         again = jax.jit(lambda tree: jax.tree.map(lambda x: x + 0, tree))(outputs)
