@@ -28,7 +28,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
+from collections import Counter, namedtuple
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
@@ -51,16 +51,7 @@ AGREE = 1e-8  # they differ by rounding, which steps that contract do not amplif
 TURN = 0.4  # seconds that one turn of a peer should take
 
 
-class Data(NamedTuple):
-    """The framework's draws, and each seed's problem and first direction in singular coordinates."""
-
-    A: np.ndarray  # [seeds, m, d]
-    y: np.ndarray  # [seeds, m]
-    w: np.ndarray  # [seeds, d]
-    singular: np.ndarray  # [seeds, m]
-    target: np.ndarray  # [seeds, m]
-    row: np.ndarray  # [seeds, m]
-    perp: np.ndarray  # [seeds]
+Data = namedtuple("Data", "A y w singular target row perp")  # [seeds, ...]: the draws; the same in singular coordinates
 
 
 class Peer(NamedTuple):
@@ -74,9 +65,6 @@ class Row(NamedTuple):
     turn: Callable[[], float]  # one timed turn: nanoseconds per run-step
     job: str
     error: float
-
-
-# -- the framework ----------------------------------------------------------------------------------------------------
 
 
 def weight_normalisation(size: tuple[int, int], seeds: int, records: list[int], stop: bool = False) -> ib.Study:
@@ -105,40 +93,48 @@ def framework(study: ib.Study, devices: list) -> Callable[[], float]:
     return turn
 
 
-def profile(study: ib.Study, devices: list) -> None:
-    """Where one sweep's time goes. Each part is waited for, which the real path does not do."""
+class Timed:
+    """A compiled function that waits for its result and adds up the time."""
+
     spent: Counter[str] = Counter()
     lock = threading.Lock()
 
-    def timed(name: str, function: Callable) -> Callable:
-        def call(*args, **kwargs):
-            begun = time.perf_counter()
-            result = jax.block_until_ready(function(*args, **kwargs))
-            with lock:
-                spent[name] += time.perf_counter() - begun
-            return result
+    def __init__(self, name: str, function: Callable):
+        self.name, self.function = name, function
 
-        return call
+    def __getattr__(self, name: str):
+        return getattr(self.function, name)
 
+    def __call__(self, *arguments):
+        begun = time.perf_counter()
+        result = jax.block_until_ready(self.function(*arguments))
+        with Timed.lock:
+            Timed.spent[self.name] += time.perf_counter() - begun
+        return result
+
+
+def profile(study: ib.Study, devices: list) -> None:
+    """Where one sweep's time goes. Each part is waited for, which the real path does not do."""
     begun = time.perf_counter()
     plan = study.plan()
     planned = time.perf_counter()
     for batch in plan.batches:
         batch.program.compile(devices)
     print(f"plan (trace, lower, door) {planned - begun:.3f} s, compile {time.perf_counter() - planned:.3f} s")
-    compiled, write = Program.compiled, Store.write
-    Program.compiled = lambda self, name, device: timed(name, compiled(self, name, device))
-    Store.write = timed("write tiles (on the main thread)", write)
+    compiled, Timed.spent = Program.compiled, Counter()
+    Program.compiled = lambda self, name, device: Timed(name, compiled(self, name, device))
     try:
         with tempfile.TemporaryDirectory() as folder:
             store = Store(folder)
             store.prepare()
+            store.write = Timed("write tiles (main thread)", store.write)
             wall = seconds(functools.partial(execute, plan, store, devices=devices))
     finally:
-        Program.compiled, Store.write = compiled, write
-    spent["host, and waiting for work"] = len(devices) * wall - sum(spent[k] for k in ("first", "start", "advance"))
+        Program.compiled = compiled
+    spent = Timed.spent
+    spent["host work and waiting for it"] = len(devices) * wall - sum(spent[k] for k in ("first", "start", "advance"))
     print(f"execute {wall:.3f} s on {len(devices)} devices; seconds summed over devices:")
-    print("".join(f"    {name:34s}{value:8.3f} s\n" for name, value in spent.items()))
+    print("".join(f"    {name:30s}{value:8.3f} s\n" for name, value in spent.items()))
 
 
 def draw(size: tuple[int, int], seeds: int) -> Data:
@@ -151,9 +147,6 @@ def draw(size: tuple[int, int], seeds: int) -> Data:
     row = np.einsum("sid,sd->si", Vt, w)
     perp = np.linalg.norm(w - np.einsum("sid,si->sd", Vt, row), axis=1)
     return Data(A, y, w, singular, np.einsum("sri,sr->si", U, y), row, perp)
-
-
-# -- the peers --------------------------------------------------------------------------------------------------------
 
 
 def lanes_last(per_seed: np.ndarray) -> np.ndarray:
@@ -274,9 +267,6 @@ def numpy_loop(data: Data, seeds: int) -> Peer:
     return Peer("numpy loop over runs", seeds, run)
 
 
-# -- measuring --------------------------------------------------------------------------------------------------------
-
-
 def seconds(function: Callable, *arguments) -> float:
     begun = time.perf_counter()
     function(*arguments)
@@ -369,22 +359,22 @@ def options_of(command: list[str] | None = None) -> argparse.Namespace:
             self.exit(2, f"error: {message}\n")
 
     def count(text: str) -> int:
-        if not text.isdigit() or int(text) < 1:
-            raise argparse.ArgumentTypeError(f"must be a whole number from 1, got {text!r}")
-        return int(text)
+        if text.isdigit() and int(text) > 0:
+            return int(text)
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1, got {text!r}")
 
     def sizes(text: str) -> list[tuple[int, ...]]:
         parts = [part.split("x") for part in text.split(",")]
         if all(len(p) == 2 and all(n.isdigit() for n in p) and 1 <= int(p[0]) < int(p[1]) for p in parts):
             return [tuple(map(int, p)) for p in parts]
-        raise argparse.ArgumentTypeError(f"must be rows x columns with fewer rows, as in 20x100,100x2000; got {text!r}")
+        raise argparse.ArgumentTypeError(f"must be rows x columns, fewer rows than columns, as in 20x100; got {text!r}")
 
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["wn"], help="weight normalisation")
-    parser.add_argument("--rounds", type=count, default=5)
+    parser.add_argument("--sizes", type=sizes, default=[(20, 100)], help="as in 20x100,100x2000 (20x100)")
     parser.add_argument("--runs", type=count, default=4096, help="a multiple of 64, the number of scales (4096)")
     parser.add_argument("--steps", type=count, default=2000, help="of each run (2000)")
-    parser.add_argument("--sizes", type=sizes, default=[(20, 100)], help="as in 20x100,100x2000 (20x100)")
+    parser.add_argument("--rounds", type=count, default=5)
     parser.add_argument("--devices", type=count, default=min(2, os.cpu_count()), help="JAX devices on the CPU")
     parser.add_argument("--markdown", action="store_true", help="print tables to paste into a document")
     parser.add_argument("--profile", action="store_true", help="print where the framework's time goes, too")

@@ -18,6 +18,7 @@ import dataclasses
 import hashlib
 import re
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -57,6 +58,7 @@ class Program:
         known = [a in traced.shared for a in traced.axes]
         first, second = cut.split(traced.jaxpr, known)
         self._compiled: dict[tuple[str, Any], Callable] = {}
+        self._compile_seconds: dict[str, float] = {}
         self._locks: dict[tuple[str, Any], threading.Lock] = defaultdict(threading.Lock)
 
         def build(results, lanes) -> Built:
@@ -138,14 +140,24 @@ class Program:
         """The executable on one device, compiled once."""
         with self._locks[name, device]:
             if (name, device) not in self._compiled:
+                begun = time.perf_counter()
                 self._compiled[name, device] = self._lower(name, device).compile()
+                self._compile_seconds[name] = time.perf_counter() - begun
             return self._compiled[name, device]
 
     def compile(self, devices: Sequence[Any]) -> None:
-        """All three on the first device; `first` runs there alone, and its results travel."""
-        for i, device in enumerate(devices):
-            for name in ("first", "start", "advance") if i == 0 else ("start", "advance"):
+        """What a block needs on these devices. `first` runs on one device alone, and its results travel."""
+        for device in devices:
+            for name in ("start", "advance"):
                 self.compiled(name, device)
+
+    def compile_seconds(self, device: Any) -> float | None:
+        """How long compiling for a device would take, by another device's time; None if nothing is known."""
+        if all((name, device) in self._compiled for name in ("start", "advance")):
+            return 0.0
+        if not {"start", "advance"} <= self._compile_seconds.keys():
+            return None
+        return self._compile_seconds["start"] + self._compile_seconds["advance"]
 
     @property
     def estimated_bytes(self) -> int:

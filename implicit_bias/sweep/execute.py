@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Any
 
 import jax
 import numpy as np
@@ -65,8 +66,8 @@ class _Results:
         return [np.asarray(array) for array in arrays]  # waits: outside the lock, so that other values go ahead
 
 
-SPREAD = 8
-"""A program with at least this many blocks runs on every device; a smaller one is compiled for one device only."""
+WORTH_COMPILING = 1.0
+"""A device takes over blocks of another's program where they would last this many times as long as compiling it."""
 
 
 def execute(
@@ -83,7 +84,7 @@ def execute(
     tiles = list(plan.pending())
     blocks = [_Block(t, batch, cut) for t, (batch, runs) in enumerate(tiles) for cut in _cuts(batch, runs)]
     devices = devices or jax.local_devices()
-    places = _places(blocks, len(devices))
+    queue = _Queue(blocks, devices)
     awaited = Counter(block.tile for block in blocks)
     parts: dict[int, list[tuple[int, dict[str, np.ndarray]]]] = {t: [] for t in range(len(tiles))}
     results = _Results(keep=4 * plan.width)
@@ -91,44 +92,40 @@ def execute(
     counts: Counter[str] = Counter()
     runs_done = tiles_done = 0
     x64 = jax.config.jax_enable_x64
-    fits: set[tuple[Program, int]] = set()
 
     def work(block: _Block, device: int) -> tuple[dict[str, np.ndarray], float]:
         with jax.enable_x64(x64):  # thread-local: a worker would fall back to the process default
-            begun = time.perf_counter()
             program = block.batch.program
-            home = devices[min(places[program])]
-            if (program, device) not in fits:  # asking costs as much as a short block
-                _check_memory(program, devices[device])
-                fits.add((program, device))
-            return _run_block(block, results, home, devices[device], segment), time.perf_counter() - begun
+            program.compile([devices[device]])
+            _check_memory(program, devices[device])
+            begun = time.perf_counter()
+            outputs = _run_block(block, results, queue.home(program), devices[device], segment)
+            return outputs, time.perf_counter() - begun
 
     # One thread a device: a block's dispatch waits for its inputs, and JAX releases the lock while it computes.
     threads = [ThreadPoolExecutor(1, thread_name_prefix=f"device-{i}") for i in range(len(devices))]
-    ahead = _CompileAhead({program: [devices[i] for i in where] for program, where in places.items()})
-    waiting = list(range(len(blocks)))
+    ahead = _CompileAhead(queue)
     running: dict[Future, tuple[int, int]] = {}
 
-    def feed(device: int) -> None:
-        number = next((n for n in waiting if device in places[blocks[n].batch.program]), None)
-        if number is not None:
-            waiting.remove(number)
-            running[threads[device].submit(work, blocks[number], device)] = device, number
+    def feed() -> None:
+        """Keep two blocks on every device: one that runs, one that waits."""
+        for device in range(len(devices)):
+            while sum(d == device for d, _ in running.values()) < 2 and (number := queue.take(device)) is not None:
+                running[threads[device].submit(work, blocks[number], device)] = device, number
 
     try:
-        for device in list(range(len(devices))) * 2:
-            feed(device)
+        feed()
         while running:
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
                 device, number = running.pop(future)
-                feed(device)
                 outputs, seconds = future.result()
                 block = blocks[number]
+                queue.took(block.batch.program, seconds)
+                feed()
                 parts[block.tile].append((number, outputs))
                 runs_done += len(block.runs)
-                for code, count in zip(*np.unique(outputs["status"], return_counts=True)):
-                    counts[Status(int(code)).label] += int(count)
+                counts.update(Status(int(code)).label for code in outputs["status"])
                 if len(parts[block.tile]) == awaited[block.tile]:
                     ordered = [outputs for _, outputs in sorted(parts.pop(block.tile), key=lambda part: part[0])]
                     _write_tile(plan, store, *tiles[block.tile], ordered, seconds)
@@ -138,6 +135,54 @@ def execute(
         ahead.stop()
         for thread in threads:
             thread.shutdown(wait=True, cancel_futures=True)
+
+
+class _Queue:
+    """Which block a device does next.
+
+    Compiling a program costs as much as many blocks, so each has one device at first, and a device with nothing of
+    its own left takes over from another only where that saves time: the program is compiled there already, or what
+    is left of it would last longer than compiling it.
+    """
+
+    def __init__(self, blocks: list[_Block], devices: list):
+        self._waiting: dict[Program, list[int]] = {}
+        for number, block in enumerate(blocks):
+            self._waiting.setdefault(block.batch.program, []).append(number)
+        self._devices = devices
+        self._home: dict[Program, int] = {}
+        load = [0] * len(devices)
+        for program, numbers in self._waiting.items():
+            self._home[program] = load.index(min(load))
+            load[self._home[program]] += len(numbers)
+        self._seconds: dict[Program, float] = {}
+
+    def home(self, program: Program):
+        return self._devices[self._home[program]]
+
+    def homes(self) -> list[tuple[Program, Any]]:
+        return [(program, self.home(program)) for program in self._home]
+
+    def took(self, program: Program, seconds: float) -> None:
+        """A block of the program lasted so long."""
+        self._seconds[program] = seconds
+
+    def take(self, device: int) -> int | None:
+        """The next block for a device, if there is one that it should do."""
+        for program, numbers in self._waiting.items():
+            if numbers and self._home[program] == device:
+                return numbers.pop(0)
+        for program, numbers in self._waiting.items():
+            if numbers and self._worth_taking(program, device):
+                return numbers.pop(0)
+        return None
+
+    def _worth_taking(self, program: Program, device: int) -> bool:
+        compiling = program.compile_seconds(self._devices[device])
+        if compiling == 0:
+            return True
+        left = len(self._waiting[program]) * self._seconds.get(program, 0.0)
+        return compiling is not None and left > WORTH_COMPILING * compiling
 
 
 def _check_memory(program: Program, device) -> None:
@@ -160,20 +205,6 @@ def _free_host_memory() -> int | None:
     except (OSError, StopIteration):
         return None
     return int(line.split()[1]) * 1024
-
-
-def _places(blocks: list[_Block], devices: int) -> dict[Program, list[int]]:
-    """On which devices each program runs: compiling costs as much as many blocks, so small programs share them out."""
-    load = [0] * devices
-    places = {}
-    for program, count in Counter(block.batch.program for block in blocks).items():
-        if count >= SPREAD:
-            places[program] = list(range(devices))
-            continue
-        lightest = load.index(min(load))
-        load[lightest] += 1
-        places[program] = [lightest]
-    return places
 
 
 def _run_block(block: _Block, results: _Results, home, device, segment: float | None) -> dict[str, np.ndarray]:
@@ -218,17 +249,17 @@ def _write_tile(
 class _CompileAhead:
     """Compile the programs in the order they will be needed, while earlier ones run."""
 
-    def __init__(self, programs: dict[Program, list]):
+    def __init__(self, queue: _Queue):
         self._stopped = False
-        x64 = jax.config.jax_enable_x64
-        self._thread = threading.Thread(target=self._compile, args=(programs, x64), name="compile-ahead")
+        arguments = (queue.homes(), jax.config.jax_enable_x64)
+        self._thread = threading.Thread(target=self._compile, args=arguments, name="compile-ahead")
         self._thread.start()
 
-    def _compile(self, programs: dict[Program, list], x64: bool) -> None:
+    def _compile(self, homes: list[tuple[Program, Any]], x64: bool) -> None:
         with jax.enable_x64(x64):
-            for program, devices in programs.items():
+            for program, device in homes:
                 if not self._stopped:
-                    program.compile(devices)
+                    program.compile([device])
 
     def stop(self) -> None:
         self._stopped = True

@@ -91,7 +91,7 @@ class Traced:
 
 def make_key(values: dict[str, Array]) -> SeedKey:
     overrides = {name.removeprefix("seed."): values.pop(name) for name in list(values) if name.startswith("seed.")}
-    return SeedKey(values.pop("seed", jnp.zeros((), dtype=jnp.int64)), overrides)
+    return SeedKey(values.pop("seed", jnp.zeros((), dtype=int)), overrides)
 
 
 def _leaves_start(prepared: Prepared) -> Requirements:

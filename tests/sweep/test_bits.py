@@ -31,11 +31,16 @@ def test_a_segmented_sweep_has_the_bytes_of_a_whole_one(whole, tmp_path, segment
     assert tiles(tmp_path) == tiles(whole[0])
 
 
-def test_two_devices_have_the_bytes_of_one(whole, tmp_path, monkeypatch):
-    monkeypatch.setattr(execution, "SPREAD", 1)  # even a small program runs on both
+def test_two_devices_have_the_bytes_of_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(execution, "WORTH_COMPILING", 0.0)  # even a small program runs on both
+    used = set()
+    ran = execution._run_block
+    monkeypatch.setattr(execution, "_run_block", lambda *a: used.add(a[3]) or ran(*a))
     assert len(jax.local_devices()) >= 2
-    study().run(out=tmp_path, width=WIDTH, devices=jax.local_devices()[:2])
-    assert tiles(tmp_path) == tiles(whole[0])
+    study().run(out=tmp_path, width=2, devices=jax.local_devices()[:2])
+    study().run(out=tmp_path / "one", width=2, devices=jax.local_devices()[:1])
+    assert len(used) == 2
+    assert tiles(tmp_path) == tiles(tmp_path / "one")
 
 
 def test_a_sweep_that_was_killed_and_resumed_has_the_bytes_of_an_uninterrupted_one(whole, tmp_path):
