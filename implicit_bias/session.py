@@ -19,6 +19,7 @@ from .catalogue import Entry
 from .evidence import report
 from .evidence.claims import Data, Judgement, judge_all
 from .evidence.figures import Figure, render
+from .evidence.page import write_page
 from .sweep.store import Store
 
 
@@ -257,8 +258,8 @@ def _drawn(judged: Judged) -> list[tuple[Figure, bytes]]:
             text = f"{judged.study.name}: {figure.id} cannot be drawn from these results ({catalogue.blame(error)})"
             warnings.warn(text, stacklevel=2)
             continue
-        report.write_page(judged.folder / "figures" / f"{figure.id}.svg", svg)
-        report.write_page(judged.folder / "figures" / f"{figure.id}.png", png)
+        write_page(judged.folder / "figures" / f"{figure.id}.svg", svg)
+        write_page(judged.folder / "figures" / f"{figure.id}.png", png)
         drawn.append((figure, svg))
     return drawn
 
@@ -273,7 +274,7 @@ def write_report(judged: Judged) -> Path:
         figures=_drawn(judged),
         document=judged.document,
     )
-    report.write_page(judged.folder / "report.html", page)
+    write_page(judged.folder / "report.html", page)
     return judged.folder / "report.html"
 
 
@@ -298,5 +299,5 @@ def write_index(out: Path, known: Sequence[Judged] = ()) -> Path:
                 thumbnail=thumbnail,
             )
         )
-    report.write_page(out / "index.html", report.index_page(listed))
+    write_page(out / "index.html", report.index_page(listed))
     return out / "index.html"

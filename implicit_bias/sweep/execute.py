@@ -92,12 +92,15 @@ def execute(
     counts: Counter[str] = Counter()
     runs_done = tiles_done = 0
     x64 = jax.config.jax_enable_x64
+    fits: set[tuple[Program, int]] = set()
 
     def work(block: _Block, device: int) -> tuple[dict[str, np.ndarray], float]:
         with jax.enable_x64(x64):  # thread-local: a worker would fall back to the process default
             program = block.batch.program
             program.compile([devices[device]])
-            _check_memory(program, devices[device])
+            if (program, device) not in fits:  # asking costs as much as a short block
+                _check_memory(program, devices[device])
+                fits.add((program, device))
             begun = time.perf_counter()
             outputs = _run_block(block, results, queue.home(program), devices[device], segment)
             return outputs, time.perf_counter() - begun
@@ -125,7 +128,8 @@ def execute(
                 feed()
                 parts[block.tile].append((number, outputs))
                 runs_done += len(block.runs)
-                counts.update(Status(int(code)).label for code in outputs["status"])
+                for code, count in zip(*np.unique(outputs["status"], return_counts=True)):
+                    counts[Status(int(code)).label] += int(count)
                 if len(parts[block.tile]) == awaited[block.tile]:
                     ordered = [outputs for _, outputs in sorted(parts.pop(block.tile), key=lambda part: part[0])]
                     _write_tile(plan, store, *tiles[block.tile], ordered, seconds)

@@ -14,6 +14,7 @@ import xarray as xr
 
 from implicit_bias._errors import Mistake
 from implicit_bias._results import Status
+from implicit_bias.evidence import page as pages
 from implicit_bias.evidence import report
 from implicit_bias.evidence.claims import VERDICTS, Claim, Judgement
 from implicit_bias.evidence.figures import Figure, house_style, render
@@ -130,7 +131,7 @@ def test_no_word_of_a_study_changes_the_elements_of_a_page():
         listed = Elements(index(text))
         # a word with "/" is a paper's name in the index: the same elements all the same
         assert (study.shape, listed.shape) == shapes, text
-        assert " ".join(report._clean(text).split()) in study.text
+        assert " ".join(pages.clean(text).split()) in study.text
         assert all(re.match(r"[^:]*$", link) for link in listed.every("href"))
         (study.text + listed.text).encode()
 
@@ -145,7 +146,7 @@ def test_no_label_of_a_figure_changes_the_elements_of_a_page(text):
     ]  # fmt: skip
     assert shape(text) == shape("word")
     drawn = page("word", figures=[Figure(id="a", draw=lambda data: draw(data, text), caption="")])
-    assert html.escape(report._clean(text), quote=False).replace("&quot;", '"') in drawn.replace("&quot;", '"').replace("&#x27;", "'")
+    assert html.escape(pages.clean(text), quote=False).replace("&quot;", '"') in drawn.replace("&quot;", '"').replace("&#x27;", "'")
 
 
 def test_a_drawing_keeps_only_what_draws():
@@ -156,7 +157,7 @@ def test_a_drawing_keeps_only_what_draws():
       <image xlink:href="https://evil.example/h.png"/><image xlink:href="data:image/svg+xml,i"/>
       <image xlink:href="data:image/png;base64,AA=="/><use href="//evil.example/j.svg#k"/>
       <rect style="fill: url(https://evil.example/l)"/><rect fill="u\\72l(m)"/><rect clip-path="url(#n)"/></svg>"""
-    drawing = report.inline_svg(hostile, "f1-", 'a "label"')
+    drawing = pages.inline_svg(hostile, "f1-", 'a "label"')
     tags = Elements(drawing).tags
     assert [tag for tag, _ in tags] == ["svg", "g", "path", "image", "image", "image", "use", "rect", "rect", "rect"]
     assert [a for _, a in tags if a] == [
@@ -296,12 +297,12 @@ def test_the_same_results_give_the_same_bytes():
 
 def test_a_page_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     target = tmp_path / "wu2020" / "report.html"
-    report.write_page(target, "∥w∥")
-    report.write_page(target.with_suffix(".png"), b"\x89PNG")
+    pages.write_page(target, "∥w∥")
+    pages.write_page(target.with_suffix(".png"), b"\x89PNG")
     assert target.read_text(encoding="utf-8") == "∥w∥" and target.with_suffix(".png").read_bytes() == b"\x89PNG"
-    monkeypatch.setattr(report.os, "replace", lambda *a: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    monkeypatch.setattr(pages.os, "replace", lambda *a: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(Mistake, match="out: cannot write .*No space left"):
-        report.write_page(target, "new")
+        pages.write_page(target, "new")
     assert target.read_text(encoding="utf-8") == "∥w∥"
     assert sorted(p.name for p in target.parent.iterdir()) == ["report.html", "report.png"]
 
@@ -310,10 +311,10 @@ def test_a_place_that_cannot_be_written_is_a_mistake(tmp_path):
     (tmp_path / "file").write_text("")
     for target in (tmp_path / "file" / "report.html", tmp_path / "file" / "deeper" / "report.html"):
         with pytest.raises(Mistake, match="out: cannot write"):
-            report.write_page(target, "page")
+            pages.write_page(target, "page")
     (tmp_path / "folder").mkdir()
     with pytest.raises(Mistake, match="out: cannot write"):
-        report.write_page(tmp_path / "folder", "page")
+        pages.write_page(tmp_path / "folder", "page")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder"]
 
 
