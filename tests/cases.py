@@ -15,7 +15,7 @@ import implicit_bias as ib
 from implicit_bias._lanes import rows_major
 from implicit_bias._vectors import Split, map_vectors
 from implicit_bias.dynamics.base import Moment, Objective
-from implicit_bias.observables.base import AbstractFold, Prepared, Snapshot, Watch
+from implicit_bias.observables.base import Prepared, Snapshot, Watch
 from implicit_bias.symmetry import Identity, rewrite
 
 ROWS, COLUMNS = 3, 7
@@ -157,7 +157,8 @@ def _watch(run, clock, observe):
     return Objective(run.problem, run.parameterization), Watch(run=run, clock=clock, observe=dict(observe))
 
 
-def _run(run, clock, observe):
+def whole_run(run, clock, observe):
+    """Start to end: the records, the folds, and how and when it ended."""
     objective, watch = _watch(run, clock, observe)
     state = run.dynamics.start(objective, run.theta, watch)
     state = run.dynamics.advance(objective, state, jnp.inf, watch)
@@ -167,13 +168,7 @@ def _run(run, clock, observe):
 
 @eqx.filter_jit
 def _compiled(run, clock, observe):
-    return rows_major(_run(run, clock, observe))
-
-
-@eqx.filter_jit
-def _compiled_lanes(problem, parameterization, dynamics, clock, observe):
-    each = eqx.filter_vmap(lambda p, d: _run(prepared(problem, p, d), clock, observe))
-    return rows_major(each(parameterization, dynamics))
+    return rows_major(whole_run(run, clock, observe))
 
 
 def _clock(dynamics, moments):
@@ -189,9 +184,14 @@ def drive(problem, parameterization, dynamics, clock, observe=PATH, *, rewritten
     return jax.tree.map(np.asarray, _compiled(run, _clock(dynamics, clock), tuple(observe)))
 
 
-def drive_lanes(problem, parameterization, dynamics, clock, observe=PATH):
-    """Several runs at once: every array in the parameterization and the dynamics has a leading axis of lanes."""
-    out = _compiled_lanes(problem, parameterization, dynamics, _clock(dynamics, clock), tuple(observe))
+def drive_lanes(make, values, clock, observe=PATH):
+    """Runs side by side in one program: make(value) = (problem, parameterization, dynamics), for each of the values."""
+
+    def one(value):
+        run = prepared(*make(value))
+        return whole_run(run, _clock(run.dynamics, clock), observe)
+
+    out = jax.jit(lambda values: rows_major(jax.vmap(one)(values)))(jnp.asarray(values))
     return jax.tree.map(np.asarray, out)
 
 
@@ -217,10 +217,6 @@ def drive_in_segments(problem, parameterization, dynamics, clock, segment, obser
             return state
         assert until < clock[-1], "a run that reached the end of its clock has ended"
         until += segment
-
-
-def is_fold(observable):
-    return isinstance(observable, AbstractFold)
 
 
 def leaves(tree):

@@ -22,6 +22,9 @@ def _plt():
 # -- Figure 1 ----------------------------------------------------------------------------------------------------------
 
 
+UNFINISHED = [Status.CAPPED, Status.STALLED]
+
+
 def _sizes(data, method):
     """|x| at the end by seed and scale, nan where the run did not converge, and how many did not."""
     ds = data["gd" if method == "gd" else "wn+rpgd"].to_dataset().sel({"method": method})  # `method=` is a word of sel itself
@@ -41,11 +44,13 @@ def _draw_figure_1(data):
             mean, spread = sizes.mean("seed"), sizes.std("seed")
             panel.fill_between(ds.scale, mean - spread, mean + spread, color=colour, alpha=0.18, lw=0)
             panel.plot(ds.scale, mean, marker, color=colour, label=f"{label}, measured", mew=1.3, zorder=3)
+            lost = ds.norm.isel(record=-1).where(ds.status.isin(UNFINISHED)).transpose("scale", "seed")
+            panel.plot(ds.scale, lost, marker, color=colour, mfc="none", ms=7, alpha=0.6)
         gd, wn = _sizes(data, "gd")[2].sel(target_norm=target), _sizes(data, "wn")[2].sel(target_norm=target)
         law = theory.gradient_descent_limit_norm(gd.scale, gd.w_perp, gd.g_star).mean("seed")
-        panel.plot(gd.scale, law, "--", color=METHODS["gd"][1], label=r"$\sqrt{g_0^2 |w_\perp|^2 + g_*^2}$", zorder=2)
+        panel.plot(gd.scale, law, "--", color=METHODS["gd"][1], label="GD, exact law", zorder=2)
         law = theory.limit_norm(wn.scale, wn.w_perp, wn.g_star, wn.ratio).mean("seed")
-        panel.plot(wn.scale, law, "-", color=METHODS["wn"][1], label=r"$\sqrt{G}$, exact WN law", zorder=2)
+        panel.plot(wn.scale, law, "-", color=METHODS["wn"][1], label="WN, exact law", zorder=2)
         panel.axhline(target, color="black", lw=0.8, ls=":")
         panel.annotate(r"$|x_*|$", (1, target), (4, 0), ("axes fraction", "data"), "offset points", va="center")
         panel.set(xscale="log", xlabel=r"initial size $|x_0| = g_0$", title=rf"$|x_*| = {target:g}$, $c = 1$")
@@ -59,10 +64,11 @@ def _caption_figure_1(data):
     lost = sum(_sizes(data, m)[1] for m in METHODS)
     return (
         f"Size of the interpolator that each method reaches from the same x0 = g0 u, against g0; mean and standard "
-        f"deviation over {ds.sizes['seed']} seeds, stopped at loss 1e-5. Left: the paper's effect, WN and rPGD stay "
+        f"deviation over {ds.sizes['seed']} seeds, stopped at loss 1e-5. Lines: sqrt(g0^2 |w_perp|^2 + g*^2) for GD, and "
+        f"sqrt(G), G (1 - |w_perp|^2 exp((g0^2 - G)/c)) = g*^2, for WN. Left: the paper's effect, WN and rPGD stay "
         f"near |x*| for a wide range of g0. Right: with |x*|^2 below c it reverses, and WN from a small start is far "
         f"from x*. {lost} runs did not converge"
-        f"{' and are left out of the means' if lost else ''}."
+        f"{' and are shown one by one with open markers, outside the means' if lost else ''}."
     )
 
 

@@ -26,6 +26,7 @@ from .. import _vectors
 from .._lanes import any_lane
 from .._results import Status
 from .._types import Count, Flag, Pred, Requirements, Scalar, ScalarLike, Theta
+from .._vectors import Coordinates
 from ..parameterizations.base import AbstractParameterization
 from ..problems.base import AbstractProblem
 from . import schedules
@@ -41,15 +42,19 @@ class Objective(eqx.Module):
     def predict(self, theta: Theta) -> Pred:
         return self.parameterization(theta)
 
-    def _at(self, point: PyTree) -> Scalar:
-        return self.problem.loss(self.parameterization(point))
-
     def __call__(self, theta: Theta) -> Scalar:
-        return self._at(_vectors.evaluate(theta))
+        return self.problem.loss(self.parameterization(_vectors.evaluate(theta)))
 
     def value_and_gradient(self, theta: Theta) -> tuple[Scalar, PyTree]:
         """The loss and its gradient at `_vectors.evaluate(theta)`."""
-        return jax.value_and_grad(self._at)(_vectors.evaluate(theta))
+        point = _vectors.evaluate(theta)
+        pred = self.parameterization(point)
+        if isinstance(pred, Coordinates):
+            loss, row = jax.value_and_grad(lambda row: self.problem.loss(pred._replace(row=row)))(pred.row)
+            cotangent = Coordinates(row, jnp.zeros_like(pred.square))
+        else:
+            loss, cotangent = jax.value_and_grad(self.problem.loss)(pred)
+        return loss, self.parameterization.pullback(point, cotangent)
 
 
 class Moment(eqx.Module):

@@ -117,10 +117,13 @@ class Descent(AbstractDynamics):
         def one(count, moving):
             theta, rule, time = moving
             _, theta, rule = self.update(objective, theta, rule, count)
-            return lanes_last((theta, rule, self._time(count, time)))
+            # with a constant step the time is a product, taken once at the end of the leg
+            return lanes_last((theta, rule, self._time(count, time) if callable(self.step) else time))
 
         moving = lanes_last((state.theta, state.carry, state.time))
         theta, rule, time = jax.lax.fori_loop(count, jnp.maximum(count, goal), one, moving)
+        if not callable(self.step):
+            time = self._time(goal - 1, time)
         moved = (theta, rule, time, goal + jnp.zeros_like(state.steps))
         theta, rule, time, steps = where(active, moved, (state.theta, state.carry, state.time, state.steps))
         return dataclasses.replace(state, theta=theta, carry=rule, time=time, steps=steps)

@@ -40,6 +40,15 @@ class AbstractParameterization(eqx.Module):
     def requirements(self) -> Requirements:
         """What must hold of the values, asked of every run before the first step."""
 
+    def pullback(self, point: PyTree, cotangent: Pred) -> PyTree:
+        """The gradient at a point of the weights, from the gradient at its predictor: J_G(point)^T cotangent.
+
+        In `Coordinates` the cotangent's `square` is 0: rewritten losses see the row part alone. Reverse-mode AD; a
+        subclass may give a closed form where that is faster.
+        """
+        (gradient,) = jax.vjp(self, point)[1](cotangent)
+        return gradient
+
     def retract(self, theta: Theta) -> Theta:
         """Back to the manifold after a step of descent."""
         return theta

@@ -26,7 +26,7 @@ from jaxtyping import Array, Float, PyTree
 from .. import _vectors
 from .._keys import SeedKey
 from .._types import Requirements, Scalar, ScalarLike
-from .._vectors import Vector
+from .._vectors import Coordinates, Vector
 from ..problems.base import AbstractProblem
 from .base import AbstractParameterization, finite_scale, positive_norm, unit_direction
 
@@ -73,6 +73,18 @@ class Polar(AbstractParameterization):
 
     def __call__(self, theta: PolarWeights) -> Vector:
         return _vectors.scale(theta.w, theta.g / _vectors.norm(theta.w))
+
+    def pullback(self, point: PolarWeights, cotangent: Vector) -> PolarWeights:
+        r"""With u = w/|w|:  d/dg = <u, q>,  d/dw = (g/|w|) (q - <u, q> u).  One reduction, where AD makes two."""
+        g, w = point
+        inverse = 1 / _vectors.norm(w)
+        if not isinstance(w, Coordinates):
+            along = jnp.sum(cotangent * w) * inverse
+            return PolarWeights(along, g * inverse * (cotangent - along * inverse * w))
+        # q has no orthogonal part, and d|w|/d square = 1 / (2 |w|)
+        along = jnp.sum(cotangent.row * w.row) * inverse
+        factor, turn = g * inverse, along * inverse
+        return PolarWeights(along, Coordinates(factor * (cotangent.row - turn * w.row), -factor * turn / 2))
 
     def requirements(self) -> Requirements:
         return finite_scale(self.scale) | positive_norm(self.norm)

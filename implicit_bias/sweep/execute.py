@@ -50,22 +50,30 @@ class _Results:
 
     def __init__(self, keep: int):
         self._keep = keep
-        self._known: dict[tuple, list[jax.Array]] = {}
+        self._known: dict[tuple, Future] = {}
         self._lock = threading.Lock()
 
-    def get(self, batch: Batch, run: int, device) -> list[np.ndarray]:
+    def get(self, batch: Batch, run: int, device) -> list:
         columns = [batch.traced_axes.index(a) for a in batch.program.traced.shared]
         key = (batch.program.identity, *batch.coordinates[run, columns])
         with self._lock:
-            if key not in self._known:
-                values = [as_array(batch.traced_axes[j], batch.points[run][j]) for j in columns]
-                if len(self._known) >= self._keep:
+            found = self._known.get(key)
+            if found is None:
+                mine = self._known[key] = Future()
+                if len(self._known) > self._keep:
                     self._known.pop(next(iter(self._known)))
-                self._known[key] = batch.program.first(values, device)
-            arrays = self._known[key]
-        return [np.asarray(array) for array in arrays]  # waits: outside the lock, so that other values go ahead
+        if found is not None:
+            return found.result()
+        try:  # outside the lock: another device computes another value meanwhile
+            values = [as_array(batch.traced_axes[j], batch.points[run][j]) for j in columns]
+            mine.set_result(batch.program.first(values, device))
+        except BaseException as error:
+            mine.set_exception(error)
+        return mine.result()
 
 
+WRITERS = 4
+"""Tiles being written at a time: a write waits for the disk, and the devices must not wait with it."""
 WORTH_COMPILING = 1.0
 """A device takes over blocks of another's program where they would last this many times as long as compiling it."""
 
@@ -107,6 +115,8 @@ def execute(
 
     # One thread a device: a block's dispatch waits for its inputs, and JAX releases the lock while it computes.
     threads = [ThreadPoolExecutor(1, thread_name_prefix=f"device-{i}") for i in range(len(devices))]
+    writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="tiles")
+    writing: set[Future] = set()
     ahead = _CompileAhead(queue)
     running: dict[Future, tuple[int, int]] = {}
 
@@ -118,9 +128,14 @@ def execute(
 
     try:
         feed()
-        while running:
-            finished, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in finished:
+        while running or writing:
+            finished, _ = wait([*running, *writing], return_when=FIRST_COMPLETED)
+            for future in finished & writing:
+                writing.remove(future)
+                future.result()
+                tiles_done += 1
+                tell(Progress(runs_done, plan.missing, time.perf_counter() - started, dict(counts), tiles_done))
+            for future in finished & running.keys():
                 device, number = running.pop(future)
                 outputs, seconds = future.result()
                 block = blocks[number]
@@ -132,13 +147,12 @@ def execute(
                     counts[Status(int(code)).label] += int(count)
                 if len(parts[block.tile]) == awaited[block.tile]:
                     ordered = [outputs for _, outputs in sorted(parts.pop(block.tile), key=lambda part: part[0])]
-                    _write_tile(plan, store, *tiles[block.tile], ordered, seconds)
-                    tiles_done += 1
+                    writing.add(writers.submit(_write_tile, plan, store, *tiles[block.tile], ordered, seconds))
                 tell(Progress(runs_done, plan.missing, time.perf_counter() - started, dict(counts), tiles_done))
     finally:
         ahead.stop()
-        for thread in threads:
-            thread.shutdown(wait=True, cancel_futures=True)
+        for thread in (*threads, writers):
+            thread.shutdown(wait=True, cancel_futures=thread is not writers)
 
 
 class _Queue:
@@ -232,6 +246,15 @@ def _column(batch: Batch, axis: str, runs: list[int]) -> np.ndarray:
     if one.ndim:
         return np.stack([as_array(axis, batch.points[i][j]) for i in runs])
     return batch.coordinates[runs, j].astype(one.dtype)
+
+
+def _lane_values(batch: Batch, axis: str, lanes: list[int]) -> np.ndarray:
+    """[lanes, ...]: what each lane gets of an axis."""
+    column = batch.traced_axes.index(axis)
+    sample = as_array(axis, batch.points[lanes[0]][column])
+    if sample.ndim == 0:  # a coordinate is its own value
+        return batch.coordinates[lanes, column].astype(sample.dtype)
+    return np.stack([as_array(axis, batch.points[i][column]) for i in lanes])
 
 
 def _write_tile(

@@ -58,9 +58,12 @@ def lanes():
     """Runs of GD, side by side, that stop at different steps; thresholds from never to before the event."""
     problem = cases.problem_of(ib.square)
     thresholds = [1e-300, 1e-2, 0.2]
-    law = ib.Descent(jnp.full(3, STEP), stop=ib.loss_below(jnp.asarray(thresholds)), max_steps=200)
-    weights = ib.Euclidean(jnp.full(3, 0.5))
-    out = cases.drive_lanes(problem, weights, law, [0, 30, 60, 120, 200], OBSERVE)
+
+    def make(threshold):
+        law = ib.Descent(STEP, stop=ib.loss_below(threshold), max_steps=200)
+        return problem, cases.PARAMETERIZATIONS["Euclidean"](), law
+
+    out = cases.drive_lanes(make, thresholds, [0, 30, 60, 120, 200], OBSERVE)
 
     # the same runs by NumPy
     A, y = np.asarray(problem.operator), np.asarray(problem.target)

@@ -191,7 +191,7 @@ def test_rebuilt_run_is_the_cells_own():
     traced = trace(recipe(least_squares), {}, axes)
     program = Program(traced, Layout(2, mixed=False), axes)
     device = jax.local_devices()[0]
-    results = program.first([np.int64(4)], device)
+    results = program.first([np.asarray(4)], device)
     first, second = cut.split(traced.jaxpr, [True, False, False])
     built = traced.rebuild(second(first(jnp.int64(4)), [jnp.float64(0.3), jnp.float64(2.0)]))
     run = least_squares(scale=0.3, ratio=2.0, key=ib.SeedKey(jnp.int64(4)))
