@@ -178,9 +178,9 @@ class Program:
 
     # NumPy arrays go straight to the executables, which put them where they belong: `device_put` costs more than that.
 
-    def first(self, values: Sequence[np.ndarray], device: Any) -> list[jax.Array]:
-        """The work of one shared value, on a device; returns at once."""
-        return self.compiled("first", device)(*values)
+    def first(self, values: Sequence[np.ndarray], device: Any) -> list[np.ndarray]:
+        """The work of one shared value, done on one device and brought back for all."""
+        return [np.asarray(x) for x in self.compiled("first", device)(*values)]
 
     def launch(
         self, results: Sequence[Any], lanes: Sequence[np.ndarray], device: Any, segment: float | None = None

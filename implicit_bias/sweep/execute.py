@@ -53,9 +53,10 @@ class _Results:
         self._known: dict[tuple, Future] = {}
         self._lock = threading.Lock()
 
-    def get(self, batch: Batch, run: int, device) -> list:
+    def get(self, batch: Batch, run: int, home, device) -> list:
+        """On `device`; computed on `home`, because bits belong to one executable."""
         columns = [batch.traced_axes.index(a) for a in batch.program.traced.shared]
-        key = (batch.program.identity, *batch.coordinates[run, columns])
+        key = (batch.program.identity, device, *batch.coordinates[run, columns])
         with self._lock:
             found = self._known.get(key)
             if found is None:
@@ -65,8 +66,13 @@ class _Results:
         if found is not None:
             return found.result()
         try:  # outside the lock: another device computes another value meanwhile
-            values = [as_array(batch.traced_axes[j], batch.points[run][j]) for j in columns]
-            mine.set_result(batch.program.first(values, device))
+            if device is home:
+                values = [as_array(batch.traced_axes[j], batch.points[run][j]) for j in columns]
+                mine.set_result(batch.program.first(values, home))
+            else:
+                # through the host: copying between CPU devices from two threads left arrays where they were
+                there = self.get(batch, run, home, home)
+                mine.set_result(jax.device_put([np.asarray(r) for r in there], device))
         except BaseException as error:
             mine.set_exception(error)
         return mine.result()
@@ -135,7 +141,8 @@ def execute(
                 future.result()
                 tiles_done += 1
                 tell(Progress(runs_done, plan.missing, time.perf_counter() - started, dict(counts), tiles_done))
-            for future in finished & running.keys():
+            # a failure is raised after what finished beside it has been kept
+            for future in sorted(finished & running.keys(), key=lambda future: future.exception() is not None):
                 device, number = running.pop(future)
                 outputs, seconds = future.result()
                 block = blocks[number]
@@ -230,10 +237,10 @@ def _run_block(block: _Block, results: _Results, home, device, segment: float | 
     program = batch.program
     lanes = [*runs, *[runs[-1]] * (program.layout.width - len(runs))]
     if program.layout.mixed:
-        each = [results.get(batch, i, home) for i in lanes]
+        each = [results.get(batch, i, home, home) for i in lanes]
         first = [np.stack([r[k] for r in each]) for k in range(len(each[0]))]
     else:
-        first = results.get(batch, runs[0], home)
+        first = results.get(batch, runs[0], home, device)
     values = [_column(batch, axis, lanes) for axis in program.traced.lanes]
     outputs = program.launch(first, values, device, segment)
     return {name: np.asarray(array)[: len(runs)] for name, array in outputs.items()}

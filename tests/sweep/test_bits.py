@@ -43,16 +43,22 @@ def test_two_devices_have_the_bytes_of_one(tmp_path, monkeypatch):
     assert tiles(tmp_path) == tiles(tmp_path / "one")
 
 
-def test_a_sweep_that_was_killed_and_resumed_has_the_bytes_of_an_uninterrupted_one(whole, tmp_path):
+def test_a_sweep_that_was_killed_and_resumed_has_the_bytes_of_an_uninterrupted_one(whole, tmp_path, monkeypatch):
     class Killed(Exception):
         pass
 
-    def kill(progress):
-        if progress.tiles_done == 1:
-            raise Killed
+    ran, calls = execution._run_block, []
 
+    def killed(*arguments):
+        calls.append(1)
+        if len(calls) > 1:
+            raise Killed
+        return ran(*arguments)
+
+    monkeypatch.setattr(execution, "_run_block", killed)
     with pytest.raises(Killed):
-        study().run(out=tmp_path, width=WIDTH, tell=kill)
+        study().run(out=tmp_path, width=WIDTH)
+    monkeypatch.undo()
     kept = tiles(tmp_path)
     assert 0 < len(kept) < len(tiles(whole[0]))
     done = []
