@@ -62,7 +62,9 @@ def _read(path: Path, name: str) -> Entry | None:
     except (OSError, SyntaxError, ValueError):
         # Listed all the same, so that `run` can say what is wrong with it.
         return Entry(name, path, "(cannot be read as Python)")
-    assigned = {t.id for node in tree.body if isinstance(node, ast.Assign) for t in node.targets if isinstance(t, ast.Name)}
+    assigned = {
+        t.id for node in tree.body if isinstance(node, ast.Assign) for t in node.targets if isinstance(t, ast.Name)
+    }
     return Entry(name, path, ast.get_docstring(tree) or "") if "study" in assigned else None
 
 

@@ -48,7 +48,9 @@ def _parser() -> argparse.ArgumentParser:
         return sub
 
     def results(sub: argparse.ArgumentParser) -> None:
-        sub.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="results folder (default: results)")
+        sub.add_argument(
+            "--out", type=Path, default=Path("results"), metavar="DIR", help="results folder (default: results)"
+        )
 
     command("list", "studies by paper, one line each")
 
@@ -68,7 +70,9 @@ def _parser() -> argparse.ArgumentParser:
         ("status", "what is done and what is missing"),
     ):
         sub = command(name, text)
-        sub.add_argument("targets", nargs="*", metavar="RESULT|STUDY|PAPER", help="all studies with results if none is named")
+        sub.add_argument(
+            "targets", nargs="*", metavar="RESULT|STUDY|PAPER", help="all studies with results if none is named"
+        )
         results(sub)
 
     sub = command("export", "results as tables: csv or netcdf, with a codebook")
@@ -180,7 +184,9 @@ def _study_of(path: Path) -> str:
         document = json.loads(plan.read_text()) if plan else {}
         return document.get("file") or document["study"]
     except (OSError, ValueError, KeyError):
-        raise Mistake("RESULT", f"{path} holds no plan that can be read", "`implicit-bias run STUDY` writes one") from None
+        raise Mistake(
+            "RESULT", f"{path} holds no plan that can be read", "`implicit-bias run STUDY` writes one"
+        ) from None
 
 
 def _check(arguments: argparse.Namespace) -> int:

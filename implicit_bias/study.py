@@ -58,7 +58,11 @@ class Study:
                     raise Mistake(axis, "names both an axis and a result", "rename the axis, or the observable or fact")
             absent = [n for n, p in self._keywords.items() if p.default is p.empty and n not in g.axes]
             if absent:
-                raise Mistake(absent[0], "is needed by the cell and is in no axis of a grid", "add it to the grid, or give it a default")
+                raise Mistake(
+                    absent[0],
+                    "is needed by the cell and is in no axis of a grid",
+                    "add it to the grid, or give it a default",
+                )
 
     # -- what the cell takes --------------------------------------------------------------------------------------
 
@@ -179,7 +183,9 @@ def _number(name: str, value: Any) -> float:
         try:
             return float(value)  # NumPy scalars
         except (TypeError, ValueError):
-            raise Mistake(name, f"must be a number, got {value!r}", f"write {name}=0.1 or {name}=1e-2..1:24:log") from None
+            raise Mistake(
+                name, f"must be a number, got {value!r}", f"write {name}=0.1 or {name}=1e-2..1:24:log"
+            ) from None
     return float(value)
 
 

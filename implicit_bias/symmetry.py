@@ -190,4 +190,3 @@ def difference_from_row_space(pred: Pred, reference: Pred) -> Pred:
     if isinstance(pred, Split):
         return Split(pred.row - reference.row, pred.sign, pred.log)
     return pred - reference
-

@@ -283,7 +283,7 @@ def affordable(peer: Peer, most: int) -> int:
 
 
 def stop_error(data: Data, norm: np.ndarray, steps: np.ndarray) -> float:
-    """The error of |x| of stopped runs, [seeds, scales]; infinite if one stopped at another step than in NumPy."""
+    """The error in x of stopped runs, [seeds, scales]; infinite if one stopped at another step than in NumPy."""
     first, size = np.full(norm.size, -1), np.zeros(norm.size)
     singular, target = lanes_last(data.singular[: len(norm)]), lanes_last(data.target[: len(norm)])
 
@@ -335,7 +335,7 @@ def verified(size: tuple[int, int], options: argparse.Namespace, devices: list) 
 
 def report(size: tuple[int, int], rows: list[Row], times: np.ndarray, markdown: bool) -> str:
     """`times` [rounds, rows]; a ratio is the median of the ratios within a round."""
-    head = ["what", "ns a run-step", "min - max", "ratio", "runs x steps", "error of |x|"]
+    head = ["what", "ns a run-step", "min - max", "ratio", "runs x steps", "error in x"]
     cells = [
         [row.name, f"{np.median(t):.1f}", f"{t.min():.1f} - {t.max():.1f}", f"{np.median(t / times[:, 0]):.2f}", row.job, f"{row.error:.0e}"]
         for row, t in zip(rows, times.T)

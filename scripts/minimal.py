@@ -83,7 +83,12 @@ def run(method, scale, seed):
     theta, steps = jax.lax.while_loop(going, one, (start, 0))
     # |w_perp|, w_perp = (I - pinv(A) A) w0
     orthogonal = jnp.linalg.norm(w0 - jnp.linalg.pinv(A) @ (A @ w0))
-    return {"norm": jnp.linalg.norm(predictor(method, theta)), "loss": loss(theta), "steps": steps, "orthogonal": orthogonal}
+    return {
+        "norm": jnp.linalg.norm(predictor(method, theta)),
+        "loss": loss(theta),
+        "steps": steps,
+        "orthogonal": orthogonal,
+    }
 
 
 @jax.jit

@@ -57,7 +57,10 @@ MISTAKES = {
     "a negative step among good ones": (["run", "mine.py", "step=0.01,-0.01"], "step: must be positive (at"),
     "a negative ratio": (["run", "mine.py", "ratio=-1"], "ratio: is below zero"),
     "rows >= columns": (["run", "mine.py", "rows=12"], "rows: must be fewer than columns, got 12 x 12"),
-    "a scale of 0 with g frozen": (["run", "mine.py", "scale=0", "ratio=0"], "scale: starts the run on a stationary point"),
+    "a scale of 0 with g frozen": (
+        ["run", "mine.py", "scale=0", "ratio=0"],
+        "scale: starts the run on a stationary point",
+    ),
     "results that are not there": (["check", "wu2020/limit"], "wu2020/limit has no results in results"),
     "no results at all": (["report"], "out: results holds no results"),
     "a format": (["export", "mine.py", "--format", "xls"], "there is no 'xls'"),
@@ -168,7 +171,14 @@ def test_grammar_list_and_status_do_not_import_jax(tmp_path):
         "try: main(sys.argv[1:])\nexcept SystemExit: pass\n"
         "assert 'jax' not in sys.modules, 'jax was imported'"
     )
-    for argv in (["--help"], ["list"], ["run", "--help"], ["run", "wu2020/nothing"], ["plan", "wu2020/path", "x"], ["status"]):
+    for argv in (
+        ["--help"],
+        ["list"],
+        ["run", "--help"],
+        ["run", "wu2020/nothing"],
+        ["plan", "wu2020/path", "x"],
+        ["status"],
+    ):
         done = subprocess.run([sys.executable, "-c", script, *argv], capture_output=True, text=True, cwd=tmp_path)
         assert done.returncode == 0, (argv, done.stderr)
         assert "Traceback" not in done.stderr

@@ -69,7 +69,9 @@ def contract(function, values):
 def all_in_force(tree):
     """Every float of a tree has the precision in force."""
     for place, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        assert not jnp.issubdtype(leaf.dtype, jnp.inexact) or leaf.dtype == jnp.zeros(()).dtype, jax.tree_util.keystr(place)
+        assert not jnp.issubdtype(leaf.dtype, jnp.inexact) or leaf.dtype == jnp.zeros(()).dtype, jax.tree_util.keystr(
+            place
+        )
 
 
 @pytest.fixture(params=PRECISIONS)
@@ -190,7 +192,13 @@ def test_laws():
 
 def test_equal_laws_are_one_law():
     """A law written twice is the same static value, so that what is compiled for one serves the other."""
-    for make in (ib.gradient_descent, ib.adam, lambda: ib.heavy_ball(0.5), lambda: ib.clipped(1.0), lambda: ib.decayed(0.1)):
+    for make in (
+        ib.gradient_descent,
+        ib.adam,
+        lambda: ib.heavy_ball(0.5),
+        lambda: ib.clipped(1.0),
+        lambda: ib.decayed(0.1),
+    ):
         assert make() == make()
     assert ib.heavy_ball(0.5) != ib.heavy_ball(0.6)
 
@@ -360,7 +368,11 @@ def test_cases_list_every_public_member():
     assert {*public["observables.predictor"], *public["observables.weights"]} == listed(cases.OBSERVABLES)
     from implicit_bias.problems import linear
 
-    samplers = {n for n, f in vars(linear).items() if inspect.isfunction(f) and f.__module__ == linear.__name__ and not n.startswith("_")}
+    samplers = {
+        n
+        for n, f in vars(linear).items()
+        if inspect.isfunction(f) and f.__module__ == linear.__name__ and not n.startswith("_")
+    }
     assert samplers == {n for n in listed(cases.PROBLEMS)}
 
 

@@ -33,7 +33,11 @@ def test_every_command_in_the_readme_parses_and_names_what_exists():
     for words in commands:
         words = words[: words.index("&&")] if "&&" in words else words
         arguments = _parser().parse_args(words[1:])
-        named = [getattr(arguments, "study", None), getattr(arguments, "target", None), *getattr(arguments, "targets", [])]
+        named = [
+            getattr(arguments, "study", None),
+            getattr(arguments, "target", None),
+            *getattr(arguments, "targets", []),
+        ]
         for target in filter(None, named):
             assert catalogue.expand([target])
 

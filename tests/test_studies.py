@@ -8,6 +8,8 @@ from implicit_bias import catalogue
 from implicit_bias.evidence.claims import judge_all
 from implicit_bias.evidence.figures import render
 
+pytestmark = pytest.mark.slow
+
 SMALL = {
     "wu2020/robustness": dict(seed=range(3), scale=[0.1, 1.0, 4.0]),
     "wu2020/limit": dict(seed=range(3), ratio=[0.3, 3.0, 30.0], scale=[0.1, 1.0, 4.0]),

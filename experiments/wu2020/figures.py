@@ -27,7 +27,8 @@ UNFINISHED = [Status.CAPPED, Status.STALLED]
 
 def _sizes(data, method):
     """|x| at the end by seed and scale, nan where the run did not converge, and how many did not."""
-    ds = data["gd" if method == "gd" else "wn+rpgd"].to_dataset().sel({"method": method})  # `method=` is a word of sel itself
+    grid = data["gd" if method == "gd" else "wn+rpgd"].to_dataset()
+    ds = grid.sel({"method": method})  # `method=` is a word of sel itself
     ds = ds.isel(ratio=0) if "ratio" in ds.dims else ds
     converged = ds.status == Status.CONVERGED
     return ds.norm.isel(record=-1).where(converged), int((~converged).sum()), ds
@@ -85,7 +86,15 @@ def _law(ds):
 
 
 def _map(panel, values, title, **norm):
-    mesh = panel.pcolormesh(values.scale, values.ratio, values.transpose("ratio", "scale"), shading="nearest", edgecolors="face", lw=0.3, **norm)
+    mesh = panel.pcolormesh(
+        values.scale,
+        values.ratio,
+        values.transpose("ratio", "scale"),
+        shading="nearest",
+        edgecolors="face",
+        lw=0.3,
+        **norm,
+    )
     panel.set(xscale="log", yscale="log", xlabel=r"initial size $g_0$", title=title)
     panel.grid(False)
     return mesh
@@ -166,7 +175,9 @@ def _draw_invariant(data):
         if loss not in flow.objective:
             continue
         worst = _drift(flow).sel(objective=loss).isel(law=0).max(["seed", "ratio", "scale"])
-        left.plot(time[1:], np.maximum(worst[1:], 1e-17), line, color=colour, marker=marker, label=loss.replace("_", "-"))
+        left.plot(
+            time[1:], np.maximum(worst[1:], 1e-17), line, color=colour, marker=marker, label=loss.replace("_", "-")
+        )
         drift = _drift(descent).sel(objective=loss).isel(record=-1)
         for law, fill in (("wn", colour), ("rpgd", "white")):
             middle = drift.sel(law=law).median(["seed", "ratio", "scale"])
@@ -225,7 +236,9 @@ def _draw_figure_2(ds):
         panel.plot(2.0, 0.0, "k*", ms=10, zorder=5)
         panel.annotate("$x_*$", (2.0, 0.0), (7, -13), textcoords="offset points")
         sign = "<" if start["scale"] < 2 else ">"
-        panel.set(xlabel="$x_1$", title=rf"$g_0 = {start['scale']:g} {sign} g_* = 2$", xlim=(0.3, 3.0), ylim=(-0.3, 2.4))
+        panel.set(
+            xlabel="$x_1$", title=rf"$g_0 = {start['scale']:g} {sign} g_* = 2$", xlim=(0.3, 3.0), ylim=(-0.3, 2.4)
+        )
         panel.set_aspect("equal")
         label = "interpolators $x_1 = 2$"
         panel.annotate(label, (2.0, -0.26), (-4, 0), textcoords="offset points", ha="right", color="0.4", fontsize=8.5)

@@ -20,7 +20,9 @@ def cell(*, course, scale, angle):
     start = jnp.array([jnp.cos(angle), jnp.sin(angle)])
     ratio = {"together": 1.0, "frozen": ib.two_stage(0.0, 1.0, RELEASE), "careful": 0.05, "gd": 1.0}[course]
     weights = ib.Euclidean(scale, start) if course == "gd" else ib.Polar(scale, start)
-    return ib.Run(problem, weights, ib.Flow(max_time=2_000.0, ratio=ratio, stop=ib.loss_below(1e-20), rtol=1e-12, atol=1e-14))
+    return ib.Run(
+        problem, weights, ib.Flow(max_time=2_000.0, ratio=ratio, stop=ib.loss_below(1e-20), rtol=1e-12, atol=1e-14)
+    )
 
 
 study = ib.Study(

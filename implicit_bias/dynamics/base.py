@@ -241,9 +241,7 @@ class AbstractDynamics(eqx.Module):
         )
         following = jnp.where(due, jnp.sum(passed, dtype=state.next_record.dtype), state.next_record)
         recorded = where(due, now, state.recorded)
-        return dataclasses.replace(
-            state, status=status, recorded=recorded, next_record=following, records=records
-        )
+        return dataclasses.replace(state, status=status, recorded=recorded, next_record=following, records=records)
 
     def _escaping(self, objective: Objective, state: State) -> Count:
         """At the cap of a separable problem: norm and margin still growing is `escaping`."""

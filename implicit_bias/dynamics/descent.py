@@ -47,7 +47,9 @@ class Descent(AbstractDynamics):
 
     def __check_init__(self):
         if not isinstance(self.max_steps, int) or not 1 <= self.max_steps < _NEVER:
-            raise Mistake("max_steps", f"must be a whole number from 1 to {_NEVER - 1}, got {self.max_steps}", "give one")
+            raise Mistake(
+                "max_steps", f"must be a whole number from 1 to {_NEVER - 1}, got {self.max_steps}", "give one"
+            )
 
     @property
     def name(self) -> str:
@@ -83,9 +85,7 @@ class Descent(AbstractDynamics):
     def settled(self, clock: Array) -> Flag:
         return super().settled(clock) & schedules.settled(self.step, clock)
 
-    def update(
-        self, objective: Objective, theta: Theta, rule: PyTree, count: Array
-    ) -> tuple[Scalar, Theta, PyTree]:
+    def update(self, objective: Objective, theta: Theta, rule: PyTree, count: Array) -> tuple[Scalar, Theta, PyTree]:
         """One step: the loss at the old point, and the new point."""
         loss, gradient = objective.value_and_gradient(theta)
         gradient = scale_radial(objective.parameterization, schedules.at(self.ratio, count), gradient)
@@ -128,9 +128,7 @@ class Descent(AbstractDynamics):
         theta, rule, time, steps = where(active, moved, (state.theta, state.carry, state.time, state.steps))
         return dataclasses.replace(state, theta=theta, carry=rule, time=time, steps=steps)
 
-    def _walk(
-        self, objective: Objective, state: State, active: Flag, goal: Array, watch: AbstractWatch
-    ) -> State:
+    def _walk(self, objective: Objective, state: State, active: Flag, goal: Array, watch: AbstractWatch) -> State:
         """A stop rule or a fold sees every step, so each step freezes the runs that have ended or arrived."""
 
         def one(moving):
@@ -151,9 +149,15 @@ class Descent(AbstractDynamics):
             theta, rule, folds = lanes_last((theta, rule, folds))
             return theta, rule, time, steps, status, folds, going & (steps < goal)
 
-        moving = (state.theta, state.carry, state.time, state.steps, state.status, state.folds, active & (state.steps < goal))
+        moving = (
+            state.theta,
+            state.carry,
+            state.time,
+            state.steps,
+            state.status,
+            state.folds,
+            active & (state.steps < goal),
+        )
         moving = jax.lax.while_loop(lambda moving: any_lane(moving[-1]), one, lanes_last(moving))
         theta, rule, time, steps, status, folds, _ = moving
-        return dataclasses.replace(
-            state, theta=theta, carry=rule, time=time, steps=steps, status=status, folds=folds
-        )
+        return dataclasses.replace(state, theta=theta, carry=rule, time=time, steps=steps, status=status, folds=folds)

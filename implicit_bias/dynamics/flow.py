@@ -69,7 +69,11 @@ class Flow(AbstractDynamics):
 
     def __check_init__(self):
         if not (0 < self.rtol < 1 and 0 < self.atol):
-            raise Mistake("rtol, atol", f"must be positive, got {self.rtol:g}, {self.atol:g}", "rtol=1e-10, atol=1e-13 suit float64")
+            raise Mistake(
+                "rtol, atol",
+                f"must be positive, got {self.rtol:g}, {self.atol:g}",
+                "rtol=1e-10, atol=1e-13 suit float64",
+            )
 
     @property
     def name(self) -> str:
@@ -134,9 +138,7 @@ class Flow(AbstractDynamics):
             theta, carry, t0 = state.theta, state.carry, state.time
             clipped = t0 + carry.width >= goal
             t1 = jnp.where(clipped, goal, t0 + carry.width)
-            candidate, error, _, solver, _ = self.solver.step(
-                terms, t0, t1, theta, None, carry.solver, carry.jumped
-            )
+            candidate, error, _, solver, _ = self.solver.step(terms, t0, t1, theta, None, carry.solver, carry.jumped)
             keep, next0, next1, jumped, adapted, _ = controller.adapt_step_size(
                 t0, t1, theta, candidate, None, error, order, carry.controller
             )
@@ -181,5 +183,7 @@ class Flow(AbstractDynamics):
             state = where(going, new, state)
             return state, going & (state.status == Status.RUNNING) & (state.time < jnp.minimum(goal, until))
 
-        state, _ = jax.lax.while_loop(lambda moving: any_lane(moving[1]), attempt, (state, active & (state.time < goal)))
+        state, _ = jax.lax.while_loop(
+            lambda moving: any_lane(moving[1]), attempt, (state, active & (state.time < goal))
+        )
         return state

@@ -41,7 +41,11 @@ class LossBelow(AbstractStop):
 
     def requirements(self) -> Requirements:
         return {
-            ("stop", "loss_below needs a positive threshold", "a loss of exactly 0 is not reached in floats: give one above 0"): jnp.asarray(self.threshold) > 0
+            (
+                "stop",
+                "loss_below needs a positive threshold",
+                "a loss of exactly 0 is not reached in floats: give one above 0",
+            ): jnp.asarray(self.threshold) > 0
         }
 
 

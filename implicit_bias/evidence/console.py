@@ -22,7 +22,11 @@ def verdict_table(study: str, judgements: Sequence[Judgement]) -> str:
             verdict += " (its grid was left out)"
         elif j.as_expected and j.verdict != "supported":
             verdict += " (as expected)"
-        extra = [f"{n:,} {word}" for n, word in ((j.ended_badly, "ended badly"), (j.undefined, "undefined"), (j.absent, "absent")) if n]
+        extra = [
+            f"{n:,} {word}"
+            for n, word in ((j.ended_badly, "ended badly"), (j.undefined, "undefined"), (j.absent, "absent"))
+            if n
+        ]
         tested = f"{j.tested:,} of {j.inside:,}" + (f" ({', '.join(extra)})" if extra else "")
         rows.append((j.claim.id, tested, "-" if j.finding is None else f"{j.worst:.2g}", verdict))
     widths = [max(len(row[i]) for row in rows) for i in range(4)]

@@ -38,7 +38,9 @@ def export(path: Path, format: str, to: Path) -> list[Path]:
         with open(book, "w", newline="") as file:
             csv.writer(file).writerows([("variable", "dimensions", "units", "definition"), *codebook(data)])
     except OSError as error:
-        raise Mistake("to", f"cannot write {target} ({error.strerror or error})", "choose another file with --to") from None
+        raise Mistake(
+            "to", f"cannot write {target} ({error.strerror or error})", "choose another file with --to"
+        ) from None
     except ImportError:
         raise Mistake("format", "netcdf needs the netCDF4 package", "install implicit-bias[export]") from None
     return [target, book]

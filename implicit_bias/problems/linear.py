@@ -99,9 +99,7 @@ def _target(operator: Matrix, key: SeedKey | int, target_norm: ScalarLike | None
     return target * (target_norm / size)
 
 
-def gaussian(
-    rows: int, columns: int, *, target_norm: ScalarLike | None = None, loss: Loss = square
-) -> ProblemSampler:
+def gaussian(rows: int, columns: int, *, target_norm: ScalarLike | None = None, loss: Loss = square) -> ProblemSampler:
     """Independent entries of variance 1/rows: the rows are nearly orthogonal with squared norm columns/rows."""
     _overparametrised(rows, columns)
 

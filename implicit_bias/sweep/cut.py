@@ -35,7 +35,9 @@ First = Callable[..., list[Array]]
 Second = Callable[[Sequence[Array], Sequence[Array]], list[Array]]
 
 
-def split(program: core.ClosedJaxpr, known: Sequence[bool], outputs: Sequence[int] | None = None) -> tuple[First, Second]:
+def split(
+    program: core.ClosedJaxpr, known: Sequence[bool], outputs: Sequence[int] | None = None
+) -> tuple[First, Second]:
     """Cut a program where its known inputs end.
 
     `first(*known inputs)` computes what follows from them alone, and only what the rest needs;

@@ -38,7 +38,9 @@ def open_results(path: Path | str) -> xr.Dataset | xr.DataTree:
         document = json.loads(plan.read_text())
         return assemble(document, store)
     except (json.JSONDecodeError, KeyError, UnicodeDecodeError) as error:
-        raise Mistake("path", f"{plan} is not a plan ({type(error).__name__})", "`implicit-bias run STUDY` writes it again") from None
+        raise Mistake(
+            "path", f"{plan} is not a plan ({type(error).__name__})", "`implicit-bias run STUDY` writes it again"
+        ) from None
 
 
 def _read(store: Store, name: str) -> Tile | None:
@@ -79,9 +81,7 @@ class _Collector:
         self.order = grid["order"]
         self.axes = grid["axes"]
         self.shape = tuple(len(self.axes[a]["labels"]) for a in self.order)
-        self.place = {
-            a: {v: i for i, v in enumerate(self.axes[a]["values"])} for a in self.order
-        }
+        self.place = {a: {v: i for i, v in enumerate(self.axes[a]["values"])} for a in self.order}
         self.arrays: dict[str, np.ndarray] = {}
         self.depends: dict[str, set[str]] = {}
         self.units: set[str] = set()
@@ -115,17 +115,17 @@ class _Collector:
                 blank = np.nan if array.dtype.kind == "f" else np.zeros((), array.dtype)
                 self.arrays[short] = np.full((*self.shape, *array.shape[1:]), blank, dtype=kind)
             held = self.arrays[short]
-            if held.shape[len(self.shape):] != array.shape[1:]:  # static axes may record at different moments
+            if held.shape[len(self.shape) :] != array.shape[1:]:  # static axes may record at different moments
                 held = self._grow(short, array.shape[1:])
             padded = array[rows]
-            pad = [(0, 0)] + [(0, h - n) for h, n in zip(held.shape[len(self.shape):], array.shape[1:])]
+            pad = [(0, 0)] + [(0, h - n) for h, n in zip(held.shape[len(self.shape) :], array.shape[1:])]
             if any(p != (0, 0) for p in pad):
                 padded = np.pad(padded, pad, mode="edge")
             held[where] = padded
 
     def _grow(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
         held = self.arrays[name]
-        inner = held.shape[len(self.shape):]
+        inner = held.shape[len(self.shape) :]
         pad = [(0, 0)] * len(self.shape) + [(0, max(0, n - h)) for h, n in zip(inner, shape)]
         self.arrays[name] = np.pad(held, pad, mode="edge")
         return self.arrays[name]
@@ -152,7 +152,11 @@ class _Collector:
                 values = _reduce(array, self.status, [self.order.index(a) for a in self.order if a not in keep])
                 dims = keep
             extra = _extra_dims(name, array.shape[n:], name in self._recorded())
-            variables[name] = ([*dims, *extra], values, {"definition": self.definitions.get(name, _BUILTIN.get(name, name))})
+            variables[name] = (
+                [*dims, *extra],
+                values,
+                {"definition": self.definitions.get(name, _BUILTIN.get(name, name))},
+            )
         data = xr.Dataset(variables, coords=coords)
         if "time" in data:
             data["time"].attrs["units"] = "t (eta k under descent)"
@@ -172,7 +176,8 @@ class _Collector:
         if "clock" not in self.arrays:
             return set()
         return {
-            name for name in self.arrays
+            name
+            for name in self.arrays
             if name == "clock" or (name not in self.depends and name not in self.folds and name not in RESERVED)
         }
 
@@ -210,7 +215,9 @@ def _reduce(array: np.ndarray, status: np.ndarray, axes: list[int]) -> np.ndarra
     for axis in sorted(axes, reverse=True):
         pick = np.expand_dims(done.argmax(axis), axis)
         index = pick.reshape(*pick.shape, *[1] * (array.ndim - pick.ndim))
-        array = np.take_along_axis(array, np.broadcast_to(index, (*pick.shape, *array.shape[pick.ndim:])), axis).squeeze(axis)
+        array = np.take_along_axis(
+            array, np.broadcast_to(index, (*pick.shape, *array.shape[pick.ndim :])), axis
+        ).squeeze(axis)
         done = done.any(axis)
     return array
 

@@ -134,7 +134,12 @@ def _parse_range(name: str, text: str) -> Any:
                 raise ValueError
             return list(range(int(low), int(high) + 1))
         count = int(rest[0])
-        if count < 1 or (count == 1 and low != high) or len(rest) > 2 or (len(rest) == 2 and rest[1] not in ("log", "lin")):
+        if (
+            count < 1
+            or (count == 1 and low != high)
+            or len(rest) > 2
+            or (len(rest) == 2 and rest[1] not in ("log", "lin"))
+        ):
             raise ValueError
     except ValueError:
         raise Mistake(name, f"malformed range {text!r}", remedy) from None

@@ -77,9 +77,7 @@ class Batch:
             order = [self.traced_axes.index(a) for a in self.program.traced.shared]
             groups = [
                 list(g)
-                for _, g in itertools.groupby(
-                    self.missing, key=lambda i: tuple(self.coordinates[i, j] for j in order)
-                )
+                for _, g in itertools.groupby(self.missing, key=lambda i: tuple(self.coordinates[i, j] for j in order))
             ]
         for group in groups:
             for start in range(0, len(group), size):
@@ -115,9 +113,7 @@ class Plan:
                 yield batch, runs
 
     def tile_id(self, batch: Batch, runs: Sequence[int]) -> str:
-        return tile_id(
-            batch.program.identity, self.fingerprint, batch.traced_axes, batch.coordinates[list(runs)]
-        )
+        return tile_id(batch.program.identity, self.fingerprint, batch.traced_axes, batch.coordinates[list(runs)])
 
     def document(self) -> tuple[str, dict[str, Any]]:
         """(digest, content) of the plan file. The digest names the request; the content adds where its tiles are."""
@@ -253,7 +249,9 @@ def _batch(
         tuple(dict(zip([*outer, *inner], point))[n] for n in axes)
         for point in itertools.product(*(axes[n] for n in [*outer, *inner]))
     ]
-    coordinates = np.array([[coordinate(v) for v in p] for p in points], dtype=np.float64).reshape(len(points), len(axes))
+    coordinates = np.array([[coordinate(v) for v in p] for p in points], dtype=np.float64).reshape(
+        len(points), len(axes)
+    )
     return Batch(index, statics, axes, program, points, coordinates)
 
 

@@ -106,8 +106,7 @@ def _leaves_start(prepared: Prepared) -> Requirements:
             "scale",
             "starts the run on a stationary point that it cannot leave",
             "give a scale other than 0 (or a ratio above 0, so that g can move)",
-        ): moves | (loss == 0)
-        | ~jnp.isfinite(loss)
+        ): moves | (loss == 0) | ~jnp.isfinite(loss)
     }
 
 

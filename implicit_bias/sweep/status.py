@@ -43,7 +43,9 @@ def describe(name: str, path: Path) -> str:
     lines = [f"{name}: {len(runs):,} of {total:,} runs done ({plan.stem})"]
     lines += [f"  {label:<10} {count:>9,}  {Status[label.upper()].advice}" for label, count in sorted(ended.items())]
     if damaged:
-        lines.append(f"  {damaged} damaged tile{'s' if damaged > 1 else ''}: `run` sets them aside and computes them again")
+        lines.append(
+            f"  {damaged} damaged tile{'s' if damaged > 1 else ''}: `run` sets them aside and computes them again"
+        )
     if len(runs) < total:
         lines.append(f"  go on with: implicit-bias run {name}")
     return "\n".join(lines)
@@ -51,7 +53,8 @@ def describe(name: str, path: Path) -> str:
 
 def _runs_asked_for(document: dict) -> int:
     return sum(
-        math.prod(len(document["grids"][b["grid"]]["axes"][a]["values"]) for a in b["axes"]) for b in document["batches"]
+        math.prod(len(document["grids"][b["grid"]]["axes"][a]["values"]) for a in b["axes"])
+        for b in document["batches"]
     )
 
 

@@ -63,9 +63,7 @@ class Tile:
         return len(self.coordinates)
 
 
-def tile_id(
-    program: str, fingerprint: Mapping[str, str], axes: tuple[str, ...], coordinates: np.ndarray
-) -> str:
+def tile_id(program: str, fingerprint: Mapping[str, str], axes: tuple[str, ...], coordinates: np.ndarray) -> str:
     """A hash of what determines a tile's content: program, fingerprint, and the runs in it (bit for bit)."""
     said = canonical({"format": FORMAT, "program": program, "fingerprint": dict(fingerprint), "axes": list(axes)})
     digest = hashlib.sha256(said.encode())

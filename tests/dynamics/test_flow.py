@@ -133,7 +133,9 @@ def test_two_stage_ratio():
     np.testing.assert_allclose(run["weights"][2], released.y[:, -1], rtol=0, atol=1e-8)
 
 
-@pytest.mark.parametrize("name, loss", [("Euclidean", "square"), ("Polar", "square"), ("Sphere", "square"), ("Polar", "logistic")])
+@pytest.mark.parametrize(
+    "name, loss", [("Euclidean", "square"), ("Polar", "square"), ("Sphere", "square"), ("Polar", "logistic")]
+)
 def test_hitting_time(name, loss):
     """The stop rule is an event: CONVERGED at the hitting time of the threshold, to 1e-5 of it, against scipy's event.
 

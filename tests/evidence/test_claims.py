@@ -19,9 +19,7 @@ def results(values, status=1, **coords):
 
 
 def claim(**said):
-    defaults = dict(
-        id="c", source="s", statement="t", because="b", residual=lambda d: d.value, tolerance=lambda d: 1.0
-    )
+    defaults = dict(id="c", source="s", statement="t", because="b", residual=lambda d: d.value, tolerance=lambda d: 1.0)
     return ib.Claim(**{**defaults, **said})
 
 
@@ -112,7 +110,9 @@ def test_a_probability_is_judged_by_clopper_and_pearson(failures, verdict):
     assert judge(claim(kind=ib.Probability(0.9)), results(values.reshape(12, 4))).verdict == verdict
 
 
-@pytest.mark.parametrize("power, end, verdict", [(1.0, 1.0, "supported"), (-1.0, 1.0, "refuted"), (1.0, 1e-3, "unresolved")])
+@pytest.mark.parametrize(
+    "power, end, verdict", [(1.0, 1.0, "supported"), (-1.0, 1.0, "refuted"), (1.0, 1e-3, "unresolved")]
+)
 def test_a_limit_must_decay_and_arrive(power, end, verdict):
     data = results(np.asarray(STEPS) ** power * np.exp(noise(0.05)))
     limit = claim(kind=ib.Limit(against="step"), tolerance=lambda d: end)

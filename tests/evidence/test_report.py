@@ -63,7 +63,13 @@ class Elements(HTMLParser):
 
 def judgement(verdict="supported", expected="supported", text="word", worst=0.5, **counts):
     claim = Claim(
-        id=text, source=text, statement=text, because=text, expected=expected, residual=lambda d: d, tolerance=lambda d: 1.0
+        id=text,
+        source=text,
+        statement=text,
+        because=text,
+        expected=expected,
+        residual=lambda d: d,
+        tolerance=lambda d: 1.0,
     )
     counts = dict(tested=7, inside=8, outside=0, ended_badly=0, absent=0, undefined=0, outside_by={text: 0}) | counts
     finding = Finding(verdict, worst, {text: text, "scale": 0.25}, text)
@@ -107,11 +113,26 @@ def page(text="word", data=None, judgements=None, figures=(), document=None, dra
 
 
 def index(text="word"):
-    entry = dict(name=text, statement=text, href=text, runs=3, judgements=[judgement("refuted", text=text)], thumbnail=SVG)
+    entry = dict(
+        name=text, statement=text, href=text, runs=3, judgements=[judgement("refuted", text=text)], thumbnail=SVG
+    )
     return report.index_page([report.Entry(**entry), report.Entry(**entry)])
 
 
-BEFORE = ["", '"', "'", "-->", "]]>", "</style>", "</title>", "</p></td></table>", "&quot;", "\u202e\x00\x1b[31m", '" onload="', "é ∥w∥ "]
+BEFORE = [
+    "",
+    '"',
+    "'",
+    "-->",
+    "]]>",
+    "</style>",
+    "</title>",
+    "</p></td></table>",
+    "&quot;",
+    "\u202e\x00\x1b[31m",
+    '" onload="',
+    "é ∥w∥ ",
+]
 ATTACKS = [
     "</svg><script>alert(1)</script>", "<script src=//evil.example/x.js></script>", "<img src=x onerror=alert(1)>",
     "javascript:alert(1)", "<iframe srcdoc='&lt;script&gt;1&lt;/script&gt;'>", "<!--", "<!DOCTYPE x>", "<?php 1 ?>",
@@ -137,7 +158,19 @@ def test_no_word_of_a_study_changes_the_elements_of_a_page():
 
 
 @pytest.mark.filterwarnings("ignore:Glyph")
-@pytest.mark.parametrize("text", ["</svg><script>alert(1)</script>", '"><b onload="x', "javascript:alert(1)", "]]>", "-->", "--!> <!--", "a\x07b", "é ∥w∥ &amp;"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "</svg><script>alert(1)</script>",
+        '"><b onload="x',
+        "javascript:alert(1)",
+        "]]>",
+        "-->",
+        "--!> <!--",
+        "a\x07b",
+        "é ∥w∥ &amp;",
+    ],
+)
 def test_no_label_of_a_figure_changes_the_elements_of_a_page(text):
     shape = lambda text: [
         (tag, set(attributes)) for tag, attributes in Elements(
@@ -146,7 +179,9 @@ def test_no_label_of_a_figure_changes_the_elements_of_a_page(text):
     ]  # fmt: skip
     assert shape(text) == shape("word")
     drawn = page("word", figures=[Figure(id="a", draw=lambda data: draw(data, text), caption="")])
-    assert html.escape(pages.clean(text), quote=False).replace("&quot;", '"') in drawn.replace("&quot;", '"').replace("&#x27;", "'")
+    assert html.escape(pages.clean(text), quote=False).replace("&quot;", '"') in drawn.replace("&quot;", '"').replace(
+        "&#x27;", "'"
+    )
 
 
 def test_a_drawing_keeps_only_what_draws():
@@ -174,7 +209,9 @@ def test_a_page_loads_nothing_and_runs_nothing():
     for text in (page(figures=figures), index()):
         found = Elements(text)
         assert [a.get("content") for t, a in found.tags if a.get("http-equiv") == "Content-Security-Policy"] == [POLICY]
-        assert not {"script", "link", "iframe", "object", "embed", "base", "form", "foreignobject"} & {t for t, _ in found.tags}
+        assert not {"script", "link", "iframe", "object", "embed", "base", "form", "foreignobject"} & {
+            t for t, _ in found.tags
+        }
         assert "://" not in text and "@import" not in text
         assert all(re.match(r"#|data:image/png;base64,|word$", link) for link in found.every("href"))
         assert not found.every("src")
@@ -216,9 +253,19 @@ def test_a_verdict_is_loud_only_against_expectation(verdict, expected):
 
 
 def test_the_counts_of_a_claim_are_shown():
-    one = judgement(tested=5, inside=1234, outside=3, ended_badly=2, absent=4, undefined=6, outside_by={"g0 < g*": 3, "c > 0": 0})
+    one = judgement(
+        tested=5, inside=1234, outside=3, ended_badly=2, absent=4, undefined=6, outside_by={"g0 < g*": 3, "c > 0": 0}
+    )
     text = Elements(page(judgements=[one])).text
-    for said in ("1,234", "5 tested", "2 ended badly", "6 undefined", "3 outside (g0 < g*: 3)", "4 absent", "scale=0.25"):
+    for said in (
+        "1,234",
+        "5 tested",
+        "2 ended badly",
+        "6 undefined",
+        "3 outside (g0 < g*: 3)",
+        "4 absent",
+        "scale=0.25",
+    ):
         assert said in text
     quiet = Elements(page(judgements=[judgement(tested=8)])).text
     for word in ("ended badly", "undefined", "outside", "absent"):
@@ -244,7 +291,10 @@ def test_each_grid_of_a_union_has_its_row():
     data = xr.DataTree.from_dict({"gd": results([1] * 1000), "wn+rpgd": results([1, 2, -1])})
     text = page(data=data, document=plan(grids=2))
     assert Elements(text).text.startswith("word word word 1,002 of 1,003 runs computed.")
-    assert '<th scope="row">wn+rpgd</th><td class="n">3</td><td class="n">1</td><td class="n">1</td><td class="n">1</td>' in text
+    assert (
+        '<th scope="row">wn+rpgd</th><td class="n">3</td><td class="n">1</td><td class="n">1</td><td class="n">1</td>'
+        in text
+    )
 
 
 def test_where_the_numbers_come_from():
@@ -265,7 +315,9 @@ def test_where_the_numbers_come_from():
 
 
 def test_the_index_puts_what_is_against_expectation_on_top():
-    entry = lambda name, *judgements: report.Entry(name=name, statement="s", href=f"{name}/report.html", runs=5, judgements=judgements)
+    entry = lambda name, *judgements: report.Entry(
+        name=name, statement="s", href=f"{name}/report.html", runs=5, judgements=judgements
+    )
     fine = entry("wu2020/path", judgement(), judgement("refuted", "refuted"))
     bad = entry("chou2023/basin", judgement("refuted", text="printed"))
     lone = entry("mine")

@@ -222,7 +222,16 @@ def test_records_are_where_they_were_asked_for():
     np.testing.assert_allclose(np.diff(logarithmic), np.log(1e4) / 4, rtol=1e-12)
 
 
-@pytest.mark.parametrize("make", [lambda: ib.log_records(1), lambda: ib.linear_records(1), lambda: ib.records_at([-1.0, 2.0]), lambda: ib.records_at([1, 1]), lambda: ib.time_records([-1.0])])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: ib.log_records(1),
+        lambda: ib.linear_records(1),
+        lambda: ib.records_at([-1.0, 2.0]),
+        lambda: ib.records_at([1, 1]),
+        lambda: ib.time_records([-1.0]),
+    ],
+)
 def test_records_that_make_no_sense_are_a_mistake(make):
     with pytest.raises(ib.Mistake, match="records"):
         make()
@@ -238,11 +247,15 @@ def test_sweep_reads_the_same_folds(lanes):
         return ib.Run(cases.problem_of(ib.square), ib.Euclidean(0.5, _direction()), law)
 
     def _direction():
-        run = cases.prepared(cases.problem_of(ib.square), cases.PARAMETERIZATIONS["Euclidean"](1.0), ib.Descent(0.1), False)
+        run = cases.prepared(
+            cases.problem_of(ib.square), cases.PARAMETERIZATIONS["Euclidean"](1.0), ib.Descent(0.1), False
+        )
         return run.theta.x
 
     observe = {name: o for name, o in OBSERVE if name in ("min", "max", "first", "always")}
-    study = ib.Study(cell=cell, grids=ib.grid(stop=[1e-300, 1e-2, 0.2]), observe=observe, records=ib.records_at([30, 60, 120]))
+    study = ib.Study(
+        cell=cell, grids=ib.grid(stop=[1e-300, 1e-2, 0.2]), observe=observe, records=ib.records_at([30, 60, 120])
+    )
     ds = study.run(width=4)
     np.testing.assert_array_equal(ds["steps"], ends)
     for name in observe:

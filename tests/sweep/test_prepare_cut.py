@@ -175,7 +175,9 @@ def test_first_part_runs_once_a_seed(monkeypatch):
     """12 runs over 2 seeds: two first parts."""
     asked = []
     original = Program.first
-    monkeypatch.setattr(Program, "first", lambda self, values, device: asked.append(values) or original(self, values, device))
+    monkeypatch.setattr(
+        Program, "first", lambda self, values, device: asked.append(values) or original(self, values, device)
+    )
     study = ib.Study(cell=least_squares, grids=ib.grid(seed=[3, 5], scale=[0.1, 0.5, 1.0], ratio=[0.5, 2.0]))
     study.run(width=4)
     assert sorted(int(values[0]) for values in asked) == [3, 5]
@@ -197,7 +199,9 @@ def test_rebuilt_run_is_the_cells_own():
     run = least_squares(scale=0.3, ratio=2.0, key=ib.SeedKey(jnp.int64(4)))
     theta = run.parameterization.init(run.problem, ib.SeedKey(jnp.int64(4)))
     prepared = built.prepared
-    np.testing.assert_allclose(prepared.lift(prepared.parameterization(prepared.theta)), run.parameterization(theta), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(
+        prepared.lift(prepared.parameterization(prepared.theta)), run.parameterization(theta), rtol=0, atol=1e-12
+    )
     np.testing.assert_allclose(prepared.problem.loss(prepared.theta.w), run.problem.loss(theta.w), rtol=1e-12)
     assert float(prepared.dynamics.ratio) == 2.0 and bool(jnp.all(built.holds))
     for one, other in zip(results, first(jnp.int64(4)), strict=True):

@@ -144,6 +144,13 @@ def test_runs_not_computed_are_absent_by_status(copy):
 
 
 def test_encode_refuses_nothing_that_is_a_number():
-    tile = Tile("p", {}, {}, ("x",), np.array([[0.1], [0.2]]), {"status": np.zeros(2, np.int32), "y": np.array([np.nan, np.inf])})
+    tile = Tile(
+        "p",
+        {},
+        {},
+        ("x",),
+        np.array([[0.1], [0.2]]),
+        {"status": np.zeros(2, np.int32), "y": np.array([np.nan, np.inf])},
+    )
     again = decode(encode(tile), tile.id)
     np.testing.assert_array_equal(again.arrays["y"], tile.arrays["y"])

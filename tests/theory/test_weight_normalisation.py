@@ -298,9 +298,7 @@ def test_the_flow_ends_at_the_exact_limit(solved):
     np.testing.assert_allclose(x_end, predicted, rtol=0, atol=tolerance)
     np.testing.assert_allclose(np.linalg.norm(x_end), theory.limit_norm(*parameters), rtol=0, atol=tolerance)
     np.testing.assert_allclose(abs(g_end), theory.limit_norm(*parameters), rtol=0, atol=tolerance)
-    np.testing.assert_allclose(
-        np.linalg.norm(x_end - x_star), theory.limit_excess(*parameters), rtol=0, atol=tolerance
-    )
+    np.testing.assert_allclose(np.linalg.norm(x_end - x_star), theory.limit_excess(*parameters), rtol=0, atol=tolerance)
     # Equation (7) as printed misses by far more than any error of the solver.
     assert abs(theory.printed_limit_excess(*parameters) - np.linalg.norm(x_end - x_star)) > 100 * tolerance
     # The criterion judges the measured distances.
