@@ -17,7 +17,7 @@ lands on it, so `time` is the hitting time to about 1e-6 of the local decay time
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import diffrax
 import equinox as eqx
