@@ -24,14 +24,12 @@ from .sweep.store import Store
 
 
 def start() -> None:
-    """Configure the process before JAX makes its first device: threads, precision, devices, compile cache."""
+    """Configure the process before JAX makes its first device: threads, precision, compile cache."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the bits of an SVD depend on the number of threads
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import jax
 
     jax.config.update("jax_enable_x64", True)
-    with contextlib.suppress(RuntimeError):  # JAX has its devices already: a command called from Python
-        jax.config.update("jax_num_cpu_devices", _cores())
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "implicit-bias" / "compiled"
     try:
         cache.mkdir(parents=True, exist_ok=True)
@@ -39,10 +37,6 @@ def start() -> None:
         return  # no home to write to: compile anew each time
     jax.config.update("jax_compilation_cache_dir", str(cache))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,6 +112,7 @@ def describe_plan(entry: Entry, settings: Mapping[str, Any], size: str, out: Pat
     """What `run` would do."""
     import jax
 
+    from .sweep.execute import workers_of
     from .sweep.status import rate
 
     study = catalogue.load(entry)
@@ -125,7 +120,8 @@ def describe_plan(entry: Entry, settings: Mapping[str, Any], size: str, out: Pat
     begun = time.perf_counter()
     plan = guarded(entry, lambda: study.plan(settings, size=size, store=store))
     traced = time.perf_counter() - begun
-    device = jax.local_devices()[0]
+    devices = jax.local_devices()
+    device, at_once = devices[0], workers_of(devices[0], devices)
     tiles = list(plan.pending())
     programs = {b.program.identity: b for b in plan.batches}
     pending = {b.program.identity: b for b, _ in tiles}
@@ -134,7 +130,8 @@ def describe_plan(entry: Entry, settings: Mapping[str, Any], size: str, out: Pat
     lines = [
         f"{entry.name} ({size})",
         f"  runs      {plan.runs:,} asked for, {plan.runs - plan.missing:,} done, {plan.missing:,} to compute",
-        f"  blocks    {blocks:,} of {plan.width} lanes on {len(jax.local_devices())} {device.platform} devices",
+        f"  blocks    {blocks:,} of {plan.width} lanes, {at_once} at a time on {len(devices)} {device.platform} "
+        f"device{'s' * (len(devices) > 1)}",
         f"  tiles     {len(tiles):,} to write, about {_bytes(size_of)} in {store.folder}",
         f"  programs  {len(programs)}, of which {len(pending)} to compile (traced in {traced:.1f} s; "
         f"about {2.5 * len(pending):.0f} s to compile, less if cached)",

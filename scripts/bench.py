@@ -129,12 +129,12 @@ def profile(study: ib.Study, devices: list) -> None:
         with tempfile.TemporaryDirectory() as folder:
             store = Store(folder)
             store.prepare()
-            store.write = Timed("write tiles (main thread)", store.write)
+            store.write = Timed("write tiles", store.write)
             wall = seconds(functools.partial(execute, plan, store, devices=devices))
     finally:
         Program.compiled = compiled
     spent = Timed.spent
-    spent["host work and waiting for it"] = len(devices) * wall - sum(spent[k] for k in ("first", "start", "advance"))
+    spent["host work and waiting for it"] = len(devices) * wall - sum(spent[k] for k in ("first", "advance"))
     print(f"execute {wall:.3f} s on {len(devices)} devices; seconds summed over devices:")
     print("".join(f"    {name:30s}{value:8.3f} s\n" for name, value in spent.items()))
 

@@ -209,13 +209,13 @@ def test_a_study_is_found_by_short_name_path_and_module(tmp_path, monkeypatch, m
 def test_interrupt_keeps_the_finished_tiles_and_says_how_to_go_on(capsys, mine, monkeypatch):
     from implicit_bias.sweep import execute as execution
 
-    written = execution._write_tile
+    written = execution._Tiles._write
 
     def interrupted(*arguments):
         written(*arguments)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(execution, "_write_tile", interrupted)
+    monkeypatch.setattr(execution._Tiles, "_write", interrupted)
     with pytest.raises(SystemExit) as ended:
         run(capsys, "run", mine, *TINY)
     assert ended.value.code == 130

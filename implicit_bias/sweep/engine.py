@@ -1,10 +1,9 @@
 r"""The engine: one compiled block of runs, dealt to the devices of the host.
 
-A program is three jitted functions of plain arrays,
+A program is two jitted functions of plain arrays,
 
-    first   : shared values                     -> results          once per shared value
-    start   : (results, lanes)                  -> state
-    advance : (results, lanes, state, until)    -> (state, outputs)
+    first   : shared values                         -> results              once per shared value
+    advance : (results, lanes, state, fresh, until) -> (state, outputs)     `fresh`: start first; `state` is then unread
 
 with `width` lanes. Lanes share `results` unbatched (they are then read once a block, not once a lane), or each lane
 brings its own where few runs share them and they are small (`mixed`). The block is the unit of bits: under one
@@ -59,21 +58,22 @@ class Program:
         first, second = cut.split(traced.jaxpr, known)
         self._compiled: dict[tuple[str, Any], Callable] = {}
         self._compile_seconds: dict[str, float] = {}
+        self._blank: dict[Any, Any] = {}
         self._locks: dict[tuple[str, Any], threading.Lock] = defaultdict(threading.Lock)
 
         def build(results, lanes) -> Built:
             return traced.rebuild(second(results, lanes))
 
-        def start(results, lanes):
-            built = build(results, lanes)
+        def start(built: Built):
             run = built.prepared
             watch = Watch(run=run, clock=built.clock, observe=traced.observe)
             return run.dynamics.start(Objective(run.problem, run.parameterization), run.theta, watch)
 
-        def advance(results, lanes, state, until):
+        def advance(results, lanes, state, fresh, until):
             built = build(results, lanes)
             run = built.prepared
             watch = Watch(run=run, clock=built.clock, observe=traced.observe)
+            state = jax.lax.cond(fresh, lambda: start(built), lambda: state)
             state = run.dynamics.advance(Objective(run.problem, run.parameterization), state, until, watch)
             outputs = state.records | watch.read(state.folds) | {f"fact.{n}": v for n, v in built.facts.items()}
             outputs |= {"status": state.status, "steps": state.steps, "time": state.time}
@@ -82,15 +82,16 @@ class Program:
 
         shared_axis = 0 if layout.mixed else None
 
-        def start_block(results, lanes):
-            # axis_size: a study may have shared axes only
-            batched = jax.vmap(start, in_axes=(shared_axis, 0), axis_size=layout.width)
-            return rows_major(batched(results, lanes))
+        def state_of(results, lanes):
+            each = jax.vmap(lambda *a: start(build(*a)), in_axes=(shared_axis, 0), axis_size=layout.width)
+            return each(results, lanes)  # axis_size: a study may have shared axes only
 
-        def advance_block(results, lanes, state, until):
-            return rows_major(jax.vmap(advance, in_axes=(shared_axis, 0, 0, None))(results, lanes, state, until))
+        def advance_block(results, lanes, state, fresh, until):
+            each = jax.vmap(advance, in_axes=(shared_axis, 0, 0, None, None))
+            return rows_major(each(results, lanes, state, fresh, until))
 
-        self._functions = {"first": first, "start": start_block, "advance": advance_block}
+        self._state_of = state_of
+        self._functions = {"first": first, "advance": advance_block}
 
     # -- shapes -------------------------------------------------------------------------------------------------
 
@@ -106,9 +107,10 @@ class Program:
         results = jax.eval_shape(self._functions["first"], *shared)
         if self.layout.mixed:
             results = [lanes_of(r) for r in results]
-        state = jax.eval_shape(self._functions["start"], results, lanes)
+        state = jax.eval_shape(self._state_of, results, lanes)
+        fresh = jax.ShapeDtypeStruct((), jnp.bool_)
         until = jax.ShapeDtypeStruct((), jnp.float64 if jax.config.jax_enable_x64 else jnp.float32)
-        return {"first": tuple(shared), "start": (results, lanes), "advance": (results, lanes, state, until)}
+        return {"first": tuple(shared), "advance": (results, lanes, state, fresh, until)}
 
     @property
     def shared_bytes(self) -> int:
@@ -132,7 +134,7 @@ class Program:
 
     @cached_property
     def identity(self) -> str:
-        """A hash of the three lowered programs with their constants: what they compute, and nothing else."""
+        """A hash of the lowered programs with their constants: what they compute, and nothing else."""
         text = "\n".join(self._lower(name).as_text() for name in self._functions)
         return hashlib.sha256(re.sub(r"0x[0-9a-f]+", "0x", text).encode()).hexdigest()
 
@@ -148,16 +150,11 @@ class Program:
     def compile(self, devices: Sequence[Any]) -> None:
         """What a block needs on these devices. `first` runs on one device alone, and its results travel."""
         for device in devices:
-            for name in ("start", "advance"):
-                self.compiled(name, device)
+            self.compiled("advance", device)
 
     def compile_seconds(self, device: Any) -> float | None:
         """How long compiling for a device would take, by another device's time; None if nothing is known."""
-        if all((name, device) in self._compiled for name in ("start", "advance")):
-            return 0.0
-        if not {"start", "advance"} <= self._compile_seconds.keys():
-            return None
-        return self._compile_seconds["start"] + self._compile_seconds["advance"]
+        return 0.0 if ("advance", device) in self._compiled else self._compile_seconds.get("advance")
 
     @property
     def estimated_bytes(self) -> int:
@@ -167,12 +164,9 @@ class Program:
 
     def needed_bytes(self, device: Any) -> int:
         """What a block needs, from its executables: arguments + output + temporaries, + 8 MB, x 1.2."""
-        needs = 0
-        for name in ("start", "advance"):
-            analysis = self.compiled(name, device).memory_analysis()
-            sizes = ("argument_size_in_bytes", "output_size_in_bytes", "temp_size_in_bytes")
-            needs = max(needs, sum(getattr(analysis, size, 0) for size in sizes))
-        return _with_margin(needs)
+        analysis = self.compiled("advance", device).memory_analysis()
+        sizes = ("argument_size_in_bytes", "output_size_in_bytes", "temp_size_in_bytes")
+        return _with_margin(sum(getattr(analysis, size, 0) for size in sizes))
 
     # -- running ------------------------------------------------------------------------------------------------
 
@@ -182,6 +176,13 @@ class Program:
         """The work of one shared value, done on one device and brought back for all."""
         return [np.asarray(x) for x in self.compiled("first", device)(*values)]
 
+    def _no_state(self, device: Any) -> Any:
+        """What a fresh block is given and does not read; kept on the device."""
+        if device not in self._blank:
+            shapes = self._shapes["advance"][2]
+            self._blank[device] = jax.device_put(jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), shapes), device)
+        return self._blank[device]
+
     def launch(
         self, results: Sequence[Any], lanes: Sequence[np.ndarray], device: Any, segment: float | None = None
     ) -> dict[str, jax.Array]:
@@ -190,13 +191,14 @@ class Program:
         With `segment` the block advances that far along its clock at a time (and waits for each): the same bits.
         """
         results, lanes = list(results), list(lanes)
-        state = self.compiled("start", device)(results, lanes)
         advance = self.compiled("advance", device)
+        state, fresh = self._no_state(device), True
         until = np.float64(np.inf if segment is None else segment)
         while True:
-            state, outputs = advance(results, lanes, state, until)
+            state, outputs = advance(results, lanes, state, np.bool_(fresh), until)
             if segment is None or not (np.asarray(outputs["status"]) == Status.RUNNING).any():
                 return outputs
+            fresh = False
             until += segment
 
     def requirements(self, shared: Sequence[np.ndarray], lanes: Sequence[np.ndarray]) -> np.ndarray:

@@ -1,13 +1,15 @@
-"""Carry out a plan: deal its missing blocks to the devices, and write each tile as its last block arrives."""
+"""Carry out a plan: deal its missing blocks to the devices, and write each tile as its last block is done."""
 
 from __future__ import annotations
 
 import dataclasses
+import os
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from queue import SimpleQueue
 from typing import Any
 
 import jax
@@ -78,10 +80,20 @@ class _Results:
         return mine.result()
 
 
-WRITERS = 4
-"""Tiles being written at a time: a write waits for the disk, and the devices must not wait with it."""
 WORTH_COMPILING = 1.0
 """A device takes over blocks of another's program where they would last this many times as long as compiling it."""
+
+
+def workers_of(device: Any, devices: Sequence[Any]) -> int:
+    """Blocks at a time on one device: one computes while another is drawn, copied or written to disk.
+
+    A CPU device runs them on as many cores as there are, so it gets its share of the cores and one more.
+    """
+    return 2 if device.platform != "cpu" else -(-_cores() // len(devices)) + 1
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def execute(
@@ -92,74 +104,124 @@ def execute(
     tell: Callable[[Progress], None] = lambda progress: None,
     segment: float | None = None,
 ) -> None:
-    """Compute every missing tile. An interrupt keeps the finished ones: `KeyboardInterrupt` passes through."""
+    """Compute every missing tile. An interrupt keeps the finished ones: `KeyboardInterrupt` passes through.
+
+    Each worker takes a block from its first draw to its tile on the disk, so that nothing is handed over on the way.
+    """
     if not plan.missing:
         return
-    tiles = list(plan.pending())
-    blocks = [_Block(t, batch, cut) for t, (batch, runs) in enumerate(tiles) for cut in _cuts(batch, runs)]
     devices = devices or jax.local_devices()
-    queue = _Queue(blocks, devices)
-    awaited = Counter(block.tile for block in blocks)
-    parts: dict[int, list[tuple[int, dict[str, np.ndarray]]]] = {t: [] for t in range(len(tiles))}
+    tiles = _Tiles(plan, store)
+    queue = _Queue(tiles.blocks, devices)
     results = _Results(keep=4 * plan.width)
-    started = time.perf_counter()
-    counts: Counter[str] = Counter()
-    runs_done = tiles_done = 0
     x64 = jax.config.jax_enable_x64
     fits: set[tuple[Program, int]] = set()
+    news: SimpleQueue[_Finished | BaseException | None] = SimpleQueue()
 
-    def work(block: _Block, device: int) -> tuple[dict[str, np.ndarray], float]:
-        with jax.enable_x64(x64):  # thread-local: a worker would fall back to the process default
-            program = block.batch.program
-            program.compile([devices[device]])
-            if (program, device) not in fits:  # asking costs as much as a short block
-                _check_memory(program, devices[device])
-                fits.add((program, device))
-            begun = time.perf_counter()
-            outputs = _run_block(block, results, queue.home(program), devices[device], segment)
-            return outputs, time.perf_counter() - begun
+    def work(device: int) -> None:
+        try:
+            with jax.enable_x64(x64):  # thread-local: a worker would fall back to the process default
+                while (number := queue.take(device)) is not None:
+                    block = tiles.blocks[number]
+                    program = block.batch.program
+                    program.compile([devices[device]])
+                    if (program, device) not in fits:  # asking costs as much as a short block
+                        _check_memory(program, devices[device], workers_of(devices[device], devices))
+                        fits.add((program, device))
+                    begun = time.perf_counter()
+                    outputs = _run_block(block, results, queue.home(program), devices[device], segment)
+                    spent = time.perf_counter() - begun
+                    queue.took(program, spent)
+                    news.put(_Finished(outputs["status"], tiles.add(number, outputs, spent)))
+        except BaseException as error:
+            queue.close()
+            news.put(error)
+        finally:
+            news.put(None)
 
-    # One thread a device: a block's dispatch waits for its inputs, and JAX releases the lock while it computes.
-    threads = [ThreadPoolExecutor(1, thread_name_prefix=f"device-{i}") for i in range(len(devices))]
-    writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="tiles")
-    writing: set[Future] = set()
+    workers = [
+        threading.Thread(target=work, args=[i], name=f"device-{i}.{k}")
+        for i, device in enumerate(devices)
+        for k in range(workers_of(device, devices))
+    ]
     ahead = _CompileAhead(queue)
-    running: dict[Future, tuple[int, int]] = {}
-
-    def feed() -> None:
-        """Keep two blocks on every device: one that runs, one that waits."""
-        for device in range(len(devices)):
-            while sum(d == device for d, _ in running.values()) < 2 and (number := queue.take(device)) is not None:
-                running[threads[device].submit(work, blocks[number], device)] = device, number
-
+    progress = _Count(plan.missing, tell)
+    for worker in workers:
+        worker.start()
+    errors = []
     try:
-        feed()
-        while running or writing:
-            finished, _ = wait([*running, *writing], return_when=FIRST_COMPLETED)
-            for future in finished & writing:
-                writing.remove(future)
-                future.result()
-                tiles_done += 1
-                tell(Progress(runs_done, plan.missing, time.perf_counter() - started, dict(counts), tiles_done))
-            # a failure is raised after what finished beside it has been kept
-            for future in sorted(finished & running.keys(), key=lambda future: future.exception() is not None):
-                device, number = running.pop(future)
-                outputs, seconds = future.result()
-                block = blocks[number]
-                queue.took(block.batch.program, seconds)
-                feed()
-                parts[block.tile].append((number, outputs))
-                runs_done += len(block.runs)
-                for code, count in zip(*np.unique(outputs["status"], return_counts=True)):
-                    counts[Status(int(code)).label] += int(count)
-                if len(parts[block.tile]) == awaited[block.tile]:
-                    ordered = [outputs for _, outputs in sorted(parts.pop(block.tile), key=lambda part: part[0])]
-                    writing.add(writers.submit(_write_tile, plan, store, *tiles[block.tile], ordered, seconds))
-                tell(Progress(runs_done, plan.missing, time.perf_counter() - started, dict(counts), tiles_done))
-    finally:
+        for _ in workers:
+            while (new := news.get()) is not None:
+                errors.append(new) if isinstance(new, BaseException) else progress.add(new)
+    finally:  # after a failure or an interrupt, too, what is under way is finished and kept
+        queue.close()
         ahead.stop()
-        for thread in (*threads, writers):
-            thread.shutdown(wait=True, cancel_futures=thread is not writers)
+        for worker in workers:
+            worker.join()
+        while not news.empty():
+            if isinstance(new := news.get(), _Finished):
+                progress.add(new)
+    if errors:
+        raise errors[0]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Finished:
+    """News of a block."""
+
+    status: np.ndarray
+    tiles: int
+
+
+class _Count:
+    """Adds up the news."""
+
+    def __init__(self, total: int, tell: Callable[[Progress], None]):
+        self._total, self._tell, self._started = total, tell, time.perf_counter()
+        self._by_status: Counter[str] = Counter()
+        self._tiles = 0
+
+    def add(self, finished: _Finished) -> None:
+        for code, count in zip(*np.unique(finished.status, return_counts=True)):
+            self._by_status[Status(int(code)).label] += int(count)
+        self._tiles += finished.tiles
+        seconds, counts = time.perf_counter() - self._started, dict(self._by_status)
+        self._tell(Progress(sum(counts.values()), self._total, seconds, counts, self._tiles))
+
+
+class _Tiles:
+    """The missing tiles in blocks, written as their last block arrives."""
+
+    def __init__(self, plan: Plan, store: Store):
+        self._plan, self._store = plan, store
+        self._tiles = list(plan.pending())
+        self.blocks = [
+            _Block(t, batch, cut) for t, (batch, runs) in enumerate(self._tiles) for cut in _cuts(batch, runs)
+        ]
+        self._awaited = Counter(block.tile for block in self.blocks)
+        self._parts: dict[int, dict[int, dict[str, np.ndarray]]] = {t: {} for t in range(len(self._tiles))}
+        self._statics = {id(b): d["statics"] for b, d in zip(plan.batches, plan.description["batches"])}
+        self._lock = threading.Lock()
+
+    def add(self, number: int, outputs: dict[str, np.ndarray], seconds: float) -> int:
+        """A block's results; the number of tiles that they complete and that are on the disk now."""
+        tile = self.blocks[number].tile
+        with self._lock:
+            self._parts[tile][number] = outputs
+            if len(self._parts[tile]) < self._awaited[tile]:
+                return 0
+            parts = [part for _, part in sorted(self._parts.pop(tile).items())]
+        self._write(*self._tiles[tile], parts, seconds)
+        return 1
+
+    def _write(self, batch: Batch, runs: list[int], parts: list[dict[str, np.ndarray]], seconds: float) -> None:
+        arrays = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
+        identity, marks = batch.program.identity, self._plan.fingerprint
+        statics = self._statics[id(batch)]
+        tile = Tile(identity, marks, statics, batch.traced_axes, batch.coordinates[runs], arrays)
+        name = self._store.write(tile)
+        steps = int(arrays["steps"].sum())
+        self._store.log(event="tile", tile=name, runs=len(runs), steps=steps, seconds=round(seconds, 4))
 
 
 class _Queue:
@@ -171,9 +233,9 @@ class _Queue:
     """
 
     def __init__(self, blocks: list[_Block], devices: list):
-        self._waiting: dict[Program, list[int]] = {}
+        self._waiting: dict[Program, deque[int]] = {}
         for number, block in enumerate(blocks):
-            self._waiting.setdefault(block.batch.program, []).append(number)
+            self._waiting.setdefault(block.batch.program, deque()).append(number)
         self._devices = devices
         self._home: dict[Program, int] = {}
         load = [0] * len(devices)
@@ -181,6 +243,7 @@ class _Queue:
             self._home[program] = load.index(min(load))
             load[self._home[program]] += len(numbers)
         self._seconds: dict[Program, float] = {}
+        self._changed = threading.Condition()
 
     def home(self, program: Program):
         return self._devices[self._home[program]]
@@ -190,17 +253,30 @@ class _Queue:
 
     def took(self, program: Program, seconds: float) -> None:
         """A block of the program lasted so long."""
-        self._seconds[program] = seconds
+        with self._changed:
+            self._seconds[program] = seconds
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Hand out no more."""
+        with self._changed:
+            self._waiting.clear()
+            self._changed.notify_all()
 
     def take(self, device: int) -> int | None:
-        """The next block for a device, if there is one that it should do."""
-        for program, numbers in self._waiting.items():
-            if numbers and self._home[program] == device:
-                return numbers.pop(0)
-        for program, numbers in self._waiting.items():
-            if numbers and self._worth_taking(program, device):
-                return numbers.pop(0)
-        return None
+        """The next block for a device; waits while it is not known whether one is worth taking over."""
+        with self._changed:
+            while any(self._waiting.values()):
+                for takes in (self._owns, self._worth_taking):
+                    for program, numbers in self._waiting.items():
+                        if numbers and takes(program, device):
+                            return numbers.popleft()
+                self._changed.wait()
+            self._changed.notify_all()
+            return None
+
+    def _owns(self, program: Program, device: int) -> bool:
+        return self._home[program] == device
 
     def _worth_taking(self, program: Program, device: int) -> bool:
         compiling = program.compile_seconds(self._devices[device])
@@ -210,15 +286,15 @@ class _Queue:
         return compiling is not None and left > WORTH_COMPILING * compiling
 
 
-def _check_memory(program: Program, device) -> None:
-    """Refuse a block that would not fit, before its first tile: the host's killer leaves no message."""
+def _check_memory(program: Program, device: Any, at_once: int) -> None:
+    """Refuse blocks that would not fit, before the first tile: the host's killer leaves no message."""
     stats = device.memory_stats() if device.platform != "cpu" else None
     free = stats["bytes_limit"] - stats["bytes_in_use"] if stats else _free_host_memory()
-    needs = program.needed_bytes(device)
+    needs = at_once * program.needed_bytes(device)
     if free is not None and needs > free:
         raise Mistake(
             "memory",
-            f"a block of {program.layout.width} runs needs {needs / 1e9:.1f} GB, {free / 1e9:.1f} GB are free",
+            f"{at_once} blocks of {program.layout.width} runs need {needs / 1e9:.1f} GB, {free / 1e9:.1f} GB are free",
             "ask for fewer rows, columns or records",
         )
 
@@ -253,31 +329,6 @@ def _column(batch: Batch, axis: str, runs: list[int]) -> np.ndarray:
     if one.ndim:
         return np.stack([as_array(axis, batch.points[i][j]) for i in runs])
     return batch.coordinates[runs, j].astype(one.dtype)
-
-
-def _lane_values(batch: Batch, axis: str, lanes: list[int]) -> np.ndarray:
-    """[lanes, ...]: what each lane gets of an axis."""
-    column = batch.traced_axes.index(axis)
-    sample = as_array(axis, batch.points[lanes[0]][column])
-    if sample.ndim == 0:  # a coordinate is its own value
-        return batch.coordinates[lanes, column].astype(sample.dtype)
-    return np.stack([as_array(axis, batch.points[i][column]) for i in lanes])
-
-
-def _write_tile(
-    plan: Plan, store: Store, batch: Batch, runs: list[int], parts: list[dict[str, np.ndarray]], seconds: float
-) -> None:
-    arrays = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
-    tile = Tile(
-        batch.program.identity,
-        plan.fingerprint,
-        plan.description["batches"][plan.batches.index(batch)]["statics"],
-        batch.traced_axes,
-        batch.coordinates[runs],
-        arrays,
-    )
-    name = store.write(tile)
-    store.log(event="tile", tile=name, runs=len(runs), steps=int(arrays["steps"].sum()), seconds=round(seconds, 4))
 
 
 class _CompileAhead:

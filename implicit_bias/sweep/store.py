@@ -17,6 +17,7 @@ import hashlib
 import json
 import os
 import socket
+import threading
 import time
 import warnings
 from collections.abc import Mapping
@@ -28,7 +29,7 @@ from safetensors.numpy import load, save
 
 from .._errors import Mistake
 
-FORMAT = 1
+FORMAT = 2
 _KEY = "implicit_bias"
 
 
@@ -72,11 +73,10 @@ def tile_id(program: str, fingerprint: Mapping[str, str], axes: tuple[str, ...],
 
 
 def _payload_hash(arrays: Mapping[str, np.ndarray]) -> str:
-    digest = hashlib.sha256()
+    said = [[name, arrays[name].dtype.str, list(arrays[name].shape)] for name in sorted(arrays)]
+    digest = hashlib.sha256(canonical(said).encode())
     for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
-        digest.update(canonical([name, array.dtype.str, list(array.shape)]).encode())
-        digest.update(array.tobytes())
+        digest.update(np.ascontiguousarray(arrays[name]))
     return digest.hexdigest()
 
 
@@ -169,8 +169,9 @@ class Store:
             return None
 
     def write(self, tile: Tile) -> str:
-        self._atomic(self.path(tile.id), encode(tile))
-        return tile.id
+        name = tile.id
+        self._atomic(self.path(name), encode(tile))
+        return name
 
     def write_plan(self, digest: str, plan: Mapping[str, Any], file: str | None = None) -> Path:
         """Keep a plan under its digest; `file` says where its study was found, so that `check` finds it again."""
@@ -192,7 +193,7 @@ class Store:
             file.write(line + "\n")
 
     def _atomic(self, path: Path, data: bytes) -> None:
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
         try:
             with open(temporary, "wb") as file:
                 file.write(data)
