@@ -40,6 +40,23 @@ class Split(NamedTuple):
     log: Scalar
 
 
+class Moving(NamedTuple):
+    """A `Split` under way: its amplitude is sign exp(log) factor, with a few steps' factors not yet in the logarithm.
+
+    A logarithm costs as much as a third of a step. `SETTLE` steps' factors are multiplied up first, which cannot leave
+    the range of float64 (each would have to exceed 1e19), and taken in at every `SETTLE`-th step of the run's clock,
+    so that where a run pauses changes no bit.
+    """
+
+    row: Float[Array, " rows"]
+    sign: Scalar
+    log: Scalar
+    factor: Scalar
+
+
+SETTLE = 16
+
+
 class Coordinates(NamedTuple):
     """A vector as a rotation-equivariant map sees it, and the shape of its gradient."""
 
@@ -54,11 +71,11 @@ class View(NamedTuple):
     perp: Scalar
 
 
-Vector = Split | Coordinates | Float[Array, " columns"]
+Vector = Split | Moving | Coordinates | Float[Array, " columns"]
 
 
 def is_vector(x: object) -> bool:
-    return isinstance(x, (Split, Coordinates, View))
+    return isinstance(x, (Split, Moving, Coordinates, View))
 
 
 def map_vectors(fn, *trees: PyTree) -> PyTree:
@@ -66,14 +83,38 @@ def map_vectors(fn, *trees: PyTree) -> PyTree:
     return jax.tree.map(fn, *trees, is_leaf=is_vector)
 
 
+def release(theta: PyTree) -> PyTree:
+    """Every `Split` as the `Moving` that it is."""
+    return map_vectors(lambda w: Moving(*w, jnp.ones_like(w.log)) if isinstance(w, Split) else w, theta)
+
+
+def settle(theta: PyTree) -> PyTree:
+    """Every `Moving` as the `Split` that it is."""
+
+    def one(w):
+        if not isinstance(w, Moving):
+            return w
+        return Split(w.row, w.sign * jnp.sign(w.factor), w.log + jnp.log(jnp.abs(w.factor)))
+
+    return map_vectors(one, theta)
+
+
 def square_norm(w: Vector) -> Scalar:
     match w:
+        case Moving():
+            return jnp.sum(w.row * w.row) + _square(w)
         case Split(row, _, log):
             return jnp.sum(row * row) + jnp.exp(2 * log)
         case Coordinates(row, square):
             return jnp.sum(row * row) + square
         case _:
             return jnp.sum(w * w)
+
+
+def _square(w: Split | Moving) -> Scalar:
+    """The amplitude's square."""
+    square = jnp.exp(2 * w.log)
+    return square * (w.factor * w.factor) if isinstance(w, Moving) else square
 
 
 def norm(w: Vector) -> Scalar:
@@ -84,6 +125,8 @@ def scale(w: Vector, factor: Scalar) -> Vector:
     match w:
         case Split(row, sign, log):
             return Split(factor * row, sign * jnp.sign(factor), log + jnp.log(jnp.abs(factor)))
+        case Moving():
+            return w._replace(row=factor * w.row, factor=factor * w.factor)
         case Coordinates(row, square):
             return Coordinates(factor * row, factor * factor * square)
         case _:
@@ -92,16 +135,20 @@ def scale(w: Vector, factor: Scalar) -> Vector:
 
 def evaluate(theta: PyTree) -> PyTree:
     """Carried weights -> what the parameterization is evaluated (and differentiated) at."""
-    return map_vectors(lambda w: Coordinates(w.row, jnp.exp(2 * w.log)) if isinstance(w, Split) else w, theta)
+    return map_vectors(lambda w: Coordinates(w.row, _square(w)) if isinstance(w, (Split, Moving)) else w, theta)
+
+
+def _amplitude(w: Moving) -> Scalar:
+    return w.sign * jnp.exp(w.log) * w.factor
 
 
 def view(theta: PyTree, relative: bool) -> PyTree:
-    """Carried weights -> the parameters that an update rule sees."""
+    """Moving weights -> the parameters that an update rule sees."""
 
     def one(w):
-        if not isinstance(w, Split):
+        if not isinstance(w, Moving):
             return w
-        return View(w.row, jnp.ones_like(w.log) if relative else w.sign * jnp.exp(w.log))
+        return View(w.row, jnp.ones_like(w.log) if relative else _amplitude(w))
 
     return map_vectors(one, theta)
 
@@ -110,10 +157,10 @@ def view_gradient(gradient: PyTree, theta: PyTree, relative: bool) -> PyTree:
     """Gradient at `evaluate(theta)` -> the gradient of `view(theta)`."""
 
     def one(w, d):
-        if not isinstance(w, Split):
+        if not isinstance(w, Moving):
             return d
         slope = 2 * d.square
-        return View(d.row, slope if relative else slope * w.sign * jnp.exp(w.log))
+        return View(d.row, slope if relative else slope * _amplitude(w))
 
     return map_vectors(one, theta, gradient)
 
@@ -122,13 +169,12 @@ def apply(theta: PyTree, updates: PyTree, relative: bool) -> PyTree:
     """Add an update in `view` coordinates. Relative: t' = t (1 + u), exact in sign and log."""
 
     def one(w, u):
-        if not isinstance(w, Split):
+        if not isinstance(w, Moving):
             return w + u
         if relative:
-            factor = 1 + u.perp
-            return Split(w.row + u.row, w.sign * jnp.sign(factor), w.log + jnp.log(jnp.abs(factor)))
-        perp = w.sign * jnp.exp(w.log) + u.perp
-        return Split(w.row + u.row, jnp.sign(perp), jnp.log(jnp.abs(perp)))
+            return w._replace(row=w.row + u.row, factor=w.factor * (1 + u.perp))
+        perp = _amplitude(w) + u.perp
+        return Moving(w.row + u.row, jnp.sign(perp), jnp.log(jnp.abs(perp)), jnp.ones_like(perp))
 
     return map_vectors(one, theta, updates)
 

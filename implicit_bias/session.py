@@ -24,12 +24,13 @@ from .sweep.store import Store
 
 
 def start() -> None:
-    """Configure the process before JAX makes its first device: threads, precision, compile cache."""
+    """Configure the process before JAX makes its first device: threads, precision, dispatch, compile cache."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the bits of an SVD depend on the number of threads
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import jax
 
     jax.config.update("jax_enable_x64", True)
+    jax.config.update("jax_cpu_enable_async_dispatch", False)  # a worker waits for its block: no thread between
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "implicit-bias" / "compiled"
     try:
         cache.mkdir(parents=True, exist_ok=True)

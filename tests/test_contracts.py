@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 
 import implicit_bias as ib
+from implicit_bias import _vectors
 from implicit_bias.dynamics.base import Moment, Objective
 from implicit_bias.observables.base import AbstractFold, Watch, applies_to, definition
 from tests import cases
@@ -181,7 +182,7 @@ def test_laws():
         for name, run in runs.items():
             objective = Objective(run.problem, run.parameterization)
             dynamics = ib.Descent(0.1 * size, ratio=jnp.abs(direction[0]), law=cases.LAWS[name])
-            theta = run.theta._replace(g=size)
+            theta = dynamics.hold(run.theta._replace(g=size))
             rule = dynamics.begin(objective, theta)
             with cases.let_promote(cases.LAWS[name]):
                 found[name] = dynamics.update(objective, theta, rule, jnp.zeros((), dtype=jnp.int32))
@@ -263,9 +264,10 @@ def snapshots(name):
     for scale, direction in draws():
         run = cases.prepared(problem, cases.PARAMETERIZATIONS[name](scale, direction), ib.Descent(0.1, ratio=0.7))
         objective = Objective(run.problem, run.parameterization)
-        _, theta, _ = run.dynamics.update(
-            objective, run.theta, run.dynamics.begin(objective, run.theta), jnp.zeros((), jnp.int32)
-        )
+        theta = run.dynamics.hold(run.theta)
+        rule = run.dynamics.begin(objective, theta)
+        _, theta, _ = run.dynamics.update(objective, theta, rule, jnp.zeros((), jnp.int32))
+        theta = _vectors.settle(theta)
         found.append(run.snapshot(Moment(theta, objective(theta), jnp.asarray(1, dtype=jnp.int32), 0.1 * scale)))
     arrays, (static, *_) = zip(*(eqx.partition(s, eqx.is_array) for s in found), strict=True)
     return list(arrays), lambda v: eqx.combine(v, static)

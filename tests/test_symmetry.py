@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import implicit_bias as ib
-from implicit_bias._vectors import Split, map_vectors
+from implicit_bias._vectors import Split, map_vectors, settle
 from implicit_bias.dynamics.base import Objective
 from implicit_bias.symmetry import DiagonalLeastSquares, RowSpaceLinear, rewrite
 from tests import cases
@@ -34,10 +34,11 @@ def path_of(run):
     def step(state, count):
         theta, rule = state
         _, theta, rule = law.update(objective, theta, rule, count)
-        whole = map_vectors(lambda w: run.lift(w) if isinstance(w, Split) else w, theta)
+        whole = map_vectors(lambda w: run.lift(w) if isinstance(w, Split) else w, settle(theta))
         return (theta, rule), jnp.concatenate([jnp.atleast_1d(leaf) for leaf in whole])
 
-    start = (run.theta, law.begin(objective, run.theta))
+    held = law.hold(run.theta)
+    start = (held, law.begin(objective, held))
     return jax.lax.scan(step, start, jnp.arange(STEPS, dtype=jnp.int32))[1]
 
 

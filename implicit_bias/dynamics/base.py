@@ -138,6 +138,10 @@ class AbstractDynamics(eqx.Module):
     @abc.abstractmethod
     def begin(self, objective: Objective, theta: Theta) -> PyTree: ...
 
+    def hold(self, theta: Theta) -> Theta:
+        """The weights as the law carries them from step to step; `_vectors.settle` reads them."""
+        return theta
+
     @abc.abstractmethod
     def position(self, state: State) -> Array: ...
 
@@ -182,9 +186,10 @@ class AbstractDynamics(eqx.Module):
         moment = Moment(theta, objective(theta), zero, time)
         count = watch.clock.shape[0]
         empty = jax.tree.map(lambda x: jnp.zeros((count, *jnp.shape(x)), jnp.result_type(x)), watch.record(moment))
-        carry = self.begin(objective, theta)
+        held = self.hold(theta)
+        carry = self.begin(objective, held)
         state = State(
-            theta=theta,
+            theta=held,
             carry=carry,
             steps=zero,
             time=time,
@@ -217,15 +222,20 @@ class AbstractDynamics(eqx.Module):
         last = watch.clock.shape[0] - 1
         passed = watch.clock <= self.position(state)  # times that round to one step are passed together
         due = active & passed[jnp.minimum(state.next_record, last)]
-        loss = objective(state.theta)
+        theta = _vectors.settle(state.theta)
+        loss = objective(theta)
 
         status = state.status
         judged = due & (status == Status.RUNNING)
-        now = (state.theta, self.memory(state.carry))
+        now = (theta, self.memory(state.carry))
         same = [jnp.all(a == b) for a, b in zip(jax.tree.leaves(state.recorded), jax.tree.leaves(now))]
         since = watch.clock[jnp.maximum(state.next_record - 1, 0)]
         stalled = jnp.stack(same).all() & (state.steps > 0) & self.settled(since)
-        ended = self._escaping(objective, state) if objective.problem.separable else jnp.int32(Status.CAPPED)
+        ended = (
+            self._escaping(objective, theta, state.recorded[0])
+            if objective.problem.separable
+            else jnp.int32(Status.CAPPED)
+        )
         status = jnp.where(judged & passed[last], ended, status)
         status = jnp.where(judged & stalled, jnp.int32(Status.STALLED), status)
         if self.stop is not None:
@@ -233,7 +243,7 @@ class AbstractDynamics(eqx.Module):
         status = jnp.where(judged & self.diverged(loss), jnp.int32(Status.DIVERGED), status)
 
         over = active & (status != Status.RUNNING)
-        value = watch.record(Moment(state.theta, loss, state.steps, state.time))
+        value = watch.record(Moment(theta, loss, state.steps, state.time))
         index = jnp.arange(last + 1, dtype=state.next_record.dtype)
         write = ((due & passed) | over) & (index >= state.next_record)
         records = jax.tree.map(
@@ -243,9 +253,9 @@ class AbstractDynamics(eqx.Module):
         recorded = where(due, now, state.recorded)
         return dataclasses.replace(state, status=status, recorded=recorded, next_record=following, records=records)
 
-    def _escaping(self, objective: Objective, state: State) -> Count:
+    def _escaping(self, objective: Objective, theta: Theta, recorded: Theta) -> Count:
         """At the cap of a separable problem: norm and margin still growing is `escaping`."""
-        pred, earlier = objective.predict(state.theta), objective.predict(state.recorded[0])
+        pred, earlier = objective.predict(theta), objective.predict(recorded)
         growing = _vectors.norm(pred) > _vectors.norm(earlier)
         return jnp.where(
             growing & objective.problem.separates(pred), jnp.int32(Status.ESCAPING), jnp.int32(Status.CAPPED)

@@ -33,6 +33,15 @@ from .stopping import AbstractStop
 _NEVER = np.iinfo(np.int32).max
 
 
+def _next_settling(count: Array) -> Array:
+    return (count // _vectors.SETTLE + 1) * _vectors.SETTLE
+
+
+def _settled(theta: Theta, count: Array) -> Theta:
+    """With the pending factors taken in, where the count says so; a run that has ended keeps its value either way."""
+    return where(count % _vectors.SETTLE == 0, _vectors.release(_vectors.settle(theta)), theta)
+
+
 class Descent(AbstractDynamics):
     """`step` and `ratio` are numbers or schedules of the step count; `bound` is a loss above which a run diverged."""
 
@@ -75,6 +84,9 @@ class Descent(AbstractDynamics):
     def begin(self, objective: Objective, theta: Theta) -> PyTree:
         del objective
         return self.law.transformation.init(_vectors.view(theta, self.law.relative))
+
+    def hold(self, theta: Theta) -> Theta:
+        return _vectors.release(theta)
 
     def position(self, state: State) -> Array:
         return state.steps
@@ -120,8 +132,14 @@ class Descent(AbstractDynamics):
             # with a constant step the time is a product, taken once at the end of the leg
             return lanes_last((theta, rule, self._time(count, time) if callable(self.step) else time))
 
+        def stretch(at):
+            count, moving = at
+            stop = jnp.minimum(goal, _next_settling(count))
+            theta, rule, time = jax.lax.fori_loop(count, stop, one, moving)
+            return stop, lanes_last((_settled(theta, stop), rule, time))
+
         moving = lanes_last((state.theta, state.carry, state.time))
-        theta, rule, time = jax.lax.fori_loop(count, jnp.maximum(count, goal), one, moving)
+        _, (theta, rule, time) = jax.lax.while_loop(lambda at: at[0] < goal, stretch, (count, moving))
         if not callable(self.step):
             time = self._time(goal - 1, time)
         moved = (theta, rule, time, goal + jnp.zeros_like(state.steps))
@@ -141,8 +159,8 @@ class Descent(AbstractDynamics):
             going = going & ~(bad | met)
             new_time = self._time(steps, time)
             if folds is not None:
-                before = Moment(theta, loss, steps, time)
-                after = Moment(new_theta, objective(new_theta), steps + 1, new_time)
+                before = Moment(_vectors.settle(theta), loss, steps, time)
+                after = Moment(_vectors.settle(new_theta), objective(new_theta), steps + 1, new_time)
                 folds = where(going, watch.update(folds, before, after), folds)
             moved = (new_theta, new_rule, new_time, steps + 1)
             theta, rule, time, steps = where(going, moved, (theta, rule, time, steps))
@@ -158,6 +176,20 @@ class Descent(AbstractDynamics):
             state.folds,
             active & (state.steps < goal),
         )
-        moving = jax.lax.while_loop(lambda moving: any_lane(moving[-1]), one, lanes_last(moving))
+
+        def stretch(moving):
+            steps, going = moving[3], moving[-1]
+            count = min_lane(jnp.where(going, steps, _NEVER))  # they march together, until they end
+            stop = _next_settling(count)
+
+            def more(at):
+                count, moving = at
+                return (count < stop) & any_lane(moving[-1])
+
+            _, moving = jax.lax.while_loop(more, lambda at: (at[0] + 1, one(at[1])), (count, moving))
+            theta, rule, time, steps, *rest = moving
+            return lanes_last((_settled(theta, steps), rule, time, steps, *rest))
+
+        moving = jax.lax.while_loop(lambda moving: any_lane(moving[-1]), stretch, lanes_last(moving))
         theta, rule, time, steps, status, folds, _ = moving
         return dataclasses.replace(state, theta=theta, carry=rule, time=time, steps=steps, status=status, folds=folds)
