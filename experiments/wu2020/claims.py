@@ -158,6 +158,34 @@ sign_is_kept = ib.Claim(
     because="a sign is exact: |g_inf| >= g* > 0",
 )
 
+ends_at_zero_loss = ib.Claim(
+    id="below-the-saddle-only-zero-loss",
+    source=f"{SOURCE}, Lemma 2.3",
+    statement="a run whose loss is below the loss at zero can end at zero loss only",
+    kind=ib.Inequality(),
+    accepts=(ib.Status.CONVERGED, ib.Status.CAPPED, ib.Status.STALLED, ib.Status.DIVERGED),
+    hypotheses=lambda ds: {"L0 < |y|^2/2": ds.loss_at_zero - ds.loss.isel(record=0)},
+    residual=lambda ds: _last(ds.loss),
+    tolerance=lambda ds: LIMIT_STOP * (1 + 1e-5),
+    because="the stop rule, whose event is located to 1e-6; a run that rests or is cut off elsewhere counts against it",
+)
+
+mirror_flow = ib.Claim(
+    id="limit-is-a-mirror-flow",
+    source=f"{SOURCE}, Theorem 2.6 I (derived: the characterisation by a potential)",
+    statement="(I - Pi)(s grad Phi(x_inf) - s0 grad Phi(x0)) = 0, Phi(x) = F(|x|), F'(r) = exp(r^2/2c), s = sign(g)",
+    residual=lambda ds: abs(_mirror_log(ds, -1) - _mirror_log(ds, 0)),
+    tolerance=lambda ds: SAFETY * _row(ds, LIMIT_STOP) * theory.limit_norm(**_law(ds)) / ds.ratio + 1e-8,
+    because="KKT residual in logarithms, log|x_perp| + |x|^2/2c - log|x|; stop rule |x| row / c; integrator 1e-8",
+)
+
+
+def _mirror_log(ds, record):
+    """log|(I - Pi) grad Phi(x)|, grad Phi(x) = exp(|x|^2/2c) x/|x|, with |x_perp| = |g| |w_perp|."""
+    at = ds.isel(record=record)
+    return np.log(abs(at.g)) + at.log_w_perp + at.norm**2 / (2 * ds.ratio) - np.log(at.norm)
+
+
 # -- invariant (Lemma 2.5, Appendix D) ---------------------------------------------------------------------------------
 
 

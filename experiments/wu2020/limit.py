@@ -30,6 +30,7 @@ study = ib.Study(
     records=ib.log_records(8),
     claims=[
         claims.exact_norm, claims.exact_excess, claims.printed_limit, claims.positive_size, claims.sign_is_kept,
+        claims.ends_at_zero_loss, claims.mirror_flow,
     ],
     figures=[figures.limit_map, figures.crossing_map],
     sizes={"paper": dict(seed=range(50), ratio=ib.logspace(0.05, 100, 32), scale=ib.logspace(0.03, 10, 32))},

@@ -15,6 +15,7 @@ from __future__ import annotations
 import functools
 
 import equinox as eqx
+import jax
 import optax
 
 
@@ -54,6 +55,18 @@ def decayed(rate: float) -> Law:
 def adam(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> Law:
     """Each coordinate over a running root mean square of its own gradient: not equivariant under rotations."""
     return Law(optax.scale_by_adam(b1, b2, eps), "Adam")
+
+
+@functools.cache
+def over_size_squared() -> Law:
+    """The gradient in w over g^2: rPGD with the step 1/g_t^2, which makes every step of w a projected Newton step."""
+
+    def update(gradient, state, weights):
+        inverse = 1 / (weights.g * weights.g)
+        return gradient._replace(w=jax.tree.map(lambda d: inverse * d, gradient.w)), state
+
+    rule = optax.GradientTransformation(lambda weights: optax.EmptyState(), update)
+    return Law(rule, "gradient descent over g^2", equivariant=True, relative=True)
 
 
 def chain(*laws: Law) -> Law:

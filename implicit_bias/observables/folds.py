@@ -94,3 +94,25 @@ class _Always(AbstractFold):
 def always(holds: Callable[[Snapshot, Snapshot], Flag]) -> AbstractFold:
     """Whether `holds(before, after)` is true at every step."""
     return _Always(holds)
+
+
+class _WorstChange(AbstractFold):
+    of: Callable[[Snapshot, Snapshot], Scalar] = eqx.field(static=True)
+
+    def init(self, first: Snapshot) -> Scalar:
+        return jnp.full_like(first.loss, -jnp.inf)
+
+    def update(self, carry: Scalar, before: Snapshot, after: Snapshot) -> Scalar:
+        return jnp.maximum(carry, self.of(before, after))
+
+    def read(self, carry: Scalar) -> Array:
+        return carry
+
+    @property
+    def definition(self) -> str:
+        return f"maximum over every step of: {definition(self.of)}"
+
+
+def worst_change(of: Callable[[Snapshot, Snapshot], Scalar]) -> AbstractFold:
+    """The greatest `of(before, after)` over every step, for identities of one step; nan if it is ever nan."""
+    return _WorstChange(of)

@@ -1,0 +1,233 @@
+r"""How many steps does rPGD need?  First w turns, then g grows.   (Wu et al. 2020, Theorem 3.2)
+
+A A^T = I and the step of w is 1/g^2, so that b = |w_perp|^2 obeys b' = b / (b + g*^2/g^2) exactly. In variant (b) g is
+frozen until |w_perp| <= eps and then grows with step gamma; in variant (a) it grows slowly from the first step, so
+slowly that g^2 <= g*^2 - rho (g*^2 - g0^2) when w has turned. Counts: `implicit_bias.theory.projected_descent`.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import implicit_bias as ib
+from implicit_bias.evidence.figures import COLOURS, Figure
+from implicit_bias.theory import projected_descent as theory
+
+from .claims import ENDS_AT_T, ROUNDING, SOURCE
+
+G_STAR, EPS, GAMMA = 2.0, 1e-3, 0.25
+STEPS = 4_000
+
+
+def cell(*, variant, fraction, key, rho=0.5, rows=6, columns=15):
+    problem = ib.linear.orthonormal(rows, columns, target_norm=G_STAR)(key)
+    direction = jax.random.normal(key.stream("direction"), (columns,))
+    direction = direction / jnp.linalg.norm(direction)
+    b, k = 1 - jnp.sum((problem.operator @ direction) ** 2), 1 / fraction**2
+    if variant == "b":
+        rest = 1 / (k - 1)
+        turn = jnp.ceil(jnp.log((1 / EPS**2 + rest) / (1 / b + rest)) / jnp.log(k))
+        first = 0.0
+    else:
+        turn = jnp.ceil(jnp.log(EPS**2 / b) / jnp.log(1 - rho * (1 - fraction**2)))
+        g0 = fraction * G_STAR
+        first = (jnp.sqrt(G_STAR**2 - rho * (G_STAR**2 - g0**2)) - g0) * 4 * g0 / (G_STAR**2 * turn)
+    ratio = ib.two_stage(first, GAMMA, turn)
+    descent = ib.Descent(1.0, ratio=ratio, law=ib.over_size_squared(), stop=ib.loss_below(1e-22), max_steps=STEPS)
+    return ib.Run(problem, ib.Sphere(fraction * G_STAR, direction), descent)
+
+
+def contraction_gap(before, after):
+    """|log b' - log(b / (b + g*^2/g^2))| over one step."""
+    old, new = 2 * ib.orthogonal_log(before), 2 * ib.orthogonal_log(after)
+    return jnp.abs(new - old + jnp.log(jnp.exp(old) + (G_STAR / before.theta.g) ** 2))
+
+
+def turned(snapshot):
+    """|w_perp| <= eps"""
+    return ib.orthogonal_log(snapshot) <= np.log(EPS)
+
+
+def fitted(snapshot):
+    """|A x - y|^2 <= 3 eps g*^2"""
+    return 2 * snapshot.loss <= 3 * EPS * G_STAR**2
+
+
+def size_while_turning(snapshot):
+    """g up to the end of the first phase"""
+    return jnp.where(snapshot.steps <= snapshot.dynamics.ratio.switch, snapshot.theta.g, -jnp.inf)
+
+
+def grows(before, after):
+    """g' >= g"""
+    return after.theta.g >= before.theta.g * (1 - 1e-15)
+
+
+def grows_after_the_first(before, after):
+    """g' >= g, from the second step on"""
+    return (before.steps < 1) | grows(before, after)
+
+
+def _variant(ds, name):
+    return {f"variant ({name})": (2.0 * (ds.variant == name) - 1) + 0 * ds.time}
+
+
+def _g0(ds):
+    return ds.fraction * G_STAR
+
+
+def _turn(ds):
+    """The steps of the first phase, by the closed form of each variant."""
+    exact = theory.turning_steps(_g0(ds), G_STAR, ds.w_perp, EPS)
+    return exact.where(ds.variant == "b", theory.turning_bound(_g0(ds), G_STAR, ds.w_perp, EPS, ds.rho))
+
+
+contraction = ib.Claim(
+    id="rpgd-contraction",
+    source=f"{SOURCE}, Theorem 3.2 (derived: exact)",
+    statement="b' = b / (b + g*^2/g^2) at every step, b = |w_perp|^2, for A A^T = I and step 1/g^2",
+    accepts=ENDS_AT_T,
+    residual=lambda ds: ds.contraction_gap,
+    tolerance=lambda ds: ROUNDING + 1e-13 * abs(ds.log_w_perp),
+    because="exact; rounding of one step, relative to the logarithm it is read from",
+)
+
+exact_turn = ib.Claim(
+    id="rpgd-turns-at-exactly-T1",
+    source=f"{SOURCE}, Theorem 3.2 (b) (derived: exact)",
+    statement="g frozen at g0 < g*: |w_perp| <= eps for the first time at T1, from 1/b_t = k^t/b_0 + (k^t - 1)/(k - 1)",
+    accepts=ENDS_AT_T,
+    hypotheses=lambda ds: _variant(ds, "b"),
+    residual=lambda ds: abs(ds.turned - _turn(ds)),
+    tolerance=lambda ds: 0.0,
+    because="a count of steps",
+)
+
+printed_turn = ib.Claim(
+    id="rpgd-turns-by-T1-as-printed",
+    source=f"{SOURCE}, Theorem 3.2 (b) (the printed order, with constant 1)",
+    statement="|w_perp| <= eps after (g0^2/d0) log(1/eps) steps, d0 = g*^2 - g0^2",
+    kind=ib.Inequality(),
+    accepts=ENDS_AT_T,
+    hypotheses=lambda ds: _variant(ds, "b"),
+    residual=lambda ds: ds.turned,
+    tolerance=lambda ds: theory.printed_turning_order(_g0(ds), G_STAR, EPS),
+    because="an order is not a bound: for small g0 it is below one step, and near g* it is half of the count",
+    expected="refuted",
+)
+
+turns_in_time = ib.Claim(
+    id="rpgd-turns-by-T1",
+    source=f"{SOURCE}, Theorem 3.2 (a) (constants derived)",
+    statement="g growing by at most gamma1: |w_perp| <= eps by T1 = log(eps^2/b_0) / log(1 - rho d0/g*^2)",
+    kind=ib.Inequality(),
+    accepts=ENDS_AT_T,
+    hypotheses=lambda ds: _variant(ds, "a"),
+    residual=lambda ds: ds.turned,
+    tolerance=_turn,
+    because="a count of steps",
+)
+
+stays_below = ib.Claim(
+    id="rpgd-size-stays-below-while-turning",
+    source=f"{SOURCE}, Theorem 3.2 (a)",
+    statement="g^2 <= g*^2 - rho d0 until T1",
+    kind=ib.Inequality(),
+    accepts=ENDS_AT_T,
+    hypotheses=lambda ds: _variant(ds, "a"),
+    residual=lambda ds: ds.size_while_turning**2 - (G_STAR**2 - ds.rho * (G_STAR**2 - _g0(ds) ** 2)),
+    tolerance=lambda ds: ROUNDING,
+    because="exact: g grows by gamma1 g*^2/4g a step at most",
+)
+
+fits = ib.Claim(
+    id="rpgd-fits-by-T1+T2",
+    source=f"{SOURCE}, Theorem 3.2 (a) and (b) (constants derived)",
+    statement="|A x - y|^2 <= 3 eps g*^2 after T1 + T2 steps",
+    kind=ib.Inequality(),
+    accepts=ENDS_AT_T,
+    residual=lambda ds: ds.fitted,
+    tolerance=lambda ds: _turn(ds) + theory.growing_steps(_g0(ds), G_STAR, EPS, GAMMA),
+    because="a count of steps",
+)
+
+monotone = ib.Claim(
+    id="rpgd-size-grows-after-the-first-step",
+    source=f"{SOURCE}, Lemma E.4 (corrected)",
+    statement="g_{t+1} >= g_t for every t >= 1",
+    accepts=ENDS_AT_T,
+    residual=lambda ds: 1.0 - ds.grows_after_the_first,
+    tolerance=lambda ds: 0.0,
+    because="every step is looked at, with 1e-15 for rounding",
+)
+
+printed_monotone = ib.Claim(
+    id="rpgd-size-grows-as-printed",
+    source=f"{SOURCE}, Lemma E.4 (as quoted: from the first step)",
+    statement="g_{t+1} >= g_t for every t >= 0",
+    accepts=ENDS_AT_T,
+    residual=lambda ds: 1.0 - ds.grows,
+    tolerance=lambda ds: 0.0,
+    because="as for t >= 1; at t = 0 it needs w0.A^T y >= g0 |A w0|^2, which a random w0 has half of the time",
+    expected="refuted",
+)
+
+
+def _draw(ds):
+    import matplotlib.pyplot as plt
+
+    drawing, panels = plt.subplots(1, 2, figsize=(9.6, 3.9))
+    for panel, variant in zip(panels, ("b", "a")):
+        runs = ds.sel(variant=variant)
+        runs = runs.isel(rho=0) if "rho" in runs.dims else runs
+        bound = _turn(ds).sel(variant=variant)
+        bound = bound.isel(rho=0) if "rho" in bound.dims else bound
+        panel.plot(
+            runs.fraction, runs.turned.transpose("fraction", "seed"), "o", ms=4, color=COLOURS["blue"], alpha=0.6
+        )
+        panel.plot(runs.fraction, bound.max("seed"), "-", color=COLOURS["blue"], label="$T_1$, greatest over seeds")
+        if variant == "b":
+            order = theory.printed_turning_order(_g0(runs), G_STAR, EPS)
+            panel.plot(runs.fraction, order, ":", color=COLOURS["blue"], label="printed order, constant 1")
+        whole = bound + theory.growing_steps(_g0(runs), G_STAR, EPS, GAMMA)
+        panel.plot(
+            runs.fraction, runs.fitted.transpose("fraction", "seed"), "x", ms=5, color=COLOURS["vermillion"], alpha=0.6
+        )
+        panel.plot(runs.fraction, whole.max("seed"), "--", color=COLOURS["vermillion"], label="$T_1 + T_2$")
+        panel.set(yscale="log", xlabel="$g_0 / g_*$", ylabel="steps")
+        panel.set_title({"b": "(b): g frozen, then grown", "a": "(a): g grown slowly from the start"}[variant])
+        panel.legend(fontsize=8.5)
+    return drawing
+
+
+def _caption(ds):
+    return (
+        f"Steps of rPGD until |w_perp| <= {EPS:g} (dots) and until |A x - y|^2 <= 3 eps g*^2 (crosses), "
+        f"{ds.sizes['seed']} seeds, A A^T = I, against the counts T1 and T1 + T2 (lines). In (b) T1 is exact run by run; "
+        f"the printed order, taken with constant 1, is no bound."
+    )
+
+
+figure = Figure(
+    id="phases", draw=_draw, caption=_caption,
+    claims=["rpgd-turns-at-exactly-T1", "rpgd-turns-by-T1", "rpgd-fits-by-T1+T2", "rpgd-turns-by-T1-as-printed"],
+)  # fmt: skip
+
+study = ib.Study(
+    cell=cell,
+    grids=ib.grid(variant=["b", "a"], seed=range(16), fraction=[0.1, 0.3, 0.5, 0.7, 0.9], rho=[0.5, 0.1, 0.9]),
+    facts={"w_perp": ib.orthogonal_size},
+    observe={
+        "log_w_perp": ib.orthogonal_log,
+        "contraction_gap": ib.worst_change(contraction_gap),
+        "turned": ib.first_time(turned),
+        "fitted": ib.first_time(fitted),
+        "size_while_turning": ib.running_max(size_while_turning),
+        "grows": ib.always(grows),
+        "grows_after_the_first": ib.always(grows_after_the_first),
+    },
+    records=ib.log_records(3),
+    claims=[contraction, exact_turn, printed_turn, turns_in_time, stays_below, fits, monotone, printed_monotone],
+    figures=[figure],
+    sizes={"paper": dict(seed=range(200), fraction=ib.linspace(0.05, 0.95, 19))},
+)
