@@ -55,7 +55,7 @@ def fitted(snapshot):
 
 def size_while_turning(snapshot):
     """g up to the end of the first phase"""
-    return jnp.where(snapshot.steps <= snapshot.dynamics.ratio.switch, snapshot.theta.g, -jnp.inf)
+    return jnp.where(snapshot.steps.astype(float) <= snapshot.dynamics.ratio.switch, snapshot.theta.g, -jnp.inf)
 
 
 def grows(before, after):

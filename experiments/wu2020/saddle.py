@@ -21,7 +21,7 @@ from .claims import SOURCE
 LOW, HIGH = 1e-5, 1e-3
 
 
-def cell(*, ratio, key, scale=1e-8, rows=6, columns=15, target_norm=2.0):
+def cell(*, scale, ratio, key, rows=6, columns=15, target_norm=2.0):
     problem = ib.linear.gaussian(rows, columns, target_norm=target_norm)(key)
     pull = problem.operator.T @ problem.target
     drawn = jax.random.normal(key.stream("direction"), (columns,))
@@ -93,7 +93,7 @@ def _draw(ds):
     import matplotlib.pyplot as plt
 
     drawing, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.9))
-    one = ds.isel(seed=0)
+    one = ds.isel(scale=0, seed=0)
     colours = [COLOURS["blue"], COLOURS["sky"], COLOURS["vermillion"], COLOURS["green"], COLOURS["black"]]
     for i, ratio in enumerate(one.ratio.values[:: max(1, one.sizes["ratio"] // 3)]):
         run, colour = one.sel(ratio=ratio), colours[i % len(colours)]
@@ -126,7 +126,7 @@ figure = Figure(id="escape", draw=_draw, caption=_caption, claims=["escape-rate-
 
 study = ib.Study(
     cell=cell,
-    grids=ib.grid(seed=range(8), ratio=ib.logspace(0.1, 4, 8)),
+    grids=ib.grid(scale=[1e-8], seed=range(8), ratio=ib.logspace(0.1, 4, 8)),
     facts={"pull_size": pull_size, "data_size": data_size},
     observe={"g": ib.size},
     records=ib.records_at([*np.linspace(0.1, 40, 400), *np.geomspace(41, 5_000, 40)[:-1]]),

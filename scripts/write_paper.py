@@ -1,0 +1,109 @@
+"""Write docs/papers/PAPER.md from results: every claim with its statement and verdict, every figure with its caption.
+
+    scripts/lab reproduce wu2020 && .venv/bin/python scripts/write_paper.py wu2020
+
+Nothing in that page is typed by hand: the statements are the claims', the numbers are the results', the titles are the
+first lines of the studies.
+"""
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+from implicit_bias import catalogue, session
+from implicit_bias.evidence.claims import Judgement
+from implicit_bias.evidence.figures import render
+from implicit_bias.session import Judged
+
+
+def place(source: str) -> tuple:
+    """Where in the paper: sections and numbered statements by number, then appendices, then figures."""
+    numbers = re.findall(r"\d+(?:\.\d+)?", source.partition(",")[2])
+    part = ("App" in source) + 2 * ("Fig" in source)
+    return part, *(float(n) for n in numbers[:1]), source
+
+
+def cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def verdict(j: Judgement) -> str:
+    return f"**{j.verdict}**" if j.as_expected else f"**{j.verdict}** (expected: {j.claim.expected})"
+
+
+def number(j: Judgement) -> str:
+    return "" if j.finding is None else f"{j.worst:.2g}"
+
+
+def table(rows: list[list[str]]) -> list[str]:
+    head, *body = [" | ".join(cell(text) for text in row) for row in rows]
+    return [f"| {head} |", "|" + "---|" * len(rows[0]), *(f"| {line} |" for line in body), ""]
+
+
+def overview(judged: list[Judged]) -> list[str]:
+    found = sorted(
+        ((j, study) for study in judged for j in study.judgements), key=lambda pair: place(pair[0].claim.source)
+    )
+    rows = [["of the paper", "statement", "study", "verdict"]]
+    for j, study in found:
+        name = study.study.name.rpartition("/")[2]
+        rows.append([j.claim.source.partition(", ")[2], j.claim.statement, f"[{name}](#{name})", verdict(j)])
+    return table(rows)
+
+
+def study_section(study: Judged, folder: Path) -> list[str]:
+    name = study.study.name.rpartition("/")[2]
+    lines = [f"## {name}", "", study.study.statement.split("\n")[0], ""]
+    rows = [["claim", "runs tested", "worst / tolerance", "measured", "tolerance because", "verdict"]]
+    for j in study.judgements:
+        tested = f"{j.tested:,} of {j.inside:,} inside, {j.outside:,} outside"
+        rows.append([f"`{j.claim.id}`", tested, number(j), j.measured, j.claim.because, verdict(j)])
+    lines += table(rows)
+    for figure in study.study.figures:
+        (png,) = render(figure, study.data, "png")
+        (folder / f"{figure.id}.png").write_bytes(png)
+        caption = figure.caption_for(study.data, study.judgements)
+        lines += [f"![{figure.id}]({folder.name}/{figure.id}.png)", "", f"*{caption}*".replace("**", "*"), ""]
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("paper", help="a folder of studies, as in wu2020")
+    parser.add_argument("--out", type=Path, default=ROOT / "results", help="where the results are (results)")
+    options = parser.parse_args()
+    session.start()
+    entries = catalogue.expand([options.paper])
+    missing = [e.name for e in entries if not (options.out / e.name / "plans").is_dir()]
+    if missing:
+        parser.exit(
+            2,
+            f"error: out: {missing[0]} has no results in {options.out}; run `scripts/lab reproduce {options.paper}`\n",
+        )
+    judged = [session.judge_folder(e.name, options.out / e.name) for e in entries]
+    page = ROOT / "docs" / "papers" / f"{options.paper}.md"
+    folder = page.with_suffix("")
+    folder.mkdir(parents=True, exist_ok=True)
+    unexpected = sum(not j.as_expected for study in judged for j in study.judgements)
+    total = sum(len(study.judgements) for study in judged)
+    lines = [
+        f"# {options.paper}, judged",
+        "",
+        f"Written by `.venv/bin/python scripts/write_paper.py {options.paper}` from the results of `scripts/lab reproduce "
+        f"{options.paper}`: {sum(s.runs for s in judged):,} runs in {len(judged)} studies, {total} claims, "
+        f"{unexpected} unexpected verdicts. A claim *as printed* that is off stands beside the corrected one, and is "
+        "expected to be refuted.",
+        "",
+        *overview(judged),
+    ]
+    for study in judged:
+        lines += study_section(study, folder)
+    page.write_text("\n".join(lines).rstrip() + "\n")
+    print(page.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    main()
