@@ -69,6 +69,8 @@ def _from_optax():
 
 
 LAWS["from_optax"] = _from_optax()
+# Laws of parameterizations with a size g.
+SIZE_LAWS = {"over_size_squared": ib.over_size_squared()}
 
 
 def flows(**options):
@@ -103,6 +105,7 @@ FOLDS = {
     "running_max": ib.running_max(ib.loss),
     "first_time": ib.first_time(lambda snapshot: snapshot.loss < 0.1),
     "always": ib.always(lambda before, after: after.loss <= before.loss),
+    "worst_change": ib.worst_change(lambda before, after: after.loss - before.loss),
 }
 
 

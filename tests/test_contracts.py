@@ -172,19 +172,18 @@ def test_parameterizations():
 def test_laws():
     """A step, as a function of g, step and ratio, in the coordinates that the sweep would use: rewritten or not."""
     problem, parameterization = cases.PROBLEMS["with_spectrum"](), cases.PARAMETERIZATIONS["Polar"]()
-    runs = {
-        name: cases.prepared(problem, parameterization, ib.Descent(0.1, law=law)) for name, law in cases.LAWS.items()
-    }
+    laws = cases.LAWS | cases.SIZE_LAWS
+    runs = {name: cases.prepared(problem, parameterization, ib.Descent(0.1, law=law)) for name, law in laws.items()}
 
     def everything(v):
         size, direction = v
         found = {}
         for name, run in runs.items():
             objective = Objective(run.problem, run.parameterization)
-            dynamics = ib.Descent(0.1 * size, ratio=jnp.abs(direction[0]), law=cases.LAWS[name])
+            dynamics = ib.Descent(0.1 * size, ratio=jnp.abs(direction[0]), law=laws[name])
             theta = dynamics.hold(run.theta._replace(g=size))
             rule = dynamics.begin(objective, theta)
-            with cases.let_promote(cases.LAWS[name]):
+            with cases.let_promote(laws[name]):
                 found[name] = dynamics.update(objective, theta, rule, jnp.zeros((), dtype=jnp.int32))
         return found
 
@@ -365,7 +364,7 @@ def test_cases_list_every_public_member():
     listed = lambda names: {n.split(",")[0] for n in names}  # noqa: E731
     assert set(public["problems.losses"]) == set(cases.LOSSES)
     assert set(public["parameterizations.polar"]) == listed(cases.PARAMETERIZATIONS)
-    assert set(public["dynamics.laws"]) <= listed(cases.LAWS)
+    assert set(public["dynamics.laws"]) <= listed(cases.LAWS) | listed(cases.SIZE_LAWS)
     assert set(public["observables.folds"]) == set(cases.FOLDS)
     assert {*public["observables.predictor"], *public["observables.weights"]} == listed(cases.OBSERVABLES)
     from implicit_bias.problems import linear

@@ -18,6 +18,8 @@ import equinox as eqx
 import jax
 import optax
 
+from .._errors import Mistake
+
 
 class Law(eqx.Module):
     transformation: optax.GradientTransformation = eqx.field(static=True)
@@ -62,6 +64,8 @@ def over_size_squared() -> Law:
     """The gradient in w over g^2: rPGD with the step 1/g_t^2, which makes every step of w a projected Newton step."""
 
     def update(gradient, state, weights):
+        if not hasattr(weights, "g"):
+            raise Mistake("law", f"divides by g^2, and {type(weights).__name__} has no g", "use Polar or Sphere")
         inverse = 1 / (weights.g * weights.g)
         return gradient._replace(w=jax.tree.map(lambda d: inverse * d, gradient.w)), state
 
