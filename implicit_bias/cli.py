@@ -74,6 +74,16 @@ def _parser() -> argparse.ArgumentParser:
             "targets", nargs="*", metavar="RESULT|STUDY|PAPER", help="all studies with results if none is named"
         )
         results(sub)
+        if name == "check":
+            sub.add_argument("--sharp", action="store_true", help="leave each hypothesis out: is it needed, and where?")
+
+    sub = command(
+        "refute", "look for a small run on which a claim fails; exit 1 if what is found is against expectation"
+    )
+    sub.add_argument("claim", metavar="CLAIM", help="a claim's id, or STUDY:id")
+    sub.add_argument("settings", nargs="*", metavar="name=value", help="axes: their least and greatest are the range")
+    sub.add_argument("--budget", type=int, default=512, metavar="N", help="runs drawn for each size and word (512)")
+    sub.add_argument("--seed", type=int, default=0, metavar="N", help="of the search (default: 0)")
 
     sub = command("export", "results as tables: csv or netcdf, with a codebook")
     sub.add_argument("target", metavar="RESULT|STUDY")
@@ -197,6 +207,13 @@ def _check(arguments: argparse.Namespace) -> int:
     for name, folder in _folders(arguments):
         judged = judge_folder(name, folder)
         print(verdict_table(judged.study.name, judged.judgements))
+        if arguments.sharp:
+            from .evidence.console import sharpness_table
+            from .evidence.sharpness import sharpness
+
+            asked = [j.claim for j in judged.judgements if not j.left_out]
+            left_out = [one for claim in asked for one in sharpness(claim, judged.data)]
+            print(sharpness_table(judged.study.name, [claim.id for claim in asked], left_out))
         unexpected += sum(not j.as_expected for j in judged.judgements)
     if unexpected:
         print(f"{unexpected} verdict{'s' if unexpected > 1 else ''} against expectation", file=sys.stderr)
@@ -265,6 +282,31 @@ def _run(arguments: argparse.Namespace) -> int:
     print(write_report(judged))
     write_index(arguments.out, [judged])
     return 0
+
+
+def _refute(arguments: argparse.Namespace) -> int:
+    settings = _settings(arguments.settings)
+    for name, least in (("budget", 1), ("seed", 0)):
+        if getattr(arguments, name) < least:
+            raise Mistake(name, f"must be at least {least}", f"write --{name} {max(least, 64 * (name == 'budget'))}")
+    if ":" in arguments.claim:
+        catalogue.find(arguments.claim.rpartition(":")[0])
+    from .session import guarded, start
+
+    start()
+    from .refute import find_claim, refute
+
+    entry, study, claim = find_claim(arguments.claim)
+
+    def act():
+        return refute(
+            entry, study, claim, settings, budget=arguments.budget, seed=arguments.seed,
+            tell=lambda text: print(text, file=sys.stderr),
+        )  # fmt: skip
+
+    outcome = guarded(entry, act)
+    print(outcome.text())
+    return 0 if outcome.as_expected else 1
 
 
 def _reproduce(arguments: argparse.Namespace) -> int:

@@ -127,6 +127,8 @@ def test_run_resumes_reports_and_exports(capsys, mine, tmp_path):
     assert code == 0 and "supported" in out
     code, out, _ = run(capsys, "check", "results/mine")
     assert code == 0 and "supported" in out
+    code, out, _ = run(capsys, "check", "--sharp", mine)
+    assert code == 0 and "|g| grew" in out and "untested" in out
     code, out, _ = run(capsys, "status", mine)
     assert code == 0 and "4 of 4 runs done" in out
     code, out, _ = run(capsys, "report", "results/mine")

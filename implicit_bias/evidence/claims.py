@@ -101,21 +101,48 @@ class Judgement:
         return self.left_out or self.verdict == self.claim.expected
 
 
+@dataclasses.dataclass(frozen=True)
+class Weighed:
+    """What a claim says of each run: arrays with the dims of `status`."""
+
+    slacks: Mapping[str, xr.DataArray]
+    residual: xr.DataArray
+    tolerance: xr.DataArray
+    computed: xr.DataArray
+    accepted: xr.DataArray
+
+    @property
+    def defined(self) -> xr.DataArray:
+        return self.residual.notnull() & self.tolerance.notnull()
+
+    def met(self, but: str | None = None) -> xr.DataArray:
+        """Runs that meet every hypothesis, but for one if it is named. A slack that is nan is not met."""
+        met = xr.ones_like(self.computed)
+        for name, slack in self.slacks.items():
+            if name != but:
+                met = met & (slack >= 0)
+        return met
+
+
+def weigh(claim: Claim, ds: xr.Dataset) -> Weighed:
+    """Slacks, residual and tolerance of a claim, run by run."""
+    status = ds["status"]
+    return Weighed(
+        slacks={name: _on_runs(slack, status, "max") for name, slack in claim.hypotheses(ds).items()},
+        residual=_on_runs(claim.residual(ds), status, "max"),
+        tolerance=_on_runs(claim.tolerance(ds), status, "min"),
+        computed=status != Status.ABSENT,
+        accepted=status.isin([int(s) for s in claim.accepts]),
+    )
+
+
 def judge(claim: Claim, data: Data) -> Judgement:
     """Judge one claim on results."""
     ds = claim.of(data)
     if ds is None:
         return Judgement(claim, "vacuous", 0, 0, 0, 0, 0, 0, None, {}, left_out=True)
-    status = ds["status"]
-    slacks = {name: _on_runs(slack, status, "max") for name, slack in claim.hypotheses(ds).items()}
-    met = xr.ones_like(status, dtype=bool)
-    for slack in slacks.values():
-        met = met & (slack >= 0)
-    computed = status != Status.ABSENT
-    accepted = status.isin([int(s) for s in claim.accepts])
-    residual = _on_runs(claim.residual(ds), status, "max")
-    tolerance = _on_runs(claim.tolerance(ds), status, "min")
-    defined = residual.notnull() & tolerance.notnull()
+    runs = weigh(claim, ds)
+    met, computed, accepted, defined = runs.met(), runs.computed, runs.accepted, runs.defined
     inside = met & computed
     tested = inside & accepted & defined
     counts = {
@@ -125,13 +152,13 @@ def judge(claim: Claim, data: Data) -> Judgement:
         "ended_badly": int((inside & ~accepted).sum()),
         "absent": int((~computed).sum()),
         "undefined": int((inside & accepted & ~defined).sum()),
-        "outside_by": {name: int((computed & ~(slack >= 0)).sum()) for name, slack in slacks.items()},
+        "outside_by": {name: int((computed & ~(slack >= 0)).sum()) for name, slack in runs.slacks.items()},
     }
     if not counts["inside"]:
         return Judgement(claim, "vacuous", finding=None, **counts)
     if not counts["tested"]:
         return Judgement(claim, "unresolved", finding=None, **counts)
-    finding = claim.kind.find(residual.where(tested), tolerance.where(tested), tested)
+    finding = claim.kind.find(runs.residual.where(tested), runs.tolerance.where(tested), tested)
     verdict = finding.verdict
     if verdict == "supported" and counts["undefined"]:
         verdict = "unresolved"  # a claim that says nothing of a run it covers has not been shown to hold there

@@ -1,10 +1,12 @@
-"""Verdicts on a terminal: one row a claim."""
+"""Verdicts on a terminal: one row a claim, or one row a hypothesis."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from .claims import Judgement
+from .kinds import Identity
+from .sharpness import LeftOut
 
 
 def verdict_table(study: str, judgements: Sequence[Judgement]) -> str:
@@ -32,3 +34,50 @@ def verdict_table(study: str, judgements: Sequence[Judgement]) -> str:
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
     lines = [f"  {row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]}" for row in rows]
     return "\n".join([study, *(line.rstrip() for line in lines)])
+
+
+def sharpness_table(study: str, claims: Sequence[str], left_out: Sequence[LeftOut]) -> str:
+    """For each hypothesis left out: runs outside it, how many fail and pass, where the first fails, verdict.
+
+    `claims` names all claims that were asked, so that those without a hypothesis are said to have none.
+
+    >>> print(sharpness_table("mine/path", ["exact-law"], []))
+    mine/path, one hypothesis left out at a time
+      no hypothesis to leave out: exact-law
+    """
+    lines = [f"{study}, one hypothesis left out at a time"]
+    rows = [
+        ("claim", "left out", "outside", "fail", "pass", "slack", "res/tol", "verdict", "first failure, or finding")
+    ]
+    for one in left_out:
+        first = one.first
+        counts = ("-", "-") if one.failed is None else (f"{one.failed:,}", f"{one.outside - one.failed:,}")
+        at = (f"{first.slack:.2g}", f"{first.ratio:.2g}") if first else ("-", "-")
+        rows.append(
+            (one.claim.id, one.hypothesis, f"{one.outside:,}", *counts, *at, one.verdict, "; ".join(_seen(one)))
+        )
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    if left_out:
+        for row in rows:
+            cells = (f"{c:{'>' if 2 <= i <= 6 else '<'}{w}}" for i, (c, w) in enumerate(zip(row, widths)))
+            lines.append("  " + "  ".join(cells).rstrip())
+    named = {one.claim.id for one in left_out}
+    without = [claim for claim in claims if claim not in named]
+    if without:
+        lines.append(f"  no hypothesis to leave out: {', '.join(without)}")
+    return "\n".join(lines)
+
+
+def _seen(one: LeftOut) -> list[str]:
+    """Where the claim first fails; what a kind that judges many runs together found; and what was not counted."""
+    words = []
+    if one.first:
+        words.append(
+            ", ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in one.first.where.items())
+        )
+        if one.first.nearer:
+            words.append(f"{one.first.nearer:,} nearer pass")
+    if not isinstance(one.claim.kind, Identity) and one.outside:
+        words.append(one.measured)
+    counts = ((one.ended_badly, "ended badly"), (one.undefined, "undefined"), (one.unknown, "of unknown slack"))
+    return [*words, *(f"{n:,} {word}" for n, word in counts if n)]

@@ -43,14 +43,16 @@ class Kind(abc.ABC):
         return type(self).__name__.lower()
 
 
-def _worst_run(ratio: xr.DataArray) -> tuple[float, dict[str, Any]]:
+def worst_run(ratio: xr.DataArray) -> tuple[float, dict[str, Any]]:
+    """The largest value and its coordinates; nan counts as least."""
     flat = np.where(np.isnan(ratio.values), -np.inf, ratio.values)
     place = np.unravel_index(int(flat.argmax()), flat.shape)
     where = {d: ratio[d].values[i].item() for d, i in zip(ratio.dims, place) if d in ratio.coords}
     return float(flat[place]), where
 
 
-def _ratio(residual: xr.DataArray, tolerance: xr.DataArray) -> xr.DataArray:
+def over_tolerance(residual: xr.DataArray, tolerance: xr.DataArray) -> xr.DataArray:
+    """Residual over tolerance."""
     # A residual of 0 passes a tolerance of 0 (exact laws); anything above it does not.
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = residual / tolerance
@@ -62,7 +64,7 @@ class Identity(Kind):
     """|left - right| within tolerance, run by run."""
 
     def find(self, residual: xr.DataArray, tolerance: xr.DataArray, tested: xr.DataArray) -> Finding:
-        worst, where = _worst_run(_ratio(residual, tolerance))
+        worst, where = worst_run(over_tolerance(residual, tolerance))
         failed = int((residual > tolerance).sum())
         measured = f"{failed} of {int(tested.sum())} runs beyond tolerance"
         return Finding("refuted" if failed else "supported", worst, where, measured)
@@ -129,7 +131,7 @@ class Limit(Kind):
         slope = slope if self.towards == "zero" else -slope
         axis = residual[self.against].values
         end = int(axis.argmin() if self.towards == "zero" else axis.argmax())
-        worst, where = _worst_run(_ratio(residual, tolerance).isel({self.against: [end]}))
+        worst, where = worst_run(over_tolerance(residual, tolerance).isel({self.against: [end]}))
         measured = f"decays with exponent {slope:.3f} +- {half:.3f} over {scales} values of {self.against}"
         if scales < 3 or not np.isfinite(half):
             return Finding("unresolved", worst, where, measured + " (at least 3 are needed)")
@@ -153,7 +155,7 @@ class Ordering(Kind):
         quantile = xr.apply_ufunc(lambda n: stats.t.ppf((1 + CONFIDENCE) / 2, np.maximum(n - 1, 1)), pairs)
         high, low = mean + quantile * error, mean - quantile * error
         known = (pairs >= 3) & mean.notnull()
-        worst, where = _worst_run(high.where(known))
+        worst, where = worst_run(high.where(known))
         measured = (
             f"mean difference {float(mean.max()):.3g} at most, over {int(pairs.min())} or more pairs; "
             f"ordered at {int((high < 0).where(known, False).sum())} of {int(pairs.size)} points"
@@ -176,7 +178,7 @@ class Probability(Kind):
 
         held, count = int((residual <= tolerance).sum()), int(tested.sum())
         interval = stats.binomtest(held, count).proportion_ci(CONFIDENCE, method="exact")
-        worst, where = _worst_run(_ratio(residual, tolerance))
+        worst, where = worst_run(over_tolerance(residual, tolerance))
         measured = f"held in {held} of {count} runs: probability in [{interval.low:.3f}, {interval.high:.3f}]"
         if interval.low >= self.level:
             return Finding("supported", worst, where, measured)
@@ -191,10 +193,10 @@ class UpToConstant(Kind):
     towards: str = "infinity"
 
     def find(self, residual: xr.DataArray, tolerance: xr.DataArray, tested: xr.DataArray) -> Finding:
-        ratio = _ratio(residual, tolerance)
+        ratio = over_tolerance(residual, tolerance)
         slope, half, scales = _slope(ratio, self.against)
         slope = slope if self.towards == "infinity" else -slope
-        worst, where = _worst_run(ratio)
+        worst, where = worst_run(ratio)
         measured = f"sup ratio {worst:.3g}, trend {slope:.3f} +- {half:.3f} over {scales} values of {self.against}"
         if scales < 3 or not np.isfinite(half):
             return Finding("unresolved", worst, where, measured + " (one scale cannot support an O(.))")
