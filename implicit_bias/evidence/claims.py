@@ -128,7 +128,7 @@ def weigh(claim: Claim, ds: xr.Dataset) -> Weighed:
     """Slacks, residual and tolerance of a claim, run by run."""
     status = ds["status"]
     return Weighed(
-        slacks={name: _on_runs(slack, status, "max") for name, slack in claim.hypotheses(ds).items()},
+        slacks={name: _on_runs(slack, status, "min") for name, slack in claim.hypotheses(ds).items()},
         residual=_on_runs(claim.residual(ds), status, "max"),
         tolerance=_on_runs(claim.tolerance(ds), status, "min"),
         computed=status != Status.ABSENT,

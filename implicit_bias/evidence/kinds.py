@@ -76,18 +76,23 @@ class Inequality(Identity):
 
 
 def _slope(residual: xr.DataArray, against: str) -> tuple[float, float, int]:
-    """Pooled slope of log residual on log axis with a free intercept for each curve: (slope, half-width, scales)."""
+    """Pooled slope of log residual on log axis with a free intercept for each curve: (slope, half-width, scales).
+
+    The half-width is the greater of two: of the residuals about the line, and, because a curve bends as one, of the
+    slopes of single curves about their mean.
+    """
     from scipy import stats
 
     x = np.log(np.abs(residual[against].values.astype(float)))
     y = np.log(residual.where(residual > 0).transpose(..., against).values.reshape(-1, len(x)))
-    xs, ys, curves = [], [], 0
+    xs, ys, slopes = [], [], []
     for row in y:
         seen = np.isfinite(row)
         if seen.sum() >= 2:
             xs.append(x[seen] - x[seen].mean())
             ys.append(row[seen] - row[seen].mean())
-            curves += 1
+            slopes.append(xs[-1] @ ys[-1] / (xs[-1] @ xs[-1]))
+    curves = len(slopes)
     if not curves:
         return float("nan"), float("inf"), 0
     dx, dy = np.concatenate(xs), np.concatenate(ys)
@@ -96,7 +101,11 @@ def _slope(residual: xr.DataArray, against: str) -> tuple[float, float, int]:
     if degrees < 1:
         return slope, float("inf"), len(np.unique(np.round(dx, 12)))
     error = float(np.sqrt(np.sum((dy - slope * dx) ** 2) / degrees / (dx @ dx)))
-    return slope, float(stats.t.ppf((1 + CONFIDENCE) / 2, degrees)) * error, int(np.isfinite(y).any(0).sum())
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, degrees)) * error
+    if curves >= 3:
+        among = float(stats.t.ppf((1 + CONFIDENCE) / 2, curves - 1) * np.std(slopes, ddof=1) / np.sqrt(curves))
+        half = max(half, among)
+    return slope, half, int(np.isfinite(y).any(0).sum())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,8 +161,13 @@ class Ordering(Kind):
         pairs = residual.count(self.over)
         mean = residual.mean(self.over)
         error = residual.std(self.over, ddof=1) / np.sqrt(pairs)
-        quantile = xr.apply_ufunc(lambda n: stats.t.ppf((1 + CONFIDENCE) / 2, np.maximum(n - 1, 1)), pairs)
-        high, low = mean + quantile * error, mean - quantile * error
+
+        def quantile(miss: float) -> xr.DataArray:
+            return xr.apply_ufunc(lambda n: stats.t.ppf(1 - miss / 2, np.maximum(n - 1, 1)), pairs)
+
+        high = mean + quantile(1 - CONFIDENCE) * error
+        # one point in the wrong order refutes, so the chance of a slip is shared out over the points
+        low = mean - quantile((1 - CONFIDENCE) / max(pairs.size, 1)) * error
         known = (pairs >= 3) & mean.notnull()
         worst, where = worst_run(high.where(known))
         measured = (
