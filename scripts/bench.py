@@ -1,20 +1,13 @@
-r"""How fast is a sweep?  The path that `run` takes, beside what one would write by hand for the same job.
+r"""How fast is it?  Beside the strongest peers that one would write by hand, in one process, in turns.
 
-    python scripts/bench.py wn [--sizes 20x100,100x2000] [--steps 2000] [--runs 4096] [--rounds 5]
+    python scripts/bench.py wn       fixed steps of weight normalisation [--sizes 20x100,100x2000] [--steps 2000]
+    python scripts/bench.py until    the same until loss < 1e-5, runs from tens to 10^5 steps
+    python scripts/bench.py flow     the WN flow, 1024 points to loss < 1e-10
+    python scripts/bench.py engine   1,024 to 65,536 runs: the engine against itself
+    python scripts/bench.py start    commands against the import of what they need; edit a claim; add seeds
 
-The job is weight-normalised least squares in float64, 64 scales for each seed, a fixed number of steps. The framework's
-rows are a whole sweep into an empty folder: draws, one SVD a seed, steps, records, verified tiles on disk; compiled
-before. Its first row is the path that `run` takes: one CPU device, which several blocks at a time keep on every core. A peer gets its draws and SVDs for nothing, and is timed for its steps alone:
-
-    numpy rewritten     the framework's own rewriting (m + 1 coordinates), [m, lanes] in blocks that fit the cache, in
-                        place; it separates the algebra from the engine
-    numpy full          A w by matmul, in blocks of seeds whose scales share A, in place
-    plain jax           jit of nested vmaps around a fori_loop, A shared over scales
-    numpy loop          one run after another
-
-Every peer must first reproduce the framework's |x| after the steps it is given. The slow ones are given fewer steps or
-runs: any step of any run costs the same, so the time of one step of one run can be compared. All are timed in one
-process in turns (A B C A B C ...), so that a busy machine slows them alike: trust ratios, not times.
+All rows of a table are timed in turns (A B C A B C ...), so that a busy machine slows them alike: trust ratios, not
+times. Peers are verified to compute the same before they are timed.
 """
 
 import os
@@ -22,338 +15,18 @@ import os
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # as the commands do; peers that use two threads have their own pool
 
 import argparse
-import functools
-import platform
 import sys
-import tempfile
-import threading
-import time
-from collections import Counter, namedtuple
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-import implicit_bias as ib
+from benchmarks import descent, engine, flow, start, until
+from benchmarks.common import machine
+
 from implicit_bias import session
-from implicit_bias.sweep.engine import Program
-from implicit_bias.sweep.execute import execute, workers_of
-from implicit_bias.sweep.store import Store
 
-STEP, RATIO, STOP_BELOW, G_STAR = 5e-3, 1.0, 1e-5, 3.0
-SCALES = np.geomspace(1e-2, 4, 64)
-AGREE = 1e-8  # they differ by rounding, which steps that contract do not amplify
-TURN = 0.4  # seconds that one turn of a peer should take
-
-
-Data = namedtuple("Data", "A y w singular target row perp")  # [seeds, ...]: the draws; the same in singular coordinates
-
-
-class Peer(NamedTuple):
-    name: str
-    seeds: int  # the first so many, 64 scales each
-    run: Callable[[int], np.ndarray]  # steps -> |x|, [seeds, scales]
-
-
-class Row(NamedTuple):
-    name: str
-    turn: Callable[[], float]  # one timed turn: nanoseconds per run-step
-    job: str
-    error: float
-
-
-def weight_normalisation(size: tuple[int, int], seeds: int, records: list[int], stop: bool = False) -> ib.Study:
-    def cell(*, scale, key):
-        problem = ib.linear.gaussian(*size, target_norm=G_STAR)(key)
-        rule = ib.loss_below(STOP_BELOW) if stop else None
-        return ib.Run(problem, ib.Polar(scale), ib.Descent(STEP, ratio=RATIO, stop=rule, max_steps=records[-1]))
-
-    grids = ib.grid(seed=range(seeds), scale=SCALES)
-    return ib.Study(cell=cell, grids=grids, observe={"norm": ib.norm(2)}, records=ib.records_at(records))
-
-
-def framework(study: ib.Study, devices: list) -> Callable[[], float]:
-    """A turn that runs the whole study into an empty folder."""
-    plan = study.plan()
-    for batch in plan.batches:
-        batch.program.compile(devices)
-
-    def turn() -> float:
-        with tempfile.TemporaryDirectory() as folder:
-            store = Store(folder)
-            store.prepare()
-            spent = seconds(functools.partial(execute, plan, store, devices=devices))
-            return 1e9 * spent / sum(int(store.read(name).arrays["steps"].sum()) for name in store.names())
-
-    turn()  # compiles what `compile` leaves
-    return turn
-
-
-class Timed:
-    """A compiled function that waits for its result and adds up the time."""
-
-    spent: Counter[str] = Counter()
-    lock = threading.Lock()
-
-    def __init__(self, name: str, function: Callable):
-        self.name, self.function = name, function
-
-    def __getattr__(self, name: str):
-        return getattr(self.function, name)
-
-    def __call__(self, *arguments):
-        begun = time.perf_counter()
-        result = jax.block_until_ready(self.function(*arguments))
-        with Timed.lock:
-            Timed.spent[self.name] += time.perf_counter() - begun
-        return result
-
-
-def profile(study: ib.Study, devices: list) -> None:
-    """Where one sweep's time goes. Each part is waited for, which the real path does not do."""
-    begun = time.perf_counter()
-    plan = study.plan()
-    planned = time.perf_counter()
-    for program in {batch.program for batch in plan.batches}:
-        program.compile(devices)
-        program.compiled("first", devices[0])
-    print(f"plan (trace, lower, door) {planned - begun:.3f} s, compile {time.perf_counter() - planned:.3f} s")
-    compiled, Timed.spent = Program.compiled, Counter()
-    Program.compiled = lambda self, name, device: Timed(name, compiled(self, name, device))
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            store = Store(folder)
-            store.prepare()
-            store.write = Timed("write tiles", store.write)
-            wall = seconds(functools.partial(execute, plan, store, devices=devices))
-    finally:
-        Program.compiled = compiled
-    spent = Timed.spent
-    workers = sum(workers_of(device, devices) for device in devices)
-    spent["other host work, and waiting"] = workers * wall - sum(spent.values())
-    print(f"execute {wall:.3f} s by {workers} workers; seconds summed over them:")
-    print("".join(f"    {name:30s}{value:8.3f} s\n" for name, value in spent.items()))
-
-
-def draw(size: tuple[int, int], seeds: int) -> Data:
-    def one(seed):
-        problem = ib.linear.gaussian(*size, target_norm=G_STAR)(jax.random.key(seed))
-        return problem.operator, problem.target, ib.Polar(1.0).init(problem, jax.random.key(seed)).w
-
-    A, y, w = map(np.array, jax.jit(jax.vmap(one))(jnp.arange(seeds)))
-    U, singular, Vt = np.linalg.svd(A, full_matrices=False)
-    row = np.einsum("sid,sd->si", Vt, w)
-    perp = np.linalg.norm(w - np.einsum("sid,si->sd", Vt, row), axis=1)
-    return Data(A, y, w, singular, np.einsum("sri,sr->si", U, y), row, perp)
-
-
-def lanes_last(per_seed: np.ndarray) -> np.ndarray:
-    """[seeds, ...] -> [..., seeds x scales]"""
-    return np.ascontiguousarray(np.repeat(per_seed, len(SCALES), axis=0).T)
-
-
-def rewritten_block(data: Data, seeds: slice, watch: Callable = None) -> Callable[[int], np.ndarray]:
-    """Some seeds in singular coordinates. x = (g/n) w, n = |w|; the orthogonal part of w is the plain number t."""
-    data = Data(*(field[seeds] for field in data))
-    square, pull = lanes_last(data.singular**2), lanes_last(data.singular * data.target)
-
-    def run(steps: int) -> np.ndarray:
-        w, t, g = lanes_last(data.row), lanes_last(data.perp), np.tile(SCALES, len(data.perp))
-        q, (n, n2, k, wq, h) = np.empty_like(w), np.empty((5, g.size))
-        for i in range(steps):
-            np.einsum("ij,ij->j", w, w, out=n2)  # n^2 = |w|^2, k = g / n
-            np.multiply(t, t, out=h)
-            np.add(n2, h, out=n2)
-            np.sqrt(n2, out=n)
-            np.divide(g, n, out=k)
-            if watch is not None:
-                watch(i, k * w, g)
-            np.multiply(square, w, out=q)  # q = grad_x = s (s x - b)
-            np.multiply(q, k, out=q)
-            np.subtract(q, pull, out=q)
-            np.einsum("ij,ij->j", w, q, out=wq)
-            np.divide(wq, n, out=h)  # g' = g - eta c (w.q) / n
-            np.multiply(h, STEP * RATIO, out=h)
-            np.subtract(g, h, out=g)
-            np.multiply(k, STEP, out=k)  # w' = (1 + eta k (w.q) / n^2) w - eta k q
-            np.divide(wq, n2, out=h)
-            np.multiply(h, k, out=h)
-            np.add(h, 1, out=h)
-            np.multiply(w, h, out=w)
-            np.multiply(t, h, out=t)
-            np.multiply(q, k, out=q)
-            np.subtract(w, q, out=w)
-        return np.abs(g).reshape(-1, len(SCALES))
-
-    return run
-
-
-def full_block(data: Data, seeds: slice) -> Callable[[int], np.ndarray]:
-    """Some seeds in the original coordinates, [seeds, d, scales]."""
-    A, y = data.A[seeds], data.y[seeds][:, :, None]
-    transposed = np.ascontiguousarray(A.transpose(0, 2, 1))
-
-    def run(steps: int) -> np.ndarray:
-        w = np.repeat(data.w[seeds][:, :, None], len(SCALES), axis=2)
-        g = np.tile(SCALES, (len(A), 1, 1))  # [seeds, 1, scales]
-        q, r, (n2, wq) = np.empty_like(w), np.empty_like(A, shape=(*y.shape[:2], len(SCALES))), np.empty((2, *g.shape))
-        for _ in range(steps):
-            np.einsum("sdl,sdl->sl", w, w, out=n2[:, 0])
-            n = np.sqrt(n2)
-            k = g / n
-            np.matmul(A, w, out=r)  # q = A^T (A x - y)
-            np.multiply(r, k, out=r)
-            np.subtract(r, y, out=r)
-            np.matmul(transposed, r, out=q)
-            np.einsum("sdl,sdl->sl", w, q, out=wq[:, 0])
-            g -= STEP * RATIO * wq / n
-            k *= STEP
-            np.multiply(q, k, out=q)
-            np.multiply(w, 1 + k * wq / n2, out=w)
-            np.subtract(w, q, out=w)
-        return np.abs(g[:, 0])
-
-    return run
-
-
-def tuned(name: str, make: Callable, data: Data, seeds: int, most: int) -> list[Peer]:
-    """A peer on 1 and 2 threads (NumPy releases the lock), in blocks of as many seeds as are fastest."""
-    peers = []
-    for threads in (1, 2):
-        each = ThreadPoolExecutor(threads).map if threads > 1 else map
-
-        def blocks(size: int) -> Callable[[int], np.ndarray]:
-            runs = [make(data, slice(i, min(i + size, seeds))) for i in range(0, seeds, size)]
-            return lambda steps, each=each: np.concatenate(list(each(lambda run: run(steps), runs)))
-
-        choices = {2**i: blocks(2**i) for i in range(6) if 2**i <= most and 2**i * threads <= max(seeds, threads)}
-        best = min(choices, key=lambda size: min(seconds(choices[size], 20) for _ in range(3)))
-        peers.append(Peer(f"{name}, {threads} thread{'s' * (threads > 1)}, blocks of {best}", seeds, choices[best]))
-    return peers
-
-
-def plain_jax(data: Data, seeds: int) -> Peer:
-    def one(A, y, w, g, steps):
-        def step(_, theta):
-            g, w = theta
-            n = jnp.linalg.norm(w)
-            u = w / n
-            q = A.T @ (A @ (g * u) - y)
-            return g - STEP * RATIO * (u @ q), w - STEP * (g / n) * (q - (u @ q) * u)
-
-        return jnp.abs(jax.lax.fori_loop(0, steps, step, (g, w))[0])
-
-    over_scales = jax.vmap(one, in_axes=(None, None, None, 0, None))
-    sweep = jax.jit(jax.vmap(over_scales, in_axes=(0, 0, 0, None, None)))
-    arrays = jax.device_put((data.A[:seeds], data.y[:seeds], data.w[:seeds], SCALES))
-    return Peer("plain jax, nested vmap", seeds, lambda steps: np.asarray(sweep(*arrays, steps)))
-
-
-def numpy_loop(data: Data, seeds: int) -> Peer:
-    def one(A, y, w, g, steps):
-        for _ in range(steps):
-            n = np.sqrt(w @ w)
-            u = w / n
-            q = A.T @ (A @ (g * u) - y)
-            uq = u @ q
-            g, w = g - STEP * RATIO * uq, w - STEP * g / n * (q - uq * u)
-        return abs(g)
-
-    def run(steps):
-        return np.array([[one(data.A[s], data.y[s], data.w[s], g, steps) for g in SCALES] for s in range(seeds)])
-
-    return Peer("numpy loop over runs", seeds, run)
-
-
-def seconds(function: Callable, *arguments) -> float:
-    begun = time.perf_counter()
-    function(*arguments)
-    return time.perf_counter() - begun
-
-
-def affordable(peer: Peer, most: int) -> int:
-    """So many steps that a turn takes about TURN seconds."""
-    peer.run(1)  # compiled, where it compiles
-    few = min(10, most)
-    return int(np.clip(few * TURN / seconds(peer.run, few), few, most))
-
-
-def stop_error(data: Data, norm: np.ndarray, steps: np.ndarray) -> float:
-    """The error in x of stopped runs, [seeds, scales]; infinite if one stopped at another step than in NumPy."""
-    first, size = np.full(norm.size, -1), np.zeros(norm.size)
-    singular, target = lanes_last(data.singular[: len(norm)]), lanes_last(data.target[: len(norm)])
-
-    def watch(i, x, g):
-        below = (0.5 * ((singular * x - target) ** 2).sum(0) < STOP_BELOW) & (first < 0)
-        first[below], size[below] = i, np.abs(g[below])
-
-    rewritten_block(data, slice(len(norm)), watch)(int(steps.max()) + 1)
-    return float(np.abs(size - norm.ravel()).max()) if (first == steps.ravel()).all() else np.inf
-
-
-def verified(size: tuple[int, int], options: argparse.Namespace, devices: list) -> list[Row]:
-    """Everything that is timed for one size."""
-    seeds, steps = options.runs // len(SCALES), options.steps
-    data, few = draw(size, seeds), min(seeds, seeds if np.prod(size) <= 5000 else 4)
-    peers = [
-        *tuned("numpy rewritten", rewritten_block, data, seeds, 32),
-        *tuned("numpy full", full_block, data, few, 8),
-        plain_jax(data, few),
-        numpy_loop(data, 1),
-    ]
-    given = [affordable(peer, steps) for peer in peers]
-    truth = weight_normalisation(size, seeds, sorted({0, steps, *given})).run()
-    fixed, stopped = weight_normalisation(size, seeds, [0, steps]), weight_normalisation(size, seeds, [0, 10**6], True)
-
-    def norm(results, step: float, count: int) -> np.ndarray:
-        place = int(np.flatnonzero(results["clock"].values.ravel() == step)[0])
-        return results["norm"].isel(record=place).transpose("seed", "scale").values[:count]
-
-    error = np.abs(norm(fixed.run(), steps, seeds) - norm(truth, steps, seeds)).max()
-    rows = [Row("framework", framework(fixed, devices[:1]), f"{options.runs} x {steps}", error)]
-    rows.append(rows[0]._replace(name=f"framework, as {len(devices)} devices", turn=framework(fixed, devices)))
-    ended = stopped.run()
-    some = ended["steps"].transpose("seed", "scale").values[:4]
-    error, words = stop_error(data, norm(ended, 10**6, 4), some), f"framework, useful steps to loss < {STOP_BELOW:g}"
-    rows.append(Row(words, framework(stopped, devices[:1]), f"{options.runs} x {ended['steps'].mean():.0f}", error))
-    for peer, step in zip(peers, given):
-        error = np.abs(peer.run(step) - norm(truth, step, peer.seeds)).max()
-        count = peer.seeds * len(SCALES)
-        turn = functools.partial(lambda p, k, c: 1e9 * seconds(p.run, k) / (c * k), peer, step, count)
-        rows.append(Row(peer.name, turn, f"{count} x {step}", error))
-    for row in rows:
-        if not row.error < AGREE:
-            raise SystemExit(f"error: {row.name} does not agree with the framework: |x| differs by {row.error:.1e}")
-    return rows
-
-
-def report(size: tuple[int, int], rows: list[Row], times: np.ndarray, markdown: bool) -> str:
-    """`times` [rounds, rows]; a ratio is the median of the ratios within a round."""
-    head = ["what", "ns a run-step", "min - max", "ratio", "runs x steps", "error in x"]
-    cells = [
-        [row.name, f"{np.median(t):.1f}", f"{t.min():.1f} - {t.max():.1f}", f"{np.median(t / times[:, 0]):.2f}", row.job, f"{row.error:.0e}"]
-        for row, t in zip(rows, times.T)
-    ]  # fmt: skip
-    widths = [max(map(len, column)) for column in zip(head, *cells)]
-    lines = [head, ["-" * w for w in widths], *cells]
-    start, gap, end = ("| ", " | ", " |") if markdown else ("", "  ", "")
-    padded = [gap.join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]) for line in lines]
-    title = f"Least squares, {size[0]} x {size[1]}, {len(times)} rounds:"
-    return "\n".join([title, "", *(f"{start}{line}{end}" for line in padded), ""])
-
-
-def machine() -> str:
-    with open("/proc/cpuinfo") as file:
-        names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
-    versions = ", ".join(f"{name} {version(name)}" for name in ("jax", "jaxlib", "numpy", "scipy"))
-    where = f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores"
-    return f"{where}; Python {platform.python_version()}, {versions}; float64\n"
+JOBS = {"wn": descent.job, "until": until.job, "flow": flow.job, "engine": engine.job, "start": start.job}
 
 
 def options_of(command: list[str] | None = None) -> argparse.Namespace:
@@ -373,16 +46,18 @@ def options_of(command: list[str] | None = None) -> argparse.Namespace:
         raise argparse.ArgumentTypeError(f"must be rows x columns, fewer rows than columns, as in 20x100; got {text!r}")
 
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["wn"], help="weight normalisation")
-    parser.add_argument("--sizes", type=sizes, default=[(20, 100)], help="as in 20x100,100x2000 (20x100)")
-    parser.add_argument("--runs", type=count, default=4096, help="a multiple of 64, the number of scales (4096)")
-    parser.add_argument("--steps", type=count, default=2000, help="of each run (2000)")
+    parser.add_argument("job", choices=JOBS)
+    parser.add_argument("--sizes", type=sizes, default=[(20, 100)], help="as in 20x100,100x2000 (20x100); job wn")
+    parser.add_argument(
+        "--runs", type=count, default=4096, help="a multiple of 64, the number of scales (4096); job wn"
+    )
+    parser.add_argument("--steps", type=count, default=2000, help="of each run (2000); jobs wn and engine")
     parser.add_argument("--rounds", type=count, default=5)
     parser.add_argument("--markdown", action="store_true", help="print tables to paste into a document")
-    parser.add_argument("--profile", action="store_true", help="print where the framework's time goes, too")
+    parser.add_argument("--profile", action="store_true", help="print where the framework's time goes, too; job wn")
     options = parser.parse_args(command)
-    if options.runs % len(SCALES):
-        parser.error(f"argument --runs: must be a multiple of {len(SCALES)}, got {options.runs}")
+    if options.runs % len(descent.SCALES):
+        parser.error(f"argument --runs: must be a multiple of {len(descent.SCALES)}, got {options.runs}")
     return options
 
 
@@ -391,15 +66,8 @@ def main() -> None:
     jax.config.update("jax_platforms", "cpu")
     jax.config.update("jax_num_cpu_devices", 2)
     session.start()
-    devices = jax.local_devices()
     print(machine())
-    for size in options.sizes:
-        rows = verified(size, options, devices)
-        times = np.array([[row.turn() for row in rows] for _ in range(options.rounds)])
-        print(report(size, rows, times, options.markdown), flush=True)
-        if options.profile:
-            seeds = options.runs // len(SCALES)
-            profile(weight_normalisation(size, seeds, [0, options.steps]), devices[:1])
+    JOBS[options.job](options)
 
 
 if __name__ == "__main__":

@@ -125,17 +125,22 @@ class Program:
 
     # -- programs -----------------------------------------------------------------------------------------------
 
-    def _lower(self, name: str, device: Any = None):
-        shapes = self._shapes[name]
-        if device is not None:
-            sharding = SingleDeviceSharding(device)
-            shapes = jax.tree.map(lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=sharding), shapes)
-        return jax.jit(self._functions[name]).lower(*shapes)
+    @cached_property
+    def _lowered(self) -> dict[str, Any]:
+        """For the first device; lowering costs as much as loading a compiled program."""
+        return {name: jax.jit(f).lower(*self._shapes[name]) for name, f in self._functions.items()}
+
+    def _lower(self, name: str, device: Any):
+        if device == jax.local_devices()[0]:
+            return self._lowered[name]
+        sharding = SingleDeviceSharding(device)
+        placed = jax.tree.map(lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=sharding), self._shapes[name])
+        return jax.jit(self._functions[name]).lower(*placed)
 
     @cached_property
     def identity(self) -> str:
         """A hash of the lowered programs with their constants: what they compute, and nothing else."""
-        text = "\n".join(self._lower(name).as_text() for name in self._functions)
+        text = "\n".join(lowered.as_text() for lowered in self._lowered.values())
         return hashlib.sha256(re.sub(r"0x[0-9a-f]+", "0x", text).encode()).hexdigest()
 
     def compiled(self, name: str, device: Any) -> Callable:

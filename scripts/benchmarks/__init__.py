@@ -1,0 +1,1 @@
+"""One module a family of jobs; `scripts/bench.py` runs them."""

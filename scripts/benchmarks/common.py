@@ -1,0 +1,77 @@
+"""What the benchmarks share: rows that are timed in turns, a turn of the framework, the table."""
+
+import functools
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import NamedTuple
+
+import numpy as np
+
+import implicit_bias as ib
+from implicit_bias.sweep.execute import execute
+from implicit_bias.sweep.store import Store
+
+
+class Row(NamedTuple):
+    name: str
+    turn: Callable[[], float]  # one timed turn: nanoseconds per run-step
+    job: str
+    error: float
+
+
+def seconds(function: Callable, *arguments) -> float:
+    begun = time.perf_counter()
+    function(*arguments)
+    return time.perf_counter() - begun
+
+
+def framework(study: ib.Study, devices: list) -> Callable[[], float]:
+    """A turn that runs the whole study into an empty folder."""
+    plan = study.plan()
+    for batch in plan.batches:
+        batch.program.compile(devices)
+
+    def turn() -> float:
+        with tempfile.TemporaryDirectory() as folder:
+            store = Store(folder)
+            store.prepare()
+            spent = seconds(functools.partial(execute, plan, store, devices=devices))
+            return 1e9 * spent / sum(int(store.read(name).arrays["steps"].sum()) for name in store.names())
+
+    turn()  # compiles what `compile` leaves
+    return turn
+
+
+def table(head: list[str], rows: list[list[str]], markdown: bool) -> str:
+    widths = [max(map(len, column)) for column in zip(head, *rows)]
+    lines = [head, ["-" * w for w in widths], *rows]
+    start, gap, end = ("| ", " | ", " |") if markdown else ("", "  ", "")
+    padded = [gap.join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]) for line in lines]
+    return "\n".join([*(f"{start}{line}{end}" for line in padded), ""])
+
+
+def turns(rows: list[Row], rounds: int) -> np.ndarray:
+    """[rounds, rows]"""
+    return np.array([[row.turn() for row in rows] for _ in range(rounds)])
+
+
+def report(title: str, rows: list[Row], times: np.ndarray, markdown: bool, unit: str = "ns a run-step") -> str:
+    """`times` [rounds, rows]; a ratio is the median of the ratios within a round."""
+    head = ["what", unit, "min - max", "ratio", "runs x steps", "error in x"]
+    cells = [
+        [row.name, f"{np.median(t):.1f}", f"{t.min():.1f} - {t.max():.1f}", f"{np.median(t / times[:, 0]):.2f}", row.job, f"{row.error:.0e}"]
+        for row, t in zip(rows, times.T)
+    ]  # fmt: skip
+    return "\n".join([f"{title}, {len(times)} rounds:", "", table(head, cells, markdown)])
+
+
+def machine() -> str:
+    with open("/proc/cpuinfo") as file:
+        names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
+    versions = ", ".join(f"{name} {version(name)}" for name in ("jax", "jaxlib", "numpy", "scipy"))
+    where = f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores"
+    return f"{where}; Python {platform.python_version()}, {versions}; float64\n"
