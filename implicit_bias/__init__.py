@@ -15,7 +15,7 @@ _PUBLIC = {
     "_keys": ["SeedKey", "stream"],
     "_results": ["Status"],
     "problems.base": ["AbstractProblem", "min_norm", "orthogonal_part", "singular_values"],
-    "problems.margin": ["max_margin", "support_weights"],
+    "problems.margin": ["max_margin"],
     "problems.losses": ["exponential", "log_cosh", "logistic", "square"],
     "parameterizations.base": ["AbstractParameterization"],
     "parameterizations.polar": ["Euclidean", "Polar", "Sphere"],

@@ -21,12 +21,13 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ._types import Flag, Pred, Requirements, Scalar, Targets, Theta
+from ._types import Pred, Requirements, Scalar, Targets, Theta
 from ._vectors import Coordinates, Split
 from .dynamics.base import AbstractDynamics
 from .parameterizations.base import AbstractParameterization
 from .problems.base import AbstractProblem, min_norm, orthogonal_part, singular_values
 from .problems.linear import Linear
+from .problems.margin import max_margin, separator
 from .problems.losses import SEPARABLE, Loss, square
 
 
@@ -87,8 +88,8 @@ class RowSpaceLinear(AbstractProblem):
     def loss(self, pred: Coordinates | Split) -> Scalar:
         return self.of_predictions(self.operator @ pred.row, self.target)
 
-    def separates(self, pred: Coordinates | Split) -> Flag:
-        return jnp.all(self.target * (self.operator @ pred.row) > 0)
+    def margins(self, pred: Coordinates | Split) -> Targets:
+        return self.target * (self.operator @ pred.row)
 
     def requirements(self) -> Requirements:
         return {}
@@ -107,6 +108,8 @@ def obstacle(parameterization: AbstractParameterization, dynamics: AbstractDynam
         return f"{type(parameterization).__name__} is not rotation-equivariant"
     if not dynamics.equivariant:
         return f"the law {dynamics.name} is not rotation-equivariant"
+    if dynamics.draws_examples:
+        return "examples are drawn, and a rewriting may mix them"
     return None
 
 
@@ -165,6 +168,12 @@ def _(problem: Linear, theta: Theta) -> Rewriting:
 @min_norm.register
 def _(problem: DiagonalLeastSquares) -> Split:
     row = problem.target / problem.singular
+    return Split(row, jnp.zeros_like(row[0]), jnp.full_like(row[0], -jnp.inf))
+
+
+@max_margin.register
+def _(problem: RowSpaceLinear) -> Split:
+    row = separator(problem).x
     return Split(row, jnp.zeros_like(row[0]), jnp.full_like(row[0], -jnp.inf))
 
 

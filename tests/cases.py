@@ -100,6 +100,21 @@ OBSERVABLES = {
     "loss_at_zero": ib.loss_at_zero,
 }
 
+# Of problems of labels.
+SEPARABLE = {
+    "margin": ib.margin,
+    "best_margin": ib.best_margin,
+    "max_margin": ib.angle_to(ib.max_margin),
+    "max_margin_gap": ib.max_margin_gap,
+}
+
+# Ways to take a step that are more than a law, as functions of its size.
+DESCENTS = {
+    "over_loss": lambda step: ib.Descent(ib.over_loss(step)),
+    "over_loss, two_stage": lambda step: ib.Descent(ib.over_loss(ib.two_stage(step, 0.5 * step, 3))),
+    "minibatch": lambda step: ib.Descent(step, batch=ib.minibatch(2, key())),
+}
+
 FOLDS = {
     "running_min": ib.running_min(ib.loss),
     "running_max": ib.running_max(ib.loss),

@@ -190,6 +190,26 @@ def test_laws():
     contract(everything, draws())
 
 
+@in_both_precisions
+def test_descents():
+    """A step with more than a law to it, as a function of g and step."""
+    problem, parameterization = cases.PROBLEMS["with_spectrum"](), cases.PARAMETERIZATIONS["Polar"]()
+    runs = {n: cases.prepared(problem, parameterization, make(0.1)) for n, make in cases.DESCENTS.items()}
+
+    def everything(v):
+        size, direction = v
+        found = {}
+        for name, run in runs.items():
+            objective = Objective(run.problem, run.parameterization)
+            dynamics = cases.DESCENTS[name](0.1 * jnp.abs(direction[0]))
+            theta = dynamics.hold(run.theta._replace(g=size))
+            count = jnp.ones((), dtype=jnp.int32)
+            found[name] = dynamics.update(objective, theta, dynamics.begin(objective, theta), count)
+        return found
+
+    contract(everything, draws())
+
+
 def test_equal_laws_are_one_law():
     """A law written twice is the same static value, so that what is compiled for one serves the other."""
     for make in (
@@ -256,9 +276,9 @@ def test_whole_run(name):
 # -- observables --------------------------------------------------------------------------------------------------
 
 
-def snapshots(name):
+def snapshots(name, loss=ib.square):
     """Snapshots of one structure, one step after different starts."""
-    problem = cases.PROBLEMS["with_spectrum"]()
+    problem = cases.problem_of(loss)
     found = []
     for scale, direction in draws():
         run = cases.prepared(problem, cases.PARAMETERIZATIONS[name](scale, direction), ib.Descent(0.1, ratio=0.7))
@@ -287,6 +307,14 @@ def test_observables(name):
         return {n: measure(snapshot) for n, measure in some.items()}
 
     contract(everything, values)
+
+
+@in_both_precisions
+@pytest.mark.parametrize("name", ["Euclidean", "Polar", "Sphere"])
+def test_observables_of_separable_problems(name):
+    values, rebuild = snapshots(name, ib.logistic)
+    assert all(definition(m) for m in cases.SEPARABLE.values())
+    contract(lambda v: {n: measure(rebuild(v)) for n, measure in cases.SEPARABLE.items()}, values)
 
 
 @in_both_precisions
@@ -365,6 +393,10 @@ def test_cases_list_every_public_member():
     assert set(public["problems.losses"]) == set(cases.LOSSES)
     assert set(public["parameterizations.polar"]) == listed(cases.PARAMETERIZATIONS)
     assert set(public["dynamics.laws"]) <= listed(cases.LAWS) | listed(cases.SIZE_LAWS)
+    assert {*public["dynamics.batches"], *public["dynamics.schedules"]} == {
+        n for names in cases.DESCENTS for n in names.split(", ")
+    }
+    assert {*public["observables.separable"], *public["problems.margin"]} == listed(cases.SEPARABLE)
     assert set(public["observables.folds"]) == set(cases.FOLDS)
     assert {*public["observables.predictor"], *public["observables.weights"]} == listed(cases.OBSERVABLES)
     from implicit_bias.problems import linear

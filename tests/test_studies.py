@@ -14,6 +14,8 @@ SMALL = {
     "wu2020/robustness": dict(seed=range(3), scale=[0.1, 1.0, 4.0]),
     "wu2020/limit": dict(seed=range(3), ratio=[0.3, 3.0, 30.0], scale=[0.1, 1.0, 4.0]),
     "wu2020/path": {},
+    "wu2020/separable": dict(seed=range(4)),
+    "wu2020/discrete": dict(seed=range(3), scale=[0.5, 2.0]),
     "wu2020/common": dict(seed=range(2), scale=[1.0]),
     "wu2020/decay": dict(seed=range(3), scale=[0.3, 6.0]),
     "wu2020/excess": dict(seed=range(2), scale=[0.3, 1.0, 4.0], ratio=[0.3, 3.0]),
@@ -57,7 +59,7 @@ def test_verdicts_are_as_expected(outcome, name):
 def test_every_claim_can_fail(outcome, name):
     """A wrong constant turns each supported claim red: its quantity off by 20 % and 0.05, its exponent by 0.5.
 
-    An inequality is turned round; a bound on a positive quantity, which that cannot refute, is made ten times sharper.
+    An inequality and an ordering are turned round, a quantity that vanishes is made to grow; a bound on a positive quantity, which that cannot refute, is made ten times sharper.
     """
     study, data = outcome(name)
     for claim in study.claims:
@@ -70,6 +72,10 @@ def test_every_claim_can_fail(outcome, name):
                 dataclasses.replace(claim, residual=lambda ds, claim=claim: -claim.residual(ds)),
                 dataclasses.replace(claim, tolerance=lambda ds, claim=claim: 0.1 * claim.tolerance(ds)),
             ]
+        elif claim.kind.name == "ordering":
+            wrong = [dataclasses.replace(claim, residual=lambda ds, claim=claim: -claim.residual(ds))]
+        elif claim.kind.name == "limit":
+            wrong = [dataclasses.replace(claim, residual=lambda ds, claim=claim: 1 / claim.residual(ds))]
         else:
             wrong = [dataclasses.replace(claim, residual=lambda ds, claim=claim: 1.2 * claim.residual(ds) + 0.05)]
         found = judge_all(wrong, data)

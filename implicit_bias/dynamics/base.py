@@ -127,6 +127,11 @@ class AbstractDynamics(eqx.Module):
         """Whether rotated data and weights give the rotated run."""
 
     @property
+    def draws_examples(self) -> bool:
+        """Whether a step looks at some of the examples, so that they may not be mixed."""
+        return False
+
+    @property
     @abc.abstractmethod
     def end(self) -> ScalarLike:
         """Where the clock stops."""

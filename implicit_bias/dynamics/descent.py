@@ -25,6 +25,7 @@ from .._results import Status
 from .._types import Flag, Requirements, Scalar, ScalarLike, Theta
 from ..parameterizations.base import AbstractParameterization
 from . import schedules
+from .batches import Minibatch
 from .base import AbstractDynamics, AbstractWatch, Moment, Objective, State, scale_radial, where
 from .laws import Law, gradient_descent
 from .schedules import Schedule
@@ -43,12 +44,16 @@ def _settled(theta: Theta, count: Array) -> Theta:
 
 
 class Descent(AbstractDynamics):
-    """`step` and `ratio` are numbers or schedules of the step count; `bound` is a loss above which a run diverged."""
+    """`step` and `ratio` are numbers or schedules of the step count; `bound` is a loss above which a run diverged.
+
+    With a `batch` the gradient is that of examples drawn at each step; losses and stop rules are of all of them.
+    """
 
     step: ScalarLike | Schedule
     _: dataclasses.KW_ONLY
     ratio: ScalarLike | Schedule = 1.0
     law: Law = eqx.field(default_factory=gradient_descent)
+    batch: Minibatch | None = None
     stop: AbstractStop | None = None
     max_steps: int = eqx.field(static=True, default=100_000)
     bound: ScalarLike = float("inf")
@@ -62,7 +67,11 @@ class Descent(AbstractDynamics):
 
     @property
     def name(self) -> str:
-        return self.law.name
+        return self.law.name if self.batch is None else f"{self.law.name} on {self.batch.name}"
+
+    @property
+    def draws_examples(self) -> bool:
+        return self.batch is not None
 
     @property
     def equivariant(self) -> bool:
@@ -95,23 +104,30 @@ class Descent(AbstractDynamics):
         return eqx.filter(carry, eqx.is_inexact_array)  # not the counters, which never keep
 
     def settled(self, clock: Array) -> Flag:
+        if self.draws_examples:
+            return jnp.asarray(False)  # another draw may move what the last ones left
         return super().settled(clock) & schedules.settled(self.step, clock)
 
     def update(self, objective: Objective, theta: Theta, rule: PyTree, count: Array) -> tuple[Scalar, Theta, PyTree]:
         """One step: the loss at the old point, and the new point."""
-        loss, gradient = objective.value_and_gradient(theta)
+        if self.batch is None:
+            loss, gradient = objective.value_and_gradient(theta)
+        else:
+            loss, gradient = objective(theta), self.batch.gradient(objective, theta, count)
         gradient = scale_radial(objective.parameterization, schedules.at(self.ratio, count), gradient)
         relative = self.law.relative
         direction, rule = self.law.transformation.update(
             _vectors.view_gradient(gradient, theta, relative), rule, _vectors.view(theta, relative)
         )
-        step = schedules.at(self.step, count)
+        step = schedules.at(self.step, count, loss)
         theta = _vectors.apply(theta, jax.tree.map(lambda d: -step * d, direction), relative)
         return loss, objective.parameterization.retract(theta), rule
 
-    def _time(self, count: Array, time: Scalar) -> Scalar:
+    def _time(self, count: Array, time: Scalar, loss: Scalar | None = None) -> Scalar:
         """t after step `count`: the product where the step is constant (no drift), else the running sum."""
-        return time + self.step(count) if callable(self.step) else self.step * (count.astype(float) + 1)
+        if callable(self.step):
+            return time + schedules.at(self.step, count, loss)
+        return self.step * (count.astype(float) + 1)
 
     def travel(
         self, objective: Objective, state: State, active: Flag, goal: Array, until: Array, watch: AbstractWatch
@@ -128,9 +144,9 @@ class Descent(AbstractDynamics):
 
         def one(count, moving):
             theta, rule, time = moving
-            _, theta, rule = self.update(objective, theta, rule, count)
+            loss, theta, rule = self.update(objective, theta, rule, count)
             # with a constant step the time is a product, taken once at the end of the leg
-            return lanes_last((theta, rule, self._time(count, time) if callable(self.step) else time))
+            return lanes_last((theta, rule, self._time(count, time, loss) if callable(self.step) else time))
 
         def stretch(at):
             count, moving = at
@@ -147,25 +163,61 @@ class Descent(AbstractDynamics):
         return dataclasses.replace(state, theta=theta, carry=rule, time=time, steps=steps)
 
     def _walk(self, objective: Objective, state: State, active: Flag, goal: Array, watch: AbstractWatch) -> State:
-        """A stop rule or a fold sees every step, so each step freezes the runs that have ended or arrived."""
+        """A stop rule or a fold sees every step, so each step freezes the runs that have ended or arrived.
 
-        def one(moving):
+        Where only a stop rule looks on, runs first march a stretch and note whether it would have stopped them; only
+        those that it would have walk that stretch, from where they were. A run's own course decides which it does, so
+        that its bits do not depend on its companions.
+        """
+
+        def one(stop, moving):
             theta, rule, time, steps, status, folds, going = moving
+            walking = going & (steps < stop)
             loss, new_theta, new_rule = self.update(objective, theta, rule, steps)
             bad = self.diverged(loss)
             met = self.stop.met(loss) if self.stop is not None else jnp.zeros_like(bad)
             verdict = jnp.where(bad, jnp.int32(Status.DIVERGED), jnp.int32(Status.CONVERGED))
-            status = jnp.where(going & (bad | met), verdict, status)
-            going = going & ~(bad | met)
-            new_time = self._time(steps, time)
+            status = jnp.where(walking & (bad | met), verdict, status)
+            walking, going = walking & ~(bad | met), going & ~(walking & (bad | met))
+            new_time = self._time(steps, time, loss)
             if folds is not None:
                 before = Moment(_vectors.settle(theta), loss, steps, time)
                 after = Moment(_vectors.settle(new_theta), objective(new_theta), steps + 1, new_time)
-                folds = where(going, watch.update(folds, before, after), folds)
+                folds = where(walking, watch.update(folds, before, after), folds)
             moved = (new_theta, new_rule, new_time, steps + 1)
-            theta, rule, time, steps = where(going, moved, (theta, rule, time, steps))
+            theta, rule, time, steps = where(walking, moved, (theta, rule, time, steps))
             theta, rule, folds = lanes_last((theta, rule, folds))
             return theta, rule, time, steps, status, folds, going & (steps < goal)
+
+        def march(count, stop, moving):
+            theta, rule, time, steps, status, folds, going = moving
+
+            def blindly(count, at):
+                theta, rule, time, noted = at
+                loss, theta, rule = self.update(objective, theta, rule, count)
+                noted = noted | self.diverged(loss) | self.stop.met(loss)
+                return lanes_last((theta, rule, self._time(count, time, loss) if callable(self.step) else time, noted))
+
+            start = lanes_last((theta, rule, time, jnp.zeros_like(going)))
+            new_theta, new_rule, new_time, noted = jax.lax.fori_loop(count, stop, blindly, start)
+            if not callable(self.step):
+                new_time = self._time(stop - 1, time)
+            through = going & ~noted
+            moved = (new_theta, new_rule, new_time, stop + jnp.zeros_like(steps))
+            theta, rule, time, steps = where(through, moved, (theta, rule, time, steps))
+            return lanes_last((theta, rule, time, steps, status, folds, going & (steps < goal)))
+
+        def stretch(moving):
+            steps, going = moving[3], moving[-1]
+            count = min_lane(jnp.where(going, steps, _NEVER))  # they keep step, until they end
+            stop = jnp.minimum(_next_settling(count), min_lane(jnp.where(going, goal, _NEVER)))
+            if state.folds is None:
+                moving = march(count, stop, moving)
+            moving = jax.lax.while_loop(
+                lambda moving: any_lane(moving[-1] & (moving[3] < stop)), lambda moving: one(stop, moving), moving
+            )
+            theta, rule, time, steps, *rest = moving
+            return lanes_last((_settled(theta, steps), rule, time, steps, *rest))
 
         moving = (
             state.theta,
@@ -176,20 +228,6 @@ class Descent(AbstractDynamics):
             state.folds,
             active & (state.steps < goal),
         )
-
-        def stretch(moving):
-            steps, going = moving[3], moving[-1]
-            count = min_lane(jnp.where(going, steps, _NEVER))  # they march together, until they end
-            stop = _next_settling(count)
-
-            def more(at):
-                count, moving = at
-                return (count < stop) & any_lane(moving[-1])
-
-            _, moving = jax.lax.while_loop(more, lambda at: (at[0] + 1, one(at[1])), (count, moving))
-            theta, rule, time, steps, *rest = moving
-            return lanes_last((_settled(theta, steps), rule, time, steps, *rest))
-
         moving = jax.lax.while_loop(lambda moving: any_lane(moving[-1]), stretch, lanes_last(moving))
         theta, rule, time, steps, status, folds, _ = moving
         return dataclasses.replace(state, theta=theta, carry=rule, time=time, steps=steps, status=status, folds=folds)

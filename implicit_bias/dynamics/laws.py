@@ -56,7 +56,13 @@ def decayed(rate: float) -> Law:
 @functools.cache
 def adam(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> Law:
     """Each coordinate over a running root mean square of its own gradient: not equivariant under rotations."""
-    return Law(optax.scale_by_adam(b1, b2, eps), "Adam")
+    rule = optax.scale_by_adam(b1, b2, eps)
+
+    def update(gradient, state, weights):
+        with jax.numpy_dtype_promotion("standard"):  # optax writes b ** count with a whole count
+            return rule.update(gradient, state, weights)
+
+    return Law(optax.GradientTransformation(rule.init, update), "Adam")
 
 
 @functools.cache

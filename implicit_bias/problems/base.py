@@ -14,7 +14,8 @@ from functools import singledispatch
 from typing import ClassVar
 
 import equinox as eqx
-from jaxtyping import Array
+import jax.numpy as jnp
+from jaxtyping import Array, Int
 
 from .._keys import SeedKey
 from .._types import Flag, Pred, Requirements, Scalar
@@ -39,9 +40,22 @@ class AbstractProblem(eqx.Module):
     def requirements(self) -> Requirements:
         """What must hold of the values, asked of every run before the first step."""
 
+    def margins(self, pred: Pred) -> Array:
+        """y_i <a_i, x> for each example (asked of separable problems only)."""
+        raise TypeError(f"{type(self).__name__} is not a separable problem: it has no margin")
+
     def separates(self, pred: Pred) -> Flag:
         """Whether a predictor classifies every example rightly (asked of separable problems only)."""
-        raise TypeError(f"{type(self).__name__} is not a separable problem: it has no margin")
+        return jnp.all(self.margins(pred) > 0)
+
+    @property
+    def examples(self) -> int:
+        """Of how many examples the loss is a sum."""
+        raise TypeError(f"{type(self).__name__} is no sum over examples: there is nothing to draw a batch from")
+
+    def subset(self, indices: Int[Array, " batch"]) -> AbstractProblem:
+        """The problem of some of the examples."""
+        raise TypeError(f"{type(self).__name__} is no sum over examples: there is nothing to draw a batch from")
 
 
 ProblemSampler = Callable[[SeedKey | int], AbstractProblem]

@@ -24,11 +24,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from .._errors import Mistake
 from .._keys import SeedKey, stream
-from .._types import Flag, Matrix, Requirements, Scalar, ScalarLike, Targets
+from .._types import Matrix, Requirements, Scalar, ScalarLike, Targets
 from .base import AbstractProblem, ProblemSampler, min_norm, orthogonal_part, singular_values
 from .losses import SEPARABLE, Loss, square
 
@@ -51,8 +51,15 @@ class Linear(AbstractProblem):
     def loss(self, pred: Float[Array, " columns"]) -> Scalar:
         return self.of_predictions(self.operator @ pred, self.target)
 
-    def separates(self, pred: Float[Array, " columns"]) -> Flag:
-        return jnp.all(self.target * (self.operator @ pred) > 0)
+    def margins(self, pred: Float[Array, " columns"]) -> Targets:
+        return self.target * (self.operator @ pred)
+
+    @property
+    def examples(self) -> int:
+        return self.operator.shape[0]
+
+    def subset(self, indices: Int[Array, " batch"]) -> Linear:
+        return Linear(self.operator[indices], self.target[indices], self.of_predictions)
 
     def requirements(self) -> Requirements:
         spectrum = singular_values(self)

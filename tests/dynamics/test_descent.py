@@ -162,6 +162,41 @@ def test_two_stage_step_and_ratio():
     np.testing.assert_allclose(run["time"], np.cumsum([0.0, *map(step, range(STEPS))]), rtol=1e-13)
 
 
+@pytest.mark.parametrize("name", ["Euclidean", "Polar", "Sphere"])
+@pytest.mark.parametrize("stop", [None, 1e-300])
+def test_step_over_the_loss(name, stop):
+    """theta' = theta - (eta / L) grad L and t' = t + eta / L, in both loops of the program."""
+    problem = cases.problem_of(ib.logistic)
+    weights, kind = method_of(name)
+    loop = Loop(problem, kind, "logistic")
+    rule = None if stop is None else ib.loss_below(stop)
+    run = cases.drive(problem, weights, ib.Descent(ib.over_loss(STEP), stop=rule, max_steps=STEPS), EVERY_STEP)
+    path, time = [run["weights"][0]], [0.0]
+    for _ in range(STEPS):
+        p, loss = path[-1], loop.loss(path[-1])
+        p = p - STEP / loss * loop.gradient(p)
+        if kind == "rpgd":
+            p = np.concatenate([p[:1], p[1:] / np.linalg.norm(p[1:])])
+        path.append(p)
+        time.append(time[-1] + STEP / loss)
+    np.testing.assert_allclose(run["weights"], path, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(run["time"], time, rtol=1e-10)
+    assert run["status"] == ib.Status.ESCAPING
+
+
+def test_step_over_a_loss_that_has_underflowed():
+    """log(1 + e^-800) is 0 in float64, and so is its gradient: the run stalls where it is."""
+    problem = ib.linear.fixed([[1.0, 0.0]], [1.0], loss=ib.logistic)(0)
+    run = cases.drive(problem, from_point(800.0), ib.Descent(ib.over_loss(0.1), max_steps=20), [0, 10, 20])
+    assert run["status"] == ib.Status.STALLED
+    np.testing.assert_array_equal(run["x"][:, 0], 800.0)
+
+
+def test_a_ratio_sees_no_loss():
+    with pytest.raises(ib.Mistake, match="over_loss"):
+        cases.drive(LINE(0), cases.PARAMETERIZATIONS["Polar"](), ib.Descent(0.1, ratio=ib.over_loss(1.0)), [0, 1])
+
+
 @pytest.mark.parametrize("loss", cases.LOSSES)
 def test_weight_norm_grows_by_the_gradient(loss):
     """|w'|^2 = |w|^2 + eta^2 |grad_w h|^2 for discrete WN: grad_w h is orthogonal to w.

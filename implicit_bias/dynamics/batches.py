@@ -1,0 +1,51 @@
+r"""Mini-batches: at each step, examples drawn with replacement, and an unbiased estimate of the gradient,
+
+    (m / size) sum_{j = 1..size} grad l_{i_j}(theta),        i_j uniform on the m examples.
+
+The draw of step k is `fold_in` of k into the stream `batch` of the cell's key. It depends on the seed and on k alone:
+every scale and law of a seed meets the same batches, and a run that pauses meets the ones it would have met.
+
+>>> import implicit_bias as ib
+>>> minibatch(2, 0).draw(10, 5).shape, ib.Descent(0.1, batch=minibatch(2, 0)).name
+((2,), 'gradient descent on batches of 2')
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import equinox as eqx
+import jax
+from jaxtyping import Array, Int, Key, PyTree, UInt32
+
+from .._errors import Mistake
+from .._keys import SeedKey, stream
+from .._types import Theta
+
+
+class Minibatch(eqx.Module):
+    size: int = eqx.field(static=True)
+    key: UInt32[Array, " words"]
+    """The key's own words: a sweep hands plain numbers from program to program."""
+
+    @property
+    def name(self) -> str:
+        return f"batches of {self.size}"
+
+    def draw(self, examples: int, count: Int[Array, ""] | int) -> Int[Array, " size"]:
+        key = jax.random.fold_in(jax.random.wrap_key_data(self.key), count)
+        return jax.random.randint(key, (self.size,), 0, examples)
+
+    def gradient(self, objective: eqx.Module, theta: Theta, count: Int[Array, ""]) -> PyTree:
+        """What `objective.value_and_gradient` gives for all examples, estimated from those of step `count`."""
+        problem = objective.problem
+        drawn = dataclasses.replace(objective, problem=problem.subset(self.draw(problem.examples, count)))
+        _, gradient = drawn.value_and_gradient(theta)
+        return jax.tree.map(lambda d: problem.examples / self.size * d, gradient)
+
+
+def minibatch(size: int, key: SeedKey | Key[Array, ""] | int) -> Minibatch:
+    """Batches of `size` examples; `key` is what the cell received."""
+    if not isinstance(size, int) or size < 1:
+        raise Mistake("size", f"of a batch must be a whole number of at least 1, got {size}", "give 1 for plain SGD")
+    return Minibatch(size, jax.random.key_data(stream(key, "batch")))

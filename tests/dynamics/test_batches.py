@@ -1,0 +1,116 @@
+"""Mini-batches: the draws, the estimate, and what a run may and may not do with them."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import implicit_bias as ib
+from implicit_bias.dynamics.base import Objective
+from implicit_bias.symmetry import rewrite
+from tests import cases
+
+STEPS, STEP, SIZE = 60, 0.05, 2
+
+
+def batch(size=SIZE, seed=0):
+    return ib.minibatch(size, cases.key(seed))
+
+
+def drawn(seed, count, size=SIZE, examples=cases.ROWS):
+    """The draw as the definition says it."""
+    key = jax.random.fold_in(ib.stream(cases.key(seed), "batch"), count)
+    return np.asarray(jax.random.randint(key, (size,), 0, examples))
+
+
+@pytest.mark.parametrize("loss", ["square", "logistic"])
+@pytest.mark.parametrize("stop", [None, 1e-300])
+def test_every_step_against_a_loop(loss, stop):
+    """x' = x - eta (m / size) sum over the drawn rows of a_i l'(a_i x, y_i); SGD of the predictor itself."""
+    problem = cases.problem_of(cases.LOSSES[loss])
+    A, y = np.asarray(problem.operator), np.asarray(problem.target)
+    slope = {"square": lambda z, y: z - y, "logistic": lambda z, y: -y / (1 + np.exp(y * z))}[loss]
+    rule = None if stop is None else ib.loss_below(stop)
+    law = ib.Descent(STEP, batch=batch(), stop=rule, max_steps=STEPS)
+    run = cases.drive(problem, cases.PARAMETERIZATIONS["Euclidean"](), law, range(STEPS + 1))
+    path = [run["x"][0]]
+    for k in range(STEPS):
+        rows, x = drawn(0, k), path[-1]
+        path.append(x - STEP * len(y) / SIZE * A[rows].T @ slope(A[rows] @ x, y[rows]))
+    np.testing.assert_allclose(run["x"], path, rtol=0, atol=1e-12)
+    assert len({tuple(drawn(0, k)) for k in range(STEPS)}) > 3  # it did draw
+
+
+def test_the_estimate_is_unbiased():
+    """Its mean over 4000 draws is the gradient, within 4 standard errors, for each of g and w."""
+    problem, weights = cases.problem_of(ib.logistic), cases.PARAMETERIZATIONS["Polar"]()
+    objective, theta = Objective(problem, weights), weights.init(problem, cases.key())
+    flat = lambda tree: jnp.concatenate([jnp.atleast_1d(x) for x in tree])  # noqa: E731
+    draw = jax.jit(jax.vmap(lambda k: flat(batch().gradient(objective, theta, k))))
+    estimates = np.asarray(draw(jnp.arange(4000)))
+    exact = np.asarray(flat(objective.value_and_gradient(theta)[1]))
+    error = estimates.std(axis=0) / np.sqrt(len(estimates))
+    assert np.all(abs(estimates.mean(axis=0) - exact) < 4 * error)
+    assert np.all(error < 0.1 * np.linalg.norm(exact))
+
+
+def test_every_run_of_a_seed_meets_the_same_batches():
+    """Lanes of other scales do not change a run, to rounding; another seed does."""
+    problem = cases.problem_of(ib.square)
+
+    def make(scale):
+        return problem, cases.PARAMETERIZATIONS["Polar"](scale), ib.Descent(STEP, batch=batch(), max_steps=STEPS)
+
+    lanes = cases.drive_lanes(make, [0.3, 0.5, 2.0], [0, STEPS])
+    alone = cases.drive(*make(0.5), [0, STEPS])
+    np.testing.assert_allclose(lanes["x"][1], alone["x"], rtol=0, atol=1e-13)
+    law = ib.Descent(STEP, batch=batch(seed=1), max_steps=STEPS)
+    other = cases.drive(problem, cases.PARAMETERIZATIONS["Polar"](0.5), law, [0, STEPS])
+    assert np.linalg.norm(other["x"][1] - alone["x"][1]) > 1e-3
+
+
+def test_segments_give_the_bits_of_the_whole_run():
+    problem, weights = cases.problem_of(ib.square), cases.PARAMETERIZATIONS["Polar"]()
+    for law in (
+        ib.Descent(STEP, batch=batch(), max_steps=200),
+        ib.Descent(STEP, batch=batch(), stop=ib.loss_below(1e-3), max_steps=2000),
+    ):
+        clock = [0, 70, law.max_steps]
+        whole = cases.drive_in_segments(problem, weights, law, clock, np.inf)
+        parts = cases.drive_in_segments(problem, weights, law, clock, 17.5)
+        for one, other in zip(cases.leaves(whole), cases.leaves(parts), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_interpolation_is_reached_and_the_stop_rule_sees_every_example():
+    """y is in the range of A, so that all examples' gradients vanish together: no step size need go to zero."""
+    problem = cases.problem_of(ib.square)
+    law = ib.Descent(STEP, batch=batch(1), stop=ib.loss_below(1e-8), max_steps=20_000)
+    run = cases.drive(problem, cases.PARAMETERIZATIONS["Polar"](), law, [0, 20_000])
+    A, y = np.asarray(problem.operator), np.asarray(problem.target)
+    assert run["status"] == ib.Status.CONVERGED
+    loss = 0.5 * np.sum((A @ run["x"][-1] - y) ** 2)
+    assert loss < 1e-8
+    np.testing.assert_allclose(run["loss"][-1], loss, rtol=1e-6)
+
+
+def test_a_batch_without_a_gradient_is_no_stall():
+    """x fits the first example; where the first draws are of that one, nothing moves, and the run goes on."""
+    problem = ib.linear.fixed([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], [1.0, 1.0])(0)
+    seed = next(s for s in range(50) if all(drawn(s, k, 1, 2)[0] == 0 for k in range(3)))
+    weights = ib.Euclidean(1.0, jnp.array([1.0, 0.0, 0.0]))
+    run = cases.drive(problem, weights, ib.Descent(0.5, batch=batch(1, seed), max_steps=40), [0, 1, 3, 40])
+    np.testing.assert_array_equal(run["x"][2], run["x"][0])
+    assert run["status"] == ib.Status.CAPPED and run["x"][-1, 1] > 0.5
+
+
+def test_it_stays_in_the_original_coordinates():
+    problem, weights = cases.problem_of(ib.square), cases.PARAMETERIZATIONS["Polar"]()
+    theta = weights.init(problem, cases.key())
+    assert "examples are drawn" in rewrite(problem, weights, ib.Descent(STEP, batch=batch()), theta).name
+    assert "diagonal" in rewrite(problem, weights, ib.Descent(STEP), theta).name
+
+
+def test_a_batch_needs_an_example():
+    with pytest.raises(ib.Mistake, match="size"):
+        ib.minibatch(0, 0)
