@@ -355,7 +355,9 @@ Not from a study: the residuals are drawn from a known law, for each seed at {po
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="How often is a verdict right? Writes docs/calibration.md.")
     parser.add_argument("--sets", type=int, default=200)
-    parser.add_argument("--seeds", type=int, default=8, help="seeds in a set (8, as many as the map of limits ships with)")
+    parser.add_argument(
+        "--seeds", type=int, default=8, help="seeds in a set (8, as many as the map of limits ships with)"
+    )
     parser.add_argument("--to", type=Path, default=Path(__file__).parents[1] / "docs" / "calibration.md")
     asked = parser.parse_args(argv)
     if asked.sets < 1 or asked.seeds < 1:

@@ -9,6 +9,7 @@ first lines of the studies.
 import argparse
 import re
 import sys
+from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -19,11 +20,16 @@ from implicit_bias.evidence.figures import render
 from implicit_bias.session import Judged
 
 
+def own(source: str, paper: str) -> str:
+    """The source without the paper's own name, which is most of them."""
+    return source.removeprefix(f"{paper}, ")
+
+
 def place(source: str) -> tuple:
-    """Where in the paper: sections and numbered statements by number, then appendices, then figures."""
-    numbers = re.findall(r"\d+(?:\.\d+)?", source.partition(",")[2])
-    part = ("App" in source) + 2 * ("Fig" in source)
-    return part, *(float(n) for n in numbers[:1]), source
+    """Where in the paper: sections and numbered statements by number, then appendices, figures, other papers."""
+    numbers = re.findall(r"\d+(?:\.\d+)?", source)
+    part = ("App" in source) + 2 * ("Fig" in source) + 3 * ("et al." in source)
+    return part, float(numbers[0]) if numbers else 0.0, source
 
 
 def cell(text: str) -> str:
@@ -31,7 +37,9 @@ def cell(text: str) -> str:
 
 
 def verdict(j: Judgement) -> str:
-    return f"**{j.verdict}**" if j.as_expected else f"**{j.verdict}** (expected: {j.claim.expected})"
+    if j.verdict == j.claim.expected == "supported":
+        return "**supported**"
+    return f"**{j.verdict}**, {'as expected' if j.as_expected else f'EXPECTED {j.claim.expected}'}"
 
 
 def number(j: Judgement) -> str:
@@ -44,13 +52,13 @@ def table(rows: list[list[str]]) -> list[str]:
 
 
 def overview(judged: list[Judged]) -> list[str]:
-    found = sorted(
-        ((j, study) for study in judged for j in study.judgements), key=lambda pair: place(pair[0].claim.source)
-    )
+    sources = Counter(j.claim.source.partition(",")[0] for study in judged for j in study.judgements)
+    paper = sources.most_common(1)[0][0]
+    claims = [(own(j.claim.source, paper), j, study) for study in judged for j in study.judgements]
     rows = [["of the paper", "statement", "study", "verdict"]]
-    for j, study in found:
+    for source, j, study in sorted(claims, key=lambda claim: place(claim[0])):
         name = study.study.name.rpartition("/")[2]
-        rows.append([j.claim.source.partition(", ")[2], j.claim.statement, f"[{name}](#{name})", verdict(j)])
+        rows.append([source, j.claim.statement, f"[{name}](#{name})", verdict(j)])
     return table(rows)
 
 

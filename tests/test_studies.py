@@ -1,6 +1,7 @@
 """The shipped studies, at a small size: every verdict as expected, and every claim able to fail."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
@@ -106,3 +107,12 @@ def test_the_template_runs_and_its_claim_is_supported():
     study = catalogue.load(catalogue.find(str(catalogue.template())))
     (found,) = judge_all(study.claims, study.run())
     assert found.verdict == "supported" and found.tested
+
+
+def test_the_page_of_the_paper_shows_every_claim_and_figure():
+    """docs/papers/wu2020.md is written from results (scripts/write_paper.py); here: that it is not an old one."""
+    page = (Path(__file__).parents[1] / "docs/papers/wu2020.md").read_text()
+    for name in SMALL:
+        study = catalogue.load(catalogue.find(name))
+        assert all(f"`{claim.id}`" in page for claim in study.claims), name
+        assert all(f"wu2020/{figure.id}.png" in page for figure in study.figures), name

@@ -207,6 +207,15 @@ def test_a_start_made_from_the_drawn_problem_keeps_the_draws():
     assert not form.arrays and "from what it draws" in reason and list(form.slices) == ["seed"]
 
 
+def test_an_axis_that_shapes_the_problem_and_the_start_keeps_the_draws():
+    def cell(*, length, key, rows=2, columns=4):
+        problem = ib.linear.gaussian(rows, columns, target_norm=length)(key)
+        return ib.Run(problem, ib.Polar(length / 2), ib.Flow(max_time=1.0))
+
+    form, reason = form_of(subject(cell, seed=range(2), length=[0.5, 1.0]), 1, 2)
+    assert not form.arrays and reason.startswith("length shapes the problem")
+
+
 def test_a_direction_made_from_an_axis_is_given_and_the_axis_falls_silent():
     entry = catalogue.find("wu2020/path")
     grids, fixed = catalogue.load(entry).resolve({})
