@@ -63,9 +63,23 @@ def judge_folder(name: str, path: Path, computed: int = 0) -> Judged:
     plan = path if path.is_file() else store.latest_plan()
     data = open_results(plan or path)
     document = json.loads(plan.read_text())
-    judgements = judge_all(study.claims, data)
+    judgements = _judged(name, study, data)
     runs = sum(node["status"].size for node in _nodes(data))
     return Judged(study, store.folder, data, judgements, document, runs, computed)
+
+
+def _judged(name: str, study: Any, data: Data) -> list[Judgement]:
+    """The verdicts; results that lack what a claim of today reads are a mistake with a remedy."""
+    try:
+        return judge_all(study.claims, data)
+    except Mistake:
+        raise
+    except Exception as error:
+        folder = Path(study.cell.__code__.co_filename).resolve().parent
+        what = f"cannot be judged on these results ({catalogue.blame(error, folder)})"
+        raise Mistake(
+            "claims", what, f"if the study has changed, `implicit-bias run {name}` brings them up to date"
+        ) from error
 
 
 def _nodes(data: Data) -> list:
@@ -284,7 +298,11 @@ def write_index(out: Path, known: Sequence[Judged] = ()) -> Path:
         folder = out / entry.name
         if not (folder / "plans").is_dir():
             continue
-        judged = judged_before.get(entry.name) or judge_folder(str(entry.path), folder)
+        try:
+            judged = judged_before.get(entry.name) or judge_folder(str(entry.path), folder)
+        except Mistake as old:
+            warnings.warn(f"{entry.name} is left out of the index: {old}", stacklevel=2)
+            continue
         drawings = [p for f in judged.study.figures if (p := folder / "figures" / f"{f.id}.svg").is_file()]
         thumbnail = drawings[0].read_text() if drawings else None
         listed.append(

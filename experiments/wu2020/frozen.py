@@ -58,13 +58,18 @@ def _at_release(ds):
     return ds.log_w_perp.where(ds.clock == RELEASE).max("record")
 
 
+def _time_to_turn(ds):
+    """For A A^T = I the rate is g0 (g* - g0) and known beforehand; it says g0 < g*, with a margin for a finite T."""
+    return {"g0 (g* - g0) T > 18": ds.fraction * (1 - ds.fraction) * G_STAR**2 * RELEASE - FALLEN + 0 * ds.time}
+
+
 turns = ib.Claim(
     id="frozen-w-turns-to-w*",
     source=f"{SOURCE}, Theorem 2.6 II, A A^T = I, with its missing hypothesis g0 < g*",
     statement="c = 0, A A^T = I, g0 < g*: w tends to w*",
     on="frozen",
     accepts=AT_T,
-    hypotheses=lambda ds: _below(ds) | _on(ds, matrix="orthonormal"),
+    hypotheses=lambda ds: _time_to_turn(ds) | _on(ds, matrix="orthonormal"),
     residual=lambda ds: ds.angle.isel(record=-1),
     tolerance=lambda ds: SMALL,
     because="|w_perp| falls like exp(-g0 (g* - g0) t) and w_parallel turns at least as fast; T is 18 such times or more",

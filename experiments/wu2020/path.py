@@ -12,13 +12,11 @@ import implicit_bias as ib
 
 from . import claims, figures
 
-RELEASE = 30.0
-
 
 def cell(*, course, scale, angle):
     problem = ib.linear.fixed([[1.0, 0.0]], [2.0])(0)
     start = jnp.array([jnp.cos(angle), jnp.sin(angle)])
-    ratio = {"together": 1.0, "frozen": ib.two_stage(0.0, 1.0, RELEASE), "careful": 0.05, "gd": 1.0}[course]
+    ratio = {"together": 1.0, "frozen": ib.two_stage(0.0, 1.0, claims.RELEASE), "careful": 0.05, "gd": 1.0}[course]
     weights = ib.Euclidean(scale, start) if course == "gd" else ib.Polar(scale, start)
     return ib.Run(
         problem, weights, ib.Flow(max_time=2_000.0, ratio=ratio, stop=ib.loss_below(1e-20), rtol=1e-12, atol=1e-14)

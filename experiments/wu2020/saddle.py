@@ -18,7 +18,7 @@ from implicit_bias.evidence.figures import COLOURS, Figure
 from . import observables
 from .claims import SOURCE
 
-LOW, HIGH = 1e-5, 1e-3
+LOW, HIGH, END = 1e-5, 1e-3, 5_000.0
 
 
 def cell(*, scale, ratio, key, rows=6, columns=15, target_norm=2.0):
@@ -26,7 +26,7 @@ def cell(*, scale, ratio, key, rows=6, columns=15, target_norm=2.0):
     pull = problem.operator.T @ problem.target
     drawn = jax.random.normal(key.stream("direction"), (columns,))
     direction = drawn - pull * (pull @ drawn) / (pull @ pull)
-    flow = ib.Flow(max_time=5_000.0, ratio=ratio, stop=ib.loss_below(1e-12), rtol=1e-10, atol=1e-16)
+    flow = ib.Flow(max_time=END, ratio=ratio, stop=ib.loss_below(1e-12), rtol=1e-10, atol=1e-16)
     return ib.Run(problem, ib.Polar(scale, direction), flow)
 
 
@@ -83,6 +83,10 @@ reaches_zero_loss = ib.Claim(
     statement="a run that starts beside the saddle ends with zero loss",
     kind=ib.Inequality(),
     accepts=(ib.Status.CONVERGED, ib.Status.CAPPED, ib.Status.STALLED),
+    hypotheses=lambda ds: {
+        "rate of escape x T > 60": escape_rate(ds) * END - 60,
+        "c lambda_min T > 60": ds.ratio * ds.lambda_min * END - 60,
+    },
     residual=lambda ds: ds.loss.isel(record=-1),
     tolerance=lambda ds: 1e-12 * (1 + 1e-5),
     because="the stop rule; runs that would rest elsewhere end at the cap and count against it",
@@ -127,9 +131,9 @@ figure = Figure(id="escape", draw=_draw, caption=_caption, claims=["escape-rate-
 study = ib.Study(
     cell=cell,
     grids=ib.grid(scale=[1e-8], seed=range(8), ratio=ib.logspace(0.1, 4, 8)),
-    facts={"pull_size": pull_size, "data_size": data_size},
+    facts={"pull_size": pull_size, "data_size": data_size, "lambda_min": ib.lambda_min},
     observe={"g": ib.size},
-    records=ib.records_at([*np.linspace(0.1, 40, 400), *np.geomspace(41, 5_000, 40)[:-1]]),
+    records=ib.records_at([*np.linspace(0.1, 40, 400), *np.geomspace(41, END, 40)[:-1]]),
     claims=[escapes, reaches_zero_loss],
     figures=[figure],
     sizes={"paper": dict(seed=range(200), ratio=ib.logspace(0.03, 10, 24))},

@@ -36,6 +36,8 @@ from .base import AbstractDynamics, AbstractWatch, Moment, Objective, State, sca
 from .schedules import Schedule
 from .stopping import AbstractStop
 
+_NOTHING = -1e3
+"""The logarithm of an amplitude whose square underflows, in the place of -inf; its sign 0 says that there is none."""
 _LANDED = 1e-6
 """A step may end this far beyond the stop rule, in log(loss / threshold)."""
 _PATIENCE = 40
@@ -123,6 +125,14 @@ class Flow(AbstractDynamics):
             attempts=jnp.zeros((), dtype=jnp.int32),
             shortened=jnp.zeros((), dtype=jnp.int32),
         )
+
+    def hold(self, theta: Theta) -> Theta:
+        """With a finite logarithm where there is no orthogonal part: the controller's norms would be nan."""
+
+        def one(w):
+            return w._replace(log=jnp.where(w.sign == 0, _NOTHING, w.log)) if isinstance(w, _vectors.Split) else w
+
+        return _vectors.map_vectors(one, theta)
 
     def position(self, state: State) -> Array:
         return state.time

@@ -25,7 +25,7 @@ def _vector(theta):
 
 
 def _log_size(v) -> Scalar:
-    return v.log if isinstance(v, Split) else jnp.log(_vectors.norm(v))
+    return jnp.where(v.sign == 0, -jnp.inf, v.log) if isinstance(v, Split) else jnp.log(_vectors.norm(v))
 
 
 def _size(snapshot: Snapshot) -> Scalar:
