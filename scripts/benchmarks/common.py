@@ -59,11 +59,15 @@ def turns(rows: list[Row], rounds: int) -> np.ndarray:
     return np.array([[row.turn() for row in rows] for _ in range(rounds)])
 
 
+def short(value: float) -> str:
+    return f"{value:.1f}" if value >= 10 else f"{value:.3g}"
+
+
 def report(title: str, rows: list[Row], times: np.ndarray, markdown: bool, unit: str = "ns a run-step") -> str:
     """`times` [rounds, rows]; a ratio is the median of the ratios within a round."""
     head = ["what", unit, "min - max", "ratio", "runs x steps", "error in x"]
     cells = [
-        [row.name, f"{np.median(t):.1f}", f"{t.min():.1f} - {t.max():.1f}", f"{np.median(t / times[:, 0]):.2f}", row.job, f"{row.error:.0e}"]
+        [row.name, short(np.median(t)), f"{short(t.min())} - {short(t.max())}", f"{np.median(t / times[:, 0]):.2f}", row.job, f"{row.error:.0e}"]
         for row, t in zip(rows, times.T)
     ]  # fmt: skip
     return "\n".join([f"{title}, {len(times)} rounds:", "", table(head, cells, markdown)])
