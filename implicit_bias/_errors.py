@@ -35,3 +35,16 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if close:
         return f"did you mean {close[0]!r}?"
     return "known: " + (", ".join(known) or "none")
+
+
+def written_bytes(count: float) -> str:
+    """A number of bytes for a reader.
+
+    >>> written_bytes(12), written_bytes(3_400_000)
+    ('12 B', '3.4 MB')
+    """
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    raise AssertionError

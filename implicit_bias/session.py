@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import shutil
 import sys
 import time
 import warnings
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from . import catalogue
-from ._errors import Mistake
+from ._errors import Mistake, written_bytes
 from .catalogue import Entry
 from .evidence import report
 from .evidence.claims import Data, Judgement, judge_all
@@ -92,6 +93,8 @@ def run_study(entry: Entry, settings: Mapping[str, Any], size: str, out: Path, a
     store = Store(out / entry.name)
     plan = guarded(entry, lambda: study.plan(settings, size=size, store=store))
     missing = plan.missing
+    if missing and (what := _disk_too_small(plan, store)):
+        raise Mistake("size", what, "ask for fewer seeds, records, rows or columns")
     store.prepare()
     if missing:
         with progress(entry.name, plan.runs, missing) as tell:
@@ -141,13 +144,13 @@ def describe_plan(entry: Entry, settings: Mapping[str, Any], size: str, out: Pat
     programs = {b.program.identity: b for b in plan.batches}
     pending = {b.program.identity: b for b, _ in tiles}
     blocks = sum(-(-len(runs) // plan.width) for _, runs in tiles)
-    size_of = sum(_run_bytes(b) * len(b.missing) for b in plan.batches)
+    size_of = sum(_runwritten_bytes(b) * len(b.missing) for b in plan.batches)
     lines = [
         f"{entry.name} ({size})",
         f"  runs      {plan.runs:,} asked for, {plan.runs - plan.missing:,} done, {plan.missing:,} to compute",
         f"  blocks    {blocks:,} of {plan.width} lanes, {at_once} at a time on {len(devices)} {device.platform} "
         f"device{'s' * (len(devices) > 1)}",
-        f"  tiles     {len(tiles):,} to write, about {_bytes(size_of)} in {store.folder}",
+        f"  tiles     {len(tiles):,} to write, about {written_bytes(size_of)} in {store.folder}",
         f"  programs  {len(programs)}, of which {len(pending)} to compile (traced in {traced:.1f} s; "
         f"about {2.5 * len(pending):.0f} s to compile, less if cached)",
     ]
@@ -156,26 +159,28 @@ def describe_plan(entry: Entry, settings: Mapping[str, Any], size: str, out: Pat
         lines.append(f"  speed     {speed / 1e6:.1f} million run-steps a second so far, by the log")
     for b in programs.values():
         words = ", ".join(f"{k}={v}" for k, v in b.statics.items()) or "one program"
-        need = f"about {_bytes(_block_bytes(b))} a block"
+        need = f"about {written_bytes(_blockwritten_bytes(b))} a block"
         lines.append(f"  {words}: {b.program.traced.rewriting}; {b.program.traced.dynamics_name}; {need}")
+    if what := _disk_too_small(plan, store):
+        lines.append(f"  DOES NOT FIT: {what}")
     return "\n".join(lines)
 
 
-def _run_bytes(batch) -> int:
+def _disk_too_small(plan, store: Store) -> str | None:
+    """What the tiles of a plan need and the disk does not have."""
+    needs = sum(_runwritten_bytes(b) * len(b.missing) for b in plan.batches)
+    place = next(p for p in (store.folder.resolve(), *store.folder.resolve().parents) if p.is_dir())
+    free = shutil.disk_usage(place).free
+    return f"needs about {written_bytes(needs)} of disk, {written_bytes(free)} are free" if needs > free else None
+
+
+def _runwritten_bytes(batch) -> int:
     return sum(o.size * o.dtype.itemsize for o in batch.program.outputs.values()) // batch.program.layout.width
 
 
-def _block_bytes(batch) -> int:
+def _blockwritten_bytes(batch) -> int:
     """An estimate from shapes: state in and out, lanes, results of the first part."""
     return batch.program.estimated_bytes
-
-
-def _bytes(count: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000 or unit == "GB":
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    raise AssertionError
 
 
 # -- progress ----------------------------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -223,3 +225,23 @@ def test_interrupt_keeps_the_finished_tiles_and_says_how_to_go_on(capsys, mine, 
     assert ended.value.code == 130
     err = capsys.readouterr().err
     assert "interrupted: 4 of 4 runs are kept in results/mine; go on with: implicit-bias run mine.py" in err
+
+
+def test_what_does_not_fit_is_said_at_plan_and_refused_at_run(capsys, mine, monkeypatch):
+    from implicit_bias.sweep import engine
+
+    monkeypatch.setattr(engine, "_free_host_memory", lambda: 1000)
+    for command in ("plan", "run"):
+        code, _, err = run(capsys, command, mine, *TINY)
+        assert code == 2 and err.startswith("error: size: needs about") and "1.0 kB are free" in err
+        assert not Path("results/mine/tiles").exists()
+    monkeypatch.setattr(engine, "_free_host_memory", lambda: None)
+    monkeypatch.setattr("shutil.disk_usage", lambda place: Disk(free=10))
+    code, out, _ = run(capsys, "plan", mine, *TINY)
+    assert code == 0 and "DOES NOT FIT: needs" in out and "of disk, 10 B are free" in out
+    code, _, err = run(capsys, "run", mine, *TINY)
+    assert code == 2 and "of disk, 10 B are free" in err
+
+
+class Disk(NamedTuple):
+    free: int

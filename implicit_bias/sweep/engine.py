@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 import re
 import threading
 import time
@@ -163,9 +164,14 @@ class Program:
 
     @property
     def estimated_bytes(self) -> int:
-        """What a block needs, from shapes alone: arguments and outputs of `advance`, + 8 MB, x 1.2."""
+        """What a block needs, from shapes alone: arguments and outputs of `advance`, + 8 MB, x 1.2.
+
+        And three arrays as large as the largest that building a run makes: A, its transpose, a factor of it.
+        """
         shapes = jax.tree.leaves((self._shapes["advance"], self._shapes["advance"][2], self.outputs))
-        return _with_margin(sum(s.size * s.dtype.itemsize for s in shapes))
+        made = [v.aval for equation in self.traced.jaxpr.eqns for v in equation.outvars if hasattr(v.aval, "dtype")]
+        sizes = [math.prod(a.shape) * getattr(a.dtype, "itemsize", 8) for a in made]
+        return _with_margin(sum(s.size * s.dtype.itemsize for s in shapes) + 3 * max(sizes, default=0))
 
     def needed_bytes(self, device: Any) -> int:
         """What a block needs, from its executables: arguments + output + temporaries, + 8 MB, x 1.2."""
@@ -223,3 +229,18 @@ class Program:
 
 def _with_margin(count: int) -> int:
     return int(1.2 * (count + 8 * 2**20))
+
+
+def free_memory(device: Any) -> int | None:
+    """Bytes that blocks on a device may still take; None where that cannot be found out."""
+    stats = device.memory_stats() if device.platform != "cpu" else None
+    return stats["bytes_limit"] - stats["bytes_in_use"] if stats else _free_host_memory()
+
+
+def _free_host_memory() -> int | None:
+    try:
+        with open("/proc/meminfo") as file:
+            line = next(line for line in file if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration):
+        return None
+    return int(line.split()[1]) * 1024

@@ -15,9 +15,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from .._errors import Mistake
+from .._errors import Mistake, written_bytes
 from .._results import Status
-from .engine import Program
+from .engine import Program, free_memory
 from .plan import Batch, Plan, as_array
 from .store import Store, Tile
 
@@ -288,24 +288,14 @@ class _Queue:
 
 def _check_memory(program: Program, device: Any, at_once: int) -> None:
     """Refuse blocks that would not fit, before the first tile: the host's killer leaves no message."""
-    stats = device.memory_stats() if device.platform != "cpu" else None
-    free = stats["bytes_limit"] - stats["bytes_in_use"] if stats else _free_host_memory()
+    free = free_memory(device)
     needs = at_once * program.needed_bytes(device)
     if free is not None and needs > free:
         raise Mistake(
             "memory",
-            f"{at_once} blocks of {program.layout.width} runs need {needs / 1e9:.1f} GB, {free / 1e9:.1f} GB are free",
+            f"{at_once} blocks of {program.layout.width} runs need {written_bytes(needs)}, {written_bytes(free)} are free",
             "ask for fewer rows, columns or records",
         )
-
-
-def _free_host_memory() -> int | None:
-    try:
-        with open("/proc/meminfo") as file:
-            line = next(line for line in file if line.startswith("MemAvailable:"))
-    except (OSError, StopIteration):
-        return None
-    return int(line.split()[1]) * 1024
 
 
 def _run_block(block: _Block, results: _Results, home, device, segment: float | None) -> dict[str, np.ndarray]:

@@ -16,8 +16,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from .._errors import Mistake
-from .engine import SMALL, Layout, Program
+from .._errors import Mistake, written_bytes
+from .engine import SMALL, Layout, Program, free_memory
 from .fingerprint import difference, fingerprint
 from .grid import Grid, Grids, Labelled
 from .prepare import Recipe, trace
@@ -130,6 +130,17 @@ def block_width() -> int:
     return 64 if jax.devices()[0].platform == "cpu" else 4096
 
 
+def check_size(batch: Batch) -> None:
+    """Refuse what cannot fit into memory before anything of that size is drawn: the host's killer leaves no message."""
+    needs, free = batch.program.estimated_bytes, free_memory(jax.local_devices()[0])
+    if free is not None and needs > free:
+        raise Mistake(
+            "size",
+            f"needs about {written_bytes(needs)} of memory for one block, {written_bytes(free)} are free",
+            "ask for fewer rows, columns or records",
+        )
+
+
 def check_door(batch: Batch) -> None:
     """Evaluate every requirement of every run before the first step; one line for the first that fails."""
     program, names = batch.program, batch.traced_axes
@@ -183,6 +194,7 @@ def make_plan(
     known: dict[tuple, Program] = {}
     for batch in batches:
         batch.program = known.setdefault((batch.program.identity, batch.traced_axes), batch.program)
+        check_size(batch)
         check_door(batch)
     marks = fingerprint()
     description = {
