@@ -56,6 +56,9 @@ def _draw(ds):
     centre = float(np.exp(np.log(gap.step).mean()))
     panel.plot(gap.step, 0.1 * middle * gap.step / centre, "k--", lw=1, label="slope 1")
     panel.set(xscale="log", yscale="log", xlabel=r"step $\eta$", ylabel=r"$|x_\eta(T) - x_{\mathrm{flow}}(T)|$")
+    panel.set_xticks(gap.step.values, [f"{1e3 * step:g}" for step in gap.step.values])
+    panel.xaxis.minorticks_off()
+    panel.set_xlabel(r"step $\eta$, in thousandths")
     panel.legend(fontsize=8.5)
     return drawing
 
