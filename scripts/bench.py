@@ -1,6 +1,7 @@
 r"""How fast is it?  Beside the strongest peers that one would write by hand, in one process, in turns.
 
     python scripts/bench.py wn       fixed steps of weight normalisation [--sizes 20x100,100x2000] [--steps 2000]
+    python scripts/bench.py gd       the same for gradient descent; `rpgd` for rPGD
     python scripts/bench.py until    the same until loss < 1e-5, runs from tens to 10^5 steps
     python scripts/bench.py flow     the WN flow, 1024 points to loss < 1e-10
     python scripts/bench.py engine   1,024 to 65,536 runs: the engine against itself
@@ -21,12 +22,20 @@ from pathlib import Path
 import jax
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks import descent, engine, flow, start, until
+from benchmarks import descent, engine, flow, methods, start, until
 from benchmarks.common import machine
 
 from implicit_bias import session
 
-JOBS = {"wn": descent.job, "until": until.job, "flow": flow.job, "engine": engine.job, "start": start.job}
+JOBS = {
+    "wn": descent.job,
+    "gd": methods.job,
+    "rpgd": methods.job,
+    "until": until.job,
+    "flow": flow.job,
+    "engine": engine.job,
+    "start": start.job,
+}
 
 
 def options_of(command: list[str] | None = None) -> argparse.Namespace:
@@ -47,11 +56,13 @@ def options_of(command: list[str] | None = None) -> argparse.Namespace:
 
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("job", choices=JOBS)
-    parser.add_argument("--sizes", type=sizes, default=[(20, 100)], help="as in 20x100,100x2000 (20x100); job wn")
+    parser.add_argument(
+        "--sizes", type=sizes, default=[(20, 100)], help="as in 20x100,100x2000 (20x100); jobs wn, gd, rpgd"
+    )
     parser.add_argument(
         "--runs", type=count, default=4096, help="a multiple of 64, the number of scales (4096); job wn"
     )
-    parser.add_argument("--steps", type=count, default=2000, help="of each run (2000); jobs wn and engine")
+    parser.add_argument("--steps", type=count, default=2000, help="of each run (2000); jobs wn, gd, rpgd, engine")
     parser.add_argument("--rounds", type=count, default=5)
     parser.add_argument("--markdown", action="store_true", help="print tables to paste into a document")
     parser.add_argument("--profile", action="store_true", help="print where the framework's time goes, too; job wn")

@@ -1,0 +1,142 @@
+"""GD and rPGD, fixed steps: the job of `wn` for the other two methods.
+
+Peers: NumPy in the framework's own coordinates, in place (for GD also in closed form, which needs no steps at all), and
+one run after another in the coordinates of the paper.
+"""
+
+import argparse
+import functools
+
+import jax
+import numpy as np
+
+import implicit_bias as ib
+
+from .common import Row, framework, report, seconds, turns
+from .descent import AGREE, G_STAR, RATIO, SCALES, STEP, Data, Peer, affordable, draw, lanes_last, tuned
+
+WEIGHTS = {"gd": ib.Euclidean, "rpgd": ib.Sphere}
+
+
+def study(method: str, size: tuple[int, int], seeds: int, records: list[int]) -> ib.Study:
+    def cell(*, scale, key):
+        problem = ib.linear.gaussian(*size, target_norm=G_STAR)(key)
+        return ib.Run(problem, WEIGHTS[method](scale), ib.Descent(STEP, ratio=1.0, max_steps=records[-1]))
+
+    grids = ib.grid(seed=range(seeds), scale=SCALES)
+    return ib.Study(cell=cell, grids=grids, observe={"norm": ib.norm(2)}, records=ib.records_at(records))
+
+
+def of(data: Data, seeds: slice) -> tuple[np.ndarray, ...]:
+    """(s^2, s b, row, perp, g), lanes last."""
+    data = Data(*(field[seeds] for field in data))
+    pull = lanes_last(data.singular * data.target)
+    g = np.tile(SCALES, len(data.perp))
+    return lanes_last(data.singular**2), pull, lanes_last(data.row), lanes_last(data.perp), g
+
+
+def gd_block(data: Data, seeds: slice):
+    square, pull, row, perp, g = of(data, seeds)
+
+    def run(steps: int) -> np.ndarray:
+        x, q = row * g, np.empty_like(row)
+        for _ in range(steps):
+            np.multiply(square, x, out=q)
+            np.subtract(q, pull, out=q)
+            np.multiply(q, STEP, out=q)
+            np.subtract(x, q, out=x)
+        return np.sqrt((x * x).sum(0) + (perp * g) ** 2).reshape(-1, len(SCALES))
+
+    return run
+
+
+def gd_closed(data: Data, seeds: int):
+    square, pull, row, perp, g = of(data, slice(seeds))
+
+    def run(steps: int) -> np.ndarray:
+        limit = pull / square
+        x = limit + (1 - STEP * square) ** steps * (row * g - limit)
+        return np.sqrt((x * x).sum(0) + (perp * g) ** 2).reshape(-1, len(SCALES))
+
+    return run
+
+
+def rpgd_block(data: Data, seeds: slice):
+    square, pull, row, perp, g0 = of(data, seeds)
+
+    def run(steps: int) -> np.ndarray:
+        w, t, g = row.copy(), perp.copy(), g0.copy()
+        q, (h, n) = np.empty_like(w), np.empty((2, g.size))
+        for _ in range(steps):
+            np.multiply(square, w, out=q)  # q = grad_x = s (s g w - b)
+            np.multiply(q, g, out=q)
+            np.subtract(q, pull, out=q)
+            np.einsum("ij,ij->j", w, q, out=h)
+            np.multiply(g, STEP, out=n)
+            np.multiply(q, n, out=q)  # v = w - eta g q
+            np.subtract(w, q, out=w)
+            np.multiply(h, STEP * RATIO, out=h)
+            np.subtract(g, h, out=g)
+            np.einsum("ij,ij->j", w, w, out=n)
+            np.multiply(t, t, out=h)
+            np.add(n, h, out=n)
+            np.sqrt(n, out=n)
+            np.divide(w, n, out=w)
+            np.divide(t, n, out=t)
+        return np.abs(g).reshape(-1, len(SCALES))
+
+    return run
+
+
+def loop(method: str, data: Data) -> Peer:
+    def gd(A, y, w, g, steps):
+        x = g * w
+        for _ in range(steps):
+            x = x - STEP * (A.T @ (A @ x - y))
+        return np.sqrt(x @ x)
+
+    def rpgd(A, y, w, g, steps):
+        for _ in range(steps):
+            q = A.T @ (A @ (g * w) - y)
+            v = w - STEP * g * q
+            g, w = g - STEP * RATIO * (w @ q), v / np.sqrt(v @ v)
+        return abs(g)
+
+    one = {"gd": gd, "rpgd": rpgd}[method]
+    return Peer(
+        "numpy loop over runs",
+        1,
+        lambda steps: np.array([[one(data.A[0], data.y[0], data.w[0], g, steps) for g in SCALES]]),
+    )
+
+
+def job(options: argparse.Namespace) -> None:
+    method = options.job
+    for size in options.sizes:
+        seeds, steps = options.runs // len(SCALES), options.steps
+        data = draw(size, seeds)
+        peers = [
+            *tuned("numpy rewritten", {"gd": gd_block, "rpgd": rpgd_block}[method], data, seeds, 32),
+            loop(method, data),
+        ]
+        given = [affordable(peer, steps) for peer in peers]
+        if method == "gd":
+            peers.append(Peer("numpy, closed form", seeds, gd_closed(data, seeds)))
+            given.append(steps)
+        truth = study(method, size, seeds, sorted({0, steps, *given})).run()
+        fixed = study(method, size, seeds, [0, steps])
+
+        def norm(step: int, truth=truth) -> np.ndarray:
+            place = int(np.flatnonzero(truth["clock"].values.ravel() == step)[0])
+            return truth["norm"].isel(record=place).transpose("seed", "scale").values
+
+        rows = [Row("framework", framework(fixed, jax.local_devices()[:1]), f"{options.runs} x {steps}", 0.0)]
+        for peer, step in zip(peers, given):
+            count = peer.seeds * len(SCALES)
+            turn = functools.partial(lambda p, k, c: 1e9 * seconds(p.run, k) / (c * k), peer, step, count)
+            error = np.abs(peer.run(step) - norm(step)[: peer.seeds]).max()
+            rows.append(Row(peer.name, turn, f"{count} x {step}", error))
+            if not error < AGREE:
+                raise SystemExit(f"error: {peer.name} does not agree with the framework: |x| differs by {error:.1e}")
+        title = f"{method}, least squares, {size[0]} x {size[1]}"
+        print(report(title, rows, turns(rows, options.rounds), options.markdown), flush=True)
