@@ -21,7 +21,8 @@ from .catalogue import Entry
 from .evidence import recheck as again
 from .evidence import referee
 from .evidence.claims import Claim
-from .evidence.referee import Counterexample, Family, Found, Region
+from .evidence.counterexample import Counterexample, exact
+from .evidence.referee import Family, Found, Region
 from .problems.linear import Linear
 from .sweep.plan import show
 from .sweep.recast import Form, Runs, Subject, form_of
@@ -275,7 +276,7 @@ def motion_of(run: Any, start: Any, clock: Any) -> again.Motion:
     def plain(name: str, value: Any) -> Fraction:
         if callable(value):
             raise again.NotAvailable(f"a schedule for {name}")
-        return referee.exact(float(value))
+        return exact(float(value))
 
     ratio = law.ratio
     if isinstance(ratio, TwoStage):
@@ -288,9 +289,9 @@ def motion_of(run: Any, start: Any, clock: Any) -> again.Motion:
         loss=run.problem.of_predictions.__name__,
         weights=type(run.parameterization).__name__,
         law="flow" if isinstance(law, Flow) else "descent",
-        A=[[referee.exact(a) for a in row] for row in np.asarray(run.problem.operator, float)],
-        y=[referee.exact(v) for v in np.asarray(run.problem.target, float)],
-        start=[referee.exact(v) for v in start],
+        A=[[exact(a) for a in row] for row in np.asarray(run.problem.operator, float)],
+        y=[exact(v) for v in np.asarray(run.problem.target, float)],
+        start=[exact(v) for v in start],
         scale=plain("scale", run.parameterization.scale),
         norm=plain("norm", getattr(run.parameterization, "norm", 1.0)),
         ratio=ratio,
@@ -337,13 +338,10 @@ def _recheck(entry: Entry, claim: Claim, top: _Candidate) -> tuple[Counterexampl
         study=entry.name,
         words={n: getattr(v, "label", v) for n, v in words.items()},
         settings={n: v for n, v in top.subject.settings.items() if n not in ("rows", "columns") or not form.arrays},
-        axes={n: referee.exact(float(values[n])) for n in form.axes},
-        A=[
-            [referee.exact(a) for a in row]
-            for row in np.asarray(getattr(run.problem, "operator", np.zeros((0, 0))), float)
-        ],
-        y=[referee.exact(v) for v in np.asarray(getattr(run.problem, "target", np.zeros(0)), float)],
-        start=[referee.exact(v) for v in start],
+        axes={n: exact(float(values[n])) for n in form.axes},
+        A=[[exact(a) for a in row] for row in np.asarray(getattr(run.problem, "operator", np.zeros((0, 0))), float)],
+        y=[exact(v) for v in np.asarray(getattr(run.problem, "target", np.zeros(0)), float)],
+        start=[exact(v) for v in start],
         scale=motion.scale if motion else None,
         ratio=ratio,
         seed=None if form.arrays else int(point[-1]),

@@ -21,16 +21,16 @@ SAFETY = 2.0
 ROUNDING = 1e-12
 
 
-def _last(variable):
+def last(variable):
     return variable.isel(record=-1)
 
 
-def _law(ds):
+def law(ds):
     """The arguments of the closed forms, one value per run."""
     return dict(g0=ds.scale, orthogonal=ds.w_perp, g_star=ds.g_star, ratio=ds.ratio)
 
 
-def _row(ds, stop):
+def row(ds, stop):
     return np.sqrt(2 * stop / ds.lambda_min)
 
 
@@ -39,12 +39,15 @@ def _row(ds, stop):
 FIGURE_1_STOP, FIGURE_1_STEP = 1e-5, 5e-3
 
 
+def descent_tolerance(ds, stop, step):
+    """The stop rule and the step, for |x| and |x - x*| of WN and rPGD under descent."""
+    size, excess = theory.limit_norm(**law(ds)), theory.limit_excess(**law(ds))
+    drift = step / 2 * ds.loss.isel(record=0) * np.maximum(1, size**2 / ds.ratio)
+    return SAFETY * (row(ds, stop) * (1 + excess * size / ds.ratio) + excess * drift)
+
+
 def _descent_tolerance(ds):
-    """The stop rule and the step, for |x| and |x - x*| of WN and rPGD."""
-    size, excess = theory.limit_norm(**_law(ds)), theory.limit_excess(**_law(ds))
-    row = _row(ds, FIGURE_1_STOP)
-    drift = FIGURE_1_STEP / 2 * ds.loss.isel(record=0) * np.maximum(1, size**2 / ds.ratio)
-    return SAFETY * (row * (1 + excess * size / ds.ratio) + excess * drift)
+    return descent_tolerance(ds, FIGURE_1_STOP, FIGURE_1_STEP)
 
 
 descent_limit = ib.Claim(
@@ -52,8 +55,8 @@ descent_limit = ib.Claim(
     source=f"{SOURCE}, Section 1.1 (C8)",
     statement="GD ends at x* + g0 w_perp(0): |x| = sqrt(g*^2 + g0^2 |w_perp(0)|^2)",
     on="gd",
-    residual=lambda ds: abs(_last(ds.norm) - theory.gradient_descent_limit_norm(ds.scale, ds.w_perp, ds.g_star)),
-    tolerance=lambda ds: _row(ds, FIGURE_1_STOP) + ROUNDING,
+    residual=lambda ds: abs(last(ds.norm) - theory.gradient_descent_limit_norm(ds.scale, ds.w_perp, ds.g_star)),
+    tolerance=lambda ds: row(ds, FIGURE_1_STOP) + ROUNDING,
     because="the stop rule leaves |x - x_inf| <= sqrt(2 tau / lambda_min); the law itself is exact at every step",
 )
 
@@ -62,7 +65,7 @@ robust_limit = ib.Claim(
     source=f"{SOURCE}, Theorem 2.6 I (corrected) and Lemma 2.2",
     statement="WN and rPGD end at |x| = sqrt(G), G (1 - a exp((g0^2 - G)/c)) = g*^2, a = |w_perp(0)|^2",
     on="wn+rpgd",
-    residual=lambda ds: abs(_last(ds.norm) - theory.limit_norm(**_law(ds))),
+    residual=lambda ds: abs(last(ds.norm) - theory.limit_norm(**law(ds))),
     tolerance=_descent_tolerance,
     because="stop rule: row (1 + |x - x*| |x| / c); step: |x - x*| (eta / 2) L0 max(1, |x|^2 / c); factor 2",
 )
@@ -73,8 +76,8 @@ closer_by_the_mean = ib.Claim(
     statement="WN ends closer to x* than GD where c < LM(g_inf^2, g0^2) and g_inf > g0 (c > LM where g_inf < g0)",
     kind=ib.Inequality(),
     on="wn+rpgd",
-    hypotheses=lambda ds: {"exact criterion": theory.closer_than_descent(**_law(ds))},
-    residual=lambda ds: _last(ds.excess) - theory.gradient_descent_limit_excess(ds.scale, ds.w_perp),
+    hypotheses=lambda ds: {"exact criterion": theory.closer_than_descent(**law(ds))},
+    residual=lambda ds: last(ds.excess) - theory.gradient_descent_limit_excess(ds.scale, ds.w_perp),
     tolerance=_descent_tolerance,
     because="as for the limit law: a run within its tolerance of a tie may end on either side",
 )
@@ -86,7 +89,7 @@ closer_if_small = ib.Claim(
     kind=ib.Inequality(),
     on="wn+rpgd",
     hypotheses=lambda ds: {"g0 < g*": ds.g_star - ds.scale},
-    residual=lambda ds: _last(ds.excess) - theory.gradient_descent_limit_excess(ds.scale, ds.w_perp),
+    residual=lambda ds: last(ds.excess) - theory.gradient_descent_limit_excess(ds.scale, ds.w_perp),
     tolerance=_descent_tolerance,
     because="as for the limit law",
     expected="refuted",
@@ -99,20 +102,20 @@ LIMIT_STOP = 1e-20
 
 def _flow_tolerance(ds):
     """The stop rule and the integrator (rtol 1e-12 a step, a few hundred steps that contract)."""
-    size, excess = theory.limit_norm(**_law(ds)), theory.limit_excess(**_law(ds))
-    return SAFETY * _row(ds, LIMIT_STOP) * (1 + excess * size / ds.ratio) + 1e-9 * size
+    size, excess = theory.limit_norm(**law(ds)), theory.limit_excess(**law(ds))
+    return SAFETY * row(ds, LIMIT_STOP) * (1 + excess * size / ds.ratio) + 1e-9 * size
 
 
 def _signed_gap(ds, predicted_excess, predicted_sign):
     """|x_inf - prediction| along the orthogonal direction, with the sign of g; x_perp = g w_perp(0) exp(...)."""
-    return abs(np.sign(_last(ds.g)) * _last(ds.excess) - predicted_sign * predicted_excess)
+    return abs(np.sign(last(ds.g)) * last(ds.excess) - predicted_sign * predicted_excess)
 
 
 exact_norm = ib.Claim(
     id="limit-norm-exact",
     source=f"{SOURCE}, Theorem 2.6 I (corrected)",
     statement="|x_inf| = |g_inf| = sqrt(G), G the root of G (1 - a exp((g0^2 - G)/c)) = g*^2",
-    residual=lambda ds: abs(_last(ds.norm) - theory.limit_norm(**_law(ds))),
+    residual=lambda ds: abs(last(ds.norm) - theory.limit_norm(**law(ds))),
     tolerance=_flow_tolerance,
     because="stop rule 2 row (1 + |x - x*| |x| / c) at loss 1e-20; integrator 1e-9 |x|",
 )
@@ -121,7 +124,7 @@ exact_excess = ib.Claim(
     id="limit-excess-exact",
     source=f"{SOURCE}, Theorem 2.6 I (corrected)",
     statement="x_inf = x* + g_inf w_perp(0) exp((g0^2 - G)/2c), with the sign of g_inf",
-    residual=lambda ds: _signed_gap(ds, theory.limit_excess(**_law(ds)), np.sign(_last(ds.g))),
+    residual=lambda ds: _signed_gap(ds, theory.limit_excess(**law(ds)), np.sign(last(ds.g))),
     tolerance=_flow_tolerance,
     because="as for the norm",
 )
@@ -130,7 +133,7 @@ printed_limit = ib.Claim(
     id="limit-as-printed",
     source=f"{SOURCE}, eq. (7)",
     statement="x_inf = x* + g* w_perp(0) exp((g0^2 - g*^2)/2c)",
-    residual=lambda ds: _signed_gap(ds, theory.printed_limit_excess(**_law(ds)), 1.0),
+    residual=lambda ds: _signed_gap(ds, theory.printed_limit_excess(**law(ds)), 1.0),
     tolerance=_flow_tolerance,
     because="as for the exact law",
     expected="refuted",
@@ -141,7 +144,7 @@ positive_size = ib.Claim(
     source=f"{SOURCE}, Theorem 2.6 I (as printed: no hypothesis on the initial loss)",
     statement="g_inf > 0 for every g0 > 0",
     kind=ib.Inequality(),
-    residual=lambda ds: -np.sign(_last(ds.g)),
+    residual=lambda ds: -np.sign(last(ds.g)),
     tolerance=lambda ds: 0.0,
     because="a sign is exact: |g_inf| >= g* > 0",
     expected="refuted",
@@ -153,7 +156,7 @@ sign_is_kept = ib.Claim(
     statement="g_inf > 0 if the initial loss is below the loss at zero: g = 0 cannot be crossed, its loss is |y|^2/2",
     kind=ib.Inequality(),
     hypotheses=lambda ds: {"L0 < |y|^2/2": ds.loss_at_zero - ds.loss.isel(record=0)},
-    residual=lambda ds: -np.sign(_last(ds.g)),
+    residual=lambda ds: -np.sign(last(ds.g)),
     tolerance=lambda ds: 0.0,
     because="a sign is exact: |g_inf| >= g* > 0",
 )
@@ -165,7 +168,7 @@ ends_at_zero_loss = ib.Claim(
     kind=ib.Inequality(),
     accepts=(ib.Status.CONVERGED, ib.Status.CAPPED, ib.Status.STALLED, ib.Status.DIVERGED),
     hypotheses=lambda ds: {"L0 < |y|^2/2": ds.loss_at_zero - ds.loss.isel(record=0)},
-    residual=lambda ds: _last(ds.loss),
+    residual=lambda ds: last(ds.loss),
     tolerance=lambda ds: LIMIT_STOP * (1 + 1e-5),
     because="the stop rule, whose event is located to 1e-6; a run that rests or is cut off elsewhere counts against it",
 )
@@ -175,7 +178,7 @@ mirror_flow = ib.Claim(
     source=f"{SOURCE}, Theorem 2.6 I (derived: the characterisation by a potential)",
     statement="(I - Pi)(s grad Phi(x_inf) - s0 grad Phi(x0)) = 0, Phi(x) = F(|x|), F'(r) = exp(r^2/2c), s = sign(g)",
     residual=lambda ds: abs(_mirror_log(ds, -1) - _mirror_log(ds, 0)),
-    tolerance=lambda ds: SAFETY * _row(ds, LIMIT_STOP) * theory.limit_norm(**_law(ds)) / ds.ratio + 1e-8,
+    tolerance=lambda ds: SAFETY * row(ds, LIMIT_STOP) * theory.limit_norm(**law(ds)) / ds.ratio + 1e-8,
     because="KKT residual in logarithms, log|x_perp| + |x|^2/2c - log|x|; stop rule |x| row / c; integrator 1e-8",
 )
 
@@ -252,13 +255,13 @@ def _fallen(ds):
 
 def _path_law(ds):
     ratio = xr.where(ds.course == "careful", 0.05, 1.0)
-    law = dict(g0=ds.scale, orthogonal=ds.w_perp, g_star=ds.g_star, ratio=ratio)
+    arguments = dict(g0=ds.scale, orthogonal=ds.w_perp, g_star=ds.g_star, ratio=ratio)
     descent = theory.gradient_descent_limit_excess(ds.scale, ds.w_perp)
-    return xr.where(ds.course == "gd", descent, theory.limit_excess(**law))
+    return xr.where(ds.course == "gd", descent, theory.limit_excess(**arguments))
 
 
 def _path_tolerance(ds):
-    return 1e-9 + SAFETY * _row(ds, LIMIT_STOP) * (1 + 9.0 / 0.05)  # |x - x*| |x| / c <= 3 x 3 / 0.05
+    return 1e-9 + SAFETY * row(ds, LIMIT_STOP) * (1 + 9.0 / 0.05)  # |x - x*| |x| / c <= 3 x 3 / 0.05
 
 
 path_ends = ib.Claim(
@@ -266,7 +269,7 @@ path_ends = ib.Claim(
     source=f"{SOURCE}, Fig. 2 with Theorem 2.6 I (corrected)",
     statement="with a constant ratio each path ends at (2, sqrt(G - 4)); gradient flow ends at (2, g0 w_perp)",
     hypotheses=lambda ds: {"constant ratio": _course(ds, "together", "careful", "gd")},
-    residual=lambda ds: abs(_last(ds.excess) - _path_law(ds)),
+    residual=lambda ds: abs(last(ds.excess) - _path_law(ds)),
     tolerance=_path_tolerance,
     because="loss 1e-20 leaves sqrt(2e-20) in x1, amplified by at most |x - x*| |x| / c; integrator 1e-9",
 )
@@ -276,7 +279,7 @@ released_ends_at_min_norm = ib.Claim(
     source=f"{SOURCE}, Theorem 2.6 II with its missing hypothesis g0 < g*",
     statement="with g frozen at g0 < g* until w has turned, then released, the path ends at x* = (2, 0)",
     hypotheses=lambda ds: {"g frozen first": _course(ds, "frozen"), "g0 (g* - g0) T > 20": _fallen(ds) - 20},
-    residual=lambda ds: _last(ds.excess),
+    residual=lambda ds: last(ds.excess),
     tolerance=_path_tolerance,
     because="as for the other paths; while g is frozen |w_perp| falls like exp(-g0 (g* - g0) t), by e^-20 or more",
 )
@@ -286,7 +289,7 @@ release_beyond = ib.Claim(
     source=f"{SOURCE}, Theorem 2.6 II (as printed: no hypothesis on g0)",
     statement="with g frozen at any g0 and then released, the path ends at x*",
     hypotheses=lambda ds: {"g frozen first": _course(ds, "frozen")},
-    residual=lambda ds: _last(ds.excess),
+    residual=lambda ds: last(ds.excess),
     tolerance=_path_tolerance,
     because="as for the other paths",
     expected="refuted",

@@ -16,8 +16,8 @@ from implicit_bias.dynamics.base import Objective
 from implicit_bias.evidence.figures import COLOURS, Figure
 from implicit_bias.theory import weight_normalisation as theory
 
-SOURCE = "Wu et al. 2020"
-SAFETY = 2.0
+from .claims import SOURCE, descent_tolerance, last, law
+
 STOP, STEP, RATIO, BATCH = 1e-9, 2e-3, 1.0, 3
 LAWS = {
     "gd": ib.gradient_descent,
@@ -40,10 +40,6 @@ def cell(*, law, scale, key, step=STEP, rows=10, columns=25, target_norm=1.5):
     return ib.Run(problem, ib.Polar(scale), descent)
 
 
-def _square(v):
-    return _vectors.square_norm(v)
-
-
 def growth_gap(before, after):
     """(|w'|^2 - |w|^2 - eta^2 |grad_w h|^2) / |w'|^2 for the gradient of the whole loss at the old point."""
     run, theta = before.run, before.theta
@@ -53,7 +49,7 @@ def growth_gap(before, after):
         force = force.row @ force.row + (force.log * jnp.exp(theta.w.log)) ** 2
     else:
         force = force @ force
-    new, old = _square(after.theta.w), _square(theta.w)
+    new, old = _vectors.square_norm(after.theta.w), _vectors.square_norm(theta.w)
     return jnp.abs(new - old - run.dynamics.step**2 * force) / new
 
 
@@ -62,16 +58,13 @@ def _only(ds, *inside):
     return xr.where(ds.law.isin(inside), 1.0, -1.0)
 
 
-def _law(ds):
-    return dict(g0=ds.scale, orthogonal=ds.w_perp, g_star=ds.g_star, ratio=RATIO)
-
-
-def _last(variable):
-    return variable.isel(record=-1)
+def _at_ratio(ds):
+    """With the ratio as a variable, which here is no axis."""
+    return ds.assign(ratio=RATIO)
 
 
 def _growth(ds):
-    return _last(ds.weight_norm) ** 2 - 1
+    return last(ds.weight_norm) ** 2 - 1
 
 
 ROUNDING = 32 * np.finfo(float).eps
@@ -101,20 +94,13 @@ norm_constant = ib.Claim(
 )
 
 
-def _limit_tolerance(ds):
-    size, excess = theory.limit_norm(**_law(ds)), theory.limit_excess(**_law(ds))
-    row = np.sqrt(2 * STOP / ds.lambda_min)
-    drift = STEP / 2 * ds.loss.isel(record=0) * np.maximum(1, size**2 / RATIO)
-    return SAFETY * (row * (1 + excess * size / RATIO) + excess * drift)
-
-
 limit_law = ib.Claim(
     id="limit-law-of-gradient-descent",
     source=f"{SOURCE}, Theorem 2.6 I (corrected)",
     statement="|x| -> sqrt(G), G (1 - a exp((g0^2 - G)/c)) = g*^2, under gradient descent; other laws are outside",
     hypotheses=lambda ds: {"gradient descent": _only(ds, "gd")},
-    residual=lambda ds: abs(_last(ds.norm) - theory.limit_norm(**_law(ds))),
-    tolerance=_limit_tolerance,
+    residual=lambda ds: abs(last(ds.norm) - theory.limit_norm(**law(_at_ratio(ds)))),
+    tolerance=lambda ds: descent_tolerance(_at_ratio(ds), STOP, STEP),
     because="stop rule: row (1 + |x - x*| |x| / c); step: |x - x*| (eta / 2) L0 max(1, |x|^2 / c); factor 2",
 )
 
@@ -127,7 +113,7 @@ def _turned(ds):
 
 
 def _turn_tolerance(ds):
-    return np.sqrt(ds.steps) * np.finfo(float).eps * 10 / np.exp(_last(ds.log_w_perp))
+    return np.sqrt(ds.steps) * np.finfo(float).eps * 10 / np.exp(last(ds.log_w_perp))
 
 
 span_kept = ib.Claim(
@@ -164,20 +150,24 @@ def _draw(ds):
     import matplotlib.pyplot as plt
 
     drawing, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.8))
-    size = _last(ds.norm).where(ds.status == ib.Status.CONVERGED)
+    size = last(ds.norm).where(ds.status == ib.Status.CONVERGED)
     turned = np.maximum(_turned(ds), 1e-17)
-    for law, (label, colour, marker) in LOOKS.items():
-        if law not in ds.law:
+    for name, (label, colour, marker) in LOOKS.items():
+        if name not in ds.law:
             continue
-        mean, spread = size.sel(law=law).mean("seed"), size.sel(law=law).std("seed")
+        mean, spread = size.sel(law=name).mean("seed"), size.sel(law=name).std("seed")
         left.fill_between(ds.scale, mean - spread, mean + spread, color=colour, alpha=0.18, lw=0)
         left.plot(ds.scale, mean, marker, color=colour, label=label, mew=1.3, zorder=3)
         right.fill_between(
-            ds.scale, *(getattr(turned.sel(law=law), m)("seed") for m in ("min", "max")), color=colour, alpha=0.18, lw=0
+            ds.scale,
+            *(getattr(turned.sel(law=name), m)("seed") for m in ("min", "max")),
+            color=colour,
+            alpha=0.18,
+            lw=0,
         )
-        right.plot(ds.scale, turned.sel(law=law).median("seed"), marker + "-", color=colour, lw=0.8, mew=1.3)
-    law = theory.limit_norm(**_law(ds.isel(law=0))).mean("seed")
-    left.plot(ds.scale, law, color="black", lw=1.2, label="exact law of gradient descent", zorder=2)
+        right.plot(ds.scale, turned.sel(law=name).median("seed"), marker + "-", color=colour, lw=0.8, mew=1.3)
+    exact = theory.limit_norm(**law(_at_ratio(ds.isel(law=0)))).mean("seed")
+    left.plot(ds.scale, exact, color="black", lw=1.2, label="exact law of gradient descent", zorder=2)
     left.axhline(float(ds.g_star.mean()), color="black", lw=0.8, ls=":")
     left.annotate(
         r"$|x_*|$", (1, float(ds.g_star.mean())), (4, 0), ("axes fraction", "data"), "offset points", va="center"

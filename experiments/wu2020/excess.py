@@ -12,7 +12,7 @@ import implicit_bias as ib
 from implicit_bias.evidence.figures import COLOURS, Figure
 from implicit_bias.theory import weight_normalisation as theory
 
-from .claims import SAFETY, SOURCE
+from .claims import SOURCE, descent_tolerance, law
 
 STOP, STEP, G_STAR = 1e-9, 2e-3, 2.0
 
@@ -21,17 +21,6 @@ def cell(*, method, scale, key, ratio=1.0, rows=8, columns=20):
     problem = ib.linear.gaussian(rows, columns, target_norm=G_STAR)(key)
     weights = {"gd": ib.Euclidean(scale), "wn": ib.Polar(scale), "rpgd": ib.Sphere(scale)}[method]
     return ib.Run(problem, weights, ib.Descent(STEP, ratio=ratio, stop=ib.loss_below(STOP), max_steps=400_000))
-
-
-def _law(ds):
-    return dict(g0=ds.scale, orthogonal=ds.w_perp, g_star=ds.g_star, ratio=ds.ratio)
-
-
-def _tolerance(ds):
-    size, excess = theory.limit_norm(**_law(ds)), theory.limit_excess(**_law(ds))
-    row = np.sqrt(2 * STOP / ds.lambda_min)
-    drift = STEP / 2 * ds.loss.isel(record=0) * np.maximum(1, size**2 / ds.ratio)
-    return SAFETY * (row * (1 + excess * size / ds.ratio) + excess * drift)
 
 
 def _gain(ds):
@@ -45,8 +34,8 @@ ties = ib.Claim(
     statement="the sign of |x_GD - x*| - |x_WN - x*| is that of c < LM(G, g0^2) where G > g0^2, of c > LM where G < g0^2",
     kind=ib.Inequality(),
     on="wn+rpgd",
-    residual=lambda ds: -np.sign(theory.closer_than_descent(**_law(ds))) * _gain(ds),
-    tolerance=_tolerance,
+    residual=lambda ds: -np.sign(theory.closer_than_descent(**law(ds))) * _gain(ds),
+    tolerance=lambda ds: descent_tolerance(ds, STOP, STEP),
     because="stop rule and step, as for the limit law: a run within its tolerance of a tie may end on either side",
 )
 
@@ -67,8 +56,8 @@ def _draw(data):
             ratio.scale, ratio.ratio, ratio, cmap="RdBu_r", norm=matplotlib.colors.TwoSlopeNorm(0, -2, 1),
             shading="nearest", edgecolors="face", lw=0.3,
         )  # fmt: skip
-        law = both.sel({"method": method})
-        slack = theory.closer_than_descent(**_law(law)).mean("seed").transpose("ratio", "scale")
+        runs = both.sel({"method": method})
+        slack = theory.closer_than_descent(**law(runs)).mean("seed").transpose("ratio", "scale")
         panel.contour(slack.scale, slack.ratio, slack, levels=[0], colors="black", linewidths=1.4)
         panel.axvline(G_STAR, color="black", lw=0.8, ls=":")
         panel.set(xscale="log", yscale="log", xlabel="initial size $g_0$", title=f"{title} against GD")

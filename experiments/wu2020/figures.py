@@ -6,6 +6,8 @@ from implicit_bias._results import Status
 from implicit_bias.evidence.figures import COLOURS, Figure
 from implicit_bias.theory import weight_normalisation as theory
 
+from . import claims
+
 METHODS = {
     "gd": ("GD", COLOURS["vermillion"], "s"),
     "wn": ("WN", COLOURS["blue"], "o"),
@@ -81,10 +83,6 @@ figure_1 = Figure(
 # -- Theorem 2.6 I -----------------------------------------------------------------------------------------------------
 
 
-def _law(ds):
-    return dict(g0=ds.scale, orthogonal=ds.w_perp, g_star=ds.g_star, ratio=ds.ratio)
-
-
 def _map(panel, values, title, **norm):
     mesh = panel.pcolormesh(
         values.scale,
@@ -109,8 +107,8 @@ def _draw_limit(ds):
     last = ds.isel(record=-1).where(ds.status == Status.CONVERGED)
     measured = np.log(abs(last.g)) + last.log_w_perp
     for panel, law, title in (
-        (panels[0], theory.printed_limit_excess(**_law(ds)), "eq. (7) as printed"),
-        (panels[1], theory.limit_excess(**_law(ds)), "exact law"),
+        (panels[0], theory.printed_limit_excess(**claims.law(ds)), "eq. (7) as printed"),
+        (panels[1], theory.limit_excess(**claims.law(ds)), "exact law"),
     ):
         worst = np.maximum(abs(measured - np.log(law)).max("seed"), 1e-14)
         mesh = _map(panel, worst, title, norm=LogNorm(1e-12, 1e2), cmap="cividis")

@@ -23,18 +23,15 @@ def cell(*, variant, fraction, key, rho=0.5, rows=6, columns=15):
     problem = ib.linear.orthonormal(rows, columns, target_norm=G_STAR)(key)
     direction = jax.random.normal(key.stream("direction"), (columns,))
     direction = direction / jnp.linalg.norm(direction)
-    b, k = 1 - jnp.sum((problem.operator @ direction) ** 2), 1 / fraction**2
+    orthogonal, g0 = jnp.sqrt(1 - jnp.sum((problem.operator @ direction) ** 2)), fraction * G_STAR
     if variant == "b":
-        rest = 1 / (k - 1)
-        turn = jnp.ceil(jnp.log((1 / EPS**2 + rest) / (1 / b + rest)) / jnp.log(k))
-        first = 0.0
+        turn, first = theory.turning_steps(g0, G_STAR, orthogonal, EPS, jnp), 0.0
     else:
-        turn = jnp.ceil(jnp.log(EPS**2 / b) / jnp.log(1 - rho * (1 - fraction**2)))
-        g0 = fraction * G_STAR
-        first = (jnp.sqrt(G_STAR**2 - rho * (G_STAR**2 - g0**2)) - g0) * 4 * g0 / (G_STAR**2 * turn)
+        turn = theory.turning_bound(g0, G_STAR, orthogonal, EPS, rho, jnp)
+        first = theory.growth_step(g0, G_STAR, turn, rho, jnp)
     ratio = ib.two_stage(first, GAMMA, turn)
     descent = ib.Descent(1.0, ratio=ratio, law=ib.over_size_squared(), stop=ib.loss_below(1e-22), max_steps=STEPS)
-    return ib.Run(problem, ib.Sphere(fraction * G_STAR, direction), descent)
+    return ib.Run(problem, ib.Sphere(g0, direction), descent)
 
 
 def contraction_gap(before, after):

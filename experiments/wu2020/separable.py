@@ -20,9 +20,9 @@ import numpy as np
 import implicit_bias as ib
 from implicit_bias.evidence.figures import COLOURS, Figure
 
-SOURCE = "Wu et al. 2020"
+from .claims import SAFETY, SOURCE, last
+
 SOUDRY = "Soudry et al. 2018, Theorem 3"
-SAFETY = 2.0
 ROWS, RATIO, CAP = 6, 10.0, 5_000
 LOSSES = {"logistic": ib.logistic, "exponential": ib.exponential}
 STEPS = {"gd": 0.05, "wn": 2e-4, "rpgd": 2e-4}  # the Hessian of log L is at most that of x for GD, g^2 times it for WN
@@ -96,10 +96,6 @@ def relaxation(snapshot):
 TO_A_DEPTH, TO_THE_CAP, BELOW_FLOAT = "gd+wn+rpgd", "gd constant+over_loss", "wn"
 
 
-def _last(variable):
-    return variable.isel(record=-1)
-
-
 def _descends(ds):
     return ds.method == "gd"
 
@@ -110,7 +106,7 @@ def _offset_law(ds):
 
 
 def _offset(ds):
-    return _last(ds.norm) * np.sin(_last(ds.angle))
+    return last(ds.norm) * np.sin(last(ds.angle))
 
 
 def _settling(ds):
@@ -165,7 +161,7 @@ angle_decays = ib.Claim(
     kind=ib.Exponent(against="depth", value=-1.0, within=0.1),
     on=TO_A_DEPTH,
     hypotheses=lambda ds: {"GD": _descends(ds) - 0.5} | {name: slack(ds) for name, slack in SETTLED.items()},
-    residual=lambda ds: _last(ds.angle),
+    residual=lambda ds: last(ds.angle),
     tolerance=lambda ds: 1.0,
     because="|x| = (log(1/L) + O(1)) / margin: the constant bends the slope by a few per cent at these depths",
 )
@@ -176,7 +172,7 @@ margin_grows = ib.Claim(
     statement="the margin of x/|x| approaches the largest that exists, like 1/log(1/L)",
     kind=ib.Limit(against="depth", towards="infinity"),
     on=TO_A_DEPTH,
-    residual=lambda ds: 1 - _last(ds.margin) / ds.best_margin,
+    residual=lambda ds: 1 - last(ds.margin) / ds.best_margin,
     tolerance=lambda ds: SAFETY * np.log(ROWS) / ds.depth + (_offset_law(ds) * ds.best_margin / ds.depth) ** 2,
     because="mean_a z - min z <= log m at balance, out of log(1/L), factor 2 off balance; 1 - cos(angle)",
 )
@@ -184,7 +180,7 @@ margin_grows = ib.Claim(
 
 def _among(ds, axis, *words):
     """The last angle at some words of an axis; nan where a request left them out."""
-    return _last(ds.angle).reindex({axis: list(words)})
+    return last(ds.angle).reindex({axis: list(words)})
 
 
 forgets_the_start = ib.Claim(
@@ -221,7 +217,7 @@ below_float = ib.Claim(
     statement="log|w_perp| + g^2/2c drifts in proportion to the step where |w_perp| itself is no number of float64",
     kind=ib.Exponent(against="step", value=1.0, within=0.1),
     on=BELOW_FLOAT,
-    hypotheses=lambda ds: {"|w_perp| < 5e-324": np.log(5e-324) - _last(ds.log_w_perp)},
+    hypotheses=lambda ds: {"|w_perp| < 5e-324": np.log(5e-324) - last(ds.log_w_perp)},
     residual=_drift,
     tolerance=lambda ds: 1.0,
     because="first-order methods; the next order bends the slope by eta g margin, a few per cent",
@@ -282,7 +278,7 @@ def _draw_pace(data):
         if method not in ds.method:
             continue
         here = {"method": method}
-        angle = _last(ds.angle).where(ds.least_support > 0).sel(here)
+        angle = last(ds.angle).where(ds.least_support > 0).sel(here)
         low, middle, high = (angle.quantile(q, "seed") for q in (0, 0.5, 1))
         right.errorbar(
             ds.depth,

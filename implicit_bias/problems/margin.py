@@ -4,8 +4,9 @@ r"""The maximum-margin separator of labelled rows: B = diag(y) A, and
     max 1.a - a.K a / 2  over  a >= 0    dual:    K = B B^T,  x = B^T a
 
 solved in the m dual variables by an interior-point method of a fixed number of Newton steps, so that it is part of a
-traced program, and a linear solve on the support that it finds. What that returns is feasible for both sides, which makes the difference of the two values a certificate:
-|x - x*|^2 / 2 is at most that difference, because the primal is strongly convex.
+traced program, and a linear solve on the support that it finds. What that returns is feasible for both sides, which
+makes the difference of the two values a certificate: |x - x*|^2 / 2 is at most that difference, because the primal is
+strongly convex.
 
 >>> import implicit_bias as ib
 >>> problem = ib.linear.fixed([[2.0, 0.0, 0.0], [0.0, 1.0, 0.0]], [1.0, -1.0], loss=ib.logistic)(0)

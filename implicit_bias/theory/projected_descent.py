@@ -15,6 +15,8 @@ contracts by 1 - gamma a^2 or faster while a grows.
 **lambda_max = 1, g fixed at g0 <= g* lambda_min / (2 + delta).** |v| >= lambda_min g*/g0 - (1 - lambda_min)
 >= 1 + delta + lambda_min, and |w_perp'| = |w_perp| / |v|.
 
+The three counts that a run needs before it starts take `xp`, the array module: `jax.numpy` inside a cell.
+
 >>> float(turning_steps(g0=0.5, g_star=1.0, orthogonal=0.9, target=1e-3))
 10.0
 """
@@ -26,23 +28,23 @@ import numpy as np
 Values = Any
 
 
-def turning_steps(g0: Values, g_star: Values, orthogonal: Values, target: Values) -> Values:
+def turning_steps(g0: Values, g_star: Values, orthogonal: Values, target: Values, xp: Any = np) -> Values:
     """The first step at which |w_perp| <= target, for A A^T = I and g fixed at g0 < g*: exact."""
     k = (g_star / g0) ** 2
     rest = 1 / (k - 1)
-    count = np.log((1 / target**2 + rest) / (1 / orthogonal**2 + rest)) / np.log(k)
-    return np.maximum(np.ceil(count), 0)
+    count = xp.log((1 / target**2 + rest) / (1 / orthogonal**2 + rest)) / xp.log(k)
+    return xp.maximum(xp.ceil(count), 0)
 
 
-def turning_bound(g0: Values, g_star: Values, orthogonal: Values, target: Values, rho: Values) -> Values:
+def turning_bound(g0: Values, g_star: Values, orthogonal: Values, target: Values, rho: Values, xp: Any = np) -> Values:
     """Steps after which |w_perp| <= target if g^2 stays below g*^2 - rho (g*^2 - g0^2): b falls by that over g*^2."""
     contraction = 1 - rho * (1 - (g0 / g_star) ** 2)
-    return np.maximum(np.ceil(np.log(target**2 / orthogonal**2) / np.log(contraction)), 1)
+    return xp.maximum(xp.ceil(xp.log(target**2 / orthogonal**2) / xp.log(contraction)), 1)
 
 
-def growth_step(g0: Values, g_star: Values, steps: Values, rho: Values) -> Values:
+def growth_step(g0: Values, g_star: Values, steps: Values, rho: Values, xp: Any = np) -> Values:
     """The step of g that keeps g^2 below g*^2 - rho (g*^2 - g0^2) for `steps` steps: g grows by gamma g*^2/4g at most."""
-    return (np.sqrt(g_star**2 - rho * (g_star**2 - g0**2)) - g0) * 4 * g0 / (g_star**2 * steps)
+    return (xp.sqrt(g_star**2 - rho * (g_star**2 - g0**2)) - g0) * 4 * g0 / (g_star**2 * steps)
 
 
 def growing_steps(g0: Values, g_star: Values, target: Values, gamma: Values) -> Values:

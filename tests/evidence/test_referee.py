@@ -15,7 +15,8 @@ from implicit_bias import catalogue
 from implicit_bias.cli import main
 from implicit_bias.evidence import referee
 from implicit_bias.evidence.recheck import Motion, NotAvailable, recheck
-from implicit_bias.evidence.referee import Family, Region, canonical, complexity, exact, rational
+from implicit_bias.evidence.counterexample import exact, rational
+from implicit_bias.evidence.referee import Family, Region, canonical, complexity
 from implicit_bias.problems import linear
 from implicit_bias.refute import find_claim, motion_of, refute
 from implicit_bias.sweep.recast import Form, Runs, Subject, form_of

@@ -1,0 +1,168 @@
+r"""A counterexample as data: every number that determines a run on which a claim fails, as Python and as LaTeX.
+
+Numbers are the rationals that they were typed as, so that a reader can do the run again exactly.
+
+>>> exact(0.75), exact(1e-5), rational(0.1 + 1e-9)
+(Fraction(3, 4), Fraction(1, 100000), None)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from .claims import Claim
+
+LONG = 1000
+"""A denominator beyond which a number is shown as a decimal."""
+
+
+def rational(value: float, most: int = LONG) -> Fraction | None:
+    """The fraction of small denominator that this float is the nearest to, if there is one."""
+    near = Fraction(value).limit_denominator(most)
+    return near if float(near) == value else None
+
+
+def exact(value: float) -> Fraction:
+    """A float as the rational that it was typed as: a small fraction, or its own decimals."""
+    return rational(value) or Fraction(repr(float(value)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Counterexample:
+    """A run on which a claim fails, with every number that determines it."""
+
+    claim: Claim
+    study: str
+    words: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    axes: Mapping[str, Fraction]
+    A: Sequence[Sequence[Fraction]]
+    y: Sequence[Fraction]
+    start: Sequence[Fraction]
+    """Any multiple of w0 (of x0 under gradient descent)."""
+    scale: Fraction | None
+    ratio: Any
+    seed: int | None
+    residual: float
+    tolerance: float
+    slacks: Mapping[str, float]
+    precision: str
+
+    @property
+    def times(self) -> float:
+        if self.tolerance:
+            return self.residual / self.tolerance
+        return float("inf") if self.residual > 0 else 0.0
+
+    def _length(self) -> tuple[list[Fraction], str, str]:
+        """Whole numbers along w0, and their length in Python and in LaTeX; decimals of length 1 if they are long."""
+        if max(f.denominator for f in self.start) > LONG:
+            unit = np.array(self.start, float)
+            return [exact(v) for v in unit / np.linalg.norm(unit)], "1", "1"
+        common = int(np.lcm.reduce([f.denominator for f in self.start]))
+        whole = [f * common for f in self.start]
+        divisor = int(np.gcd.reduce([int(w) for w in whole]))
+        whole = [w / divisor for w in whole]
+        square = sum(w * w for w in whole)
+        root = int(np.sqrt(float(square)) + 0.5)
+        if root * root == square:
+            return whole, str(root), str(root)
+        return whole, f"{square}**0.5", rf"\sqrt{{{square}}}"
+
+    def python(self) -> str:
+        """A literal to paste into Python; fractions are quotients."""
+        whole, length, _ = self._length()
+
+        def over(w: Fraction) -> str:
+            return _plain(w) if length == "1" or w == 0 else f"{_plain(w)}/{length}"
+
+        lines = [("claim", json.dumps(f"{self.study}:{self.claim.id}"))]
+        lines += [(n, repr(v)) for n, v in {**self.words, **self.settings}.items()]
+        lines += [(n, _plain(v)) for n, v in self.axes.items()]
+        if self.seed is not None:
+            lines.append(("seed", str(self.seed)))
+        lines += [
+            ("A", f"[{', '.join('[' + ', '.join(map(_plain, row)) + ']' for row in self.A)}]"),
+            ("y", f"[{', '.join(map(_plain, self.y))}]"),
+            ("w0", f"[{', '.join(map(over, whole))}]"),
+        ]
+        if self.scale is not None:
+            lines.append(("g0", _plain(self.scale)))
+        if isinstance(self.ratio, tuple):
+            first, second, switch = map(_plain, self.ratio)
+            lines.append(("c", f'{{"until": {switch}, "first": {first}, "then": {second}}}'))
+        elif self.ratio is not None:
+            lines.append(("c", _plain(self.ratio)))
+        lines += [
+            ("residual", f"{self.residual:.12g}"),
+            ("tolerance", f"{self.tolerance:.12g}"),
+            ("slacks", json.dumps({n: float(f"{v:.12g}") for n, v in self.slacks.items()})),
+        ]
+        return "{\n" + "".join(f"    {json.dumps(n)}: {v},\n" for n, v in lines) + "}"
+
+    def latex(self) -> str:
+        r"""A sentence for a paper: `\begin{example} ... \end{example}`."""
+        whole, _, length = self._length()
+        A = r" \\ ".join(" & ".join(map(_tex, row)) for row in self.A)
+        w0 = rf"({', '.join(map(_tex, whole))})^\top" + (rf"/{length}" if length != "1" else "")
+        y = _tex(self.y[0]) if len(self.y) == 1 else rf"({', '.join(map(_tex, self.y))})^\top"
+        said = [rf"A = \begin{{pmatrix}} {A} \end{{pmatrix}}", f"y = {y}", f"w_0 = {w0}"]
+        if self.scale is not None:
+            said.append(f"g_0 = {_tex(self.scale)}")
+        if isinstance(self.ratio, tuple):
+            first, second, switch = map(_tex, self.ratio)
+            said.append(rf"c = {first} \text{{ until }} t = {switch} \text{{, then }} {second}")
+        elif self.ratio is not None:
+            said.append(f"c = {_tex(self.ratio)}")
+        words = "".join(f", {_text(n)} {_text(str(v))}" for n, v in self.words.items())
+        slacks = "; ".join(rf"${_number(v)} \ge 0$ for \texttt{{{_text(n)}}}" for n, v in self.slacks.items())
+        inside = f" It is inside the hypotheses ({slacks})." if slacks else ""
+        return "\n".join(
+            [
+                r"\begin{example}",
+                rf"% against {self.claim.source}: {self.claim.statement}",
+                f"Let ${'$, $'.join(said)}${words}.{inside}",
+                rf"The residual of \texttt{{{_text(self.claim.id)}}} is ${_number(self.residual)}$, its tolerance "
+                + rf"${_number(self.tolerance)}$ ({self.precision}).",
+                r"\end{example}",
+            ]
+        )
+
+
+def _plain(value: Any) -> str:
+    value = value if isinstance(value, Fraction) else exact(float(value))
+    if value.denominator == 1:
+        return str(value.numerator)
+    return f"{value.numerator}/{value.denominator}" if value.denominator <= LONG else repr(float(value))
+
+
+def _tex(value: Any) -> str:
+    value = value if isinstance(value, Fraction) else exact(float(value))
+    if value.denominator == 1:
+        return str(value.numerator)
+    if value.denominator > LONG:
+        return _number(float(value))
+    return rf"{'-' * (value < 0)}\tfrac{{{abs(value.numerator)}}}{{{value.denominator}}}"
+
+
+def _number(value: float) -> str:
+    """A float in six digits for LaTeX.
+
+    >>> _number(1.5e-9), _number(0.25)
+    ('1.5 \\\\times 10^{-9}', '0.25')
+    """
+    text = f"{value:.6g}"
+    mantissa, e, power = text.partition("e")
+    return text if not e else rf"{mantissa} \times 10^{{{int(power)}}}"
+
+
+def _text(words: str) -> str:
+    for mark in "&%$#_{}":
+        words = words.replace(mark, f"\\{mark}")
+    return words.replace("^", r"\textasciicircum{}").replace("~", r"\textasciitilde{}")
