@@ -23,16 +23,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
-import xarray as xr
 
 from .._errors import Mistake
+from .._lazy import lazy
 from .._results import Status
 from .kinds import Finding, Identity, Kind
 
-Data = xr.Dataset | xr.DataTree
+xr = lazy("xarray")
+
+Data: TypeAlias = "xr.Dataset | xr.DataTree"
 VERDICTS = ("supported", "refuted", "vacuous", "unresolved")
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-import xarray as xr
 
 from .._errors import Mistake
+from .._lazy import lazy
 from ..sweep.dataset import open_results, to_dataframe
 from .claims import Data
+
+xr = lazy("xarray")
 
 
 def codebook(data: Data) -> list[tuple[str, str, str, str]]:

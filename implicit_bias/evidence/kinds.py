@@ -19,7 +19,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import xarray as xr
+
+from .._lazy import lazy
+
+xr = lazy("xarray")
 
 CONFIDENCE = 0.95
 

@@ -19,13 +19,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import xarray as xr
 
 from .._errors import Mistake
+from .._lazy import lazy
 from .._results import Status
 from .claims import Data, Judgement
 from .figures import Figure
 from .page import Markup, clean, described, element, inline_svg, join, note, page, section, table
+
+xr = lazy("xarray")
 
 
 def _figure(number: int, figure: Figure, svg: bytes, data: Data, judgements: Sequence[Judgement]) -> Markup:

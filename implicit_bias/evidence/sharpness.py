@@ -39,10 +39,12 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-import xarray as xr
 
+from .._lazy import lazy
 from .claims import Claim, Data, Weighed, judge, weigh
 from .kinds import Identity, Probability, over_tolerance, worst_run
+
+xr = lazy("xarray")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -105,6 +105,15 @@ class Sphere(AbstractParameterization):
     def __call__(self, theta: PolarWeights) -> Vector:
         return _vectors.scale(theta.w, theta.g)
 
+    def pullback(self, point: PolarWeights, cotangent: Vector) -> PolarWeights:
+        """d/dg = <w, q>,  d/dw = g q: the orthogonal part is not moved, since q has none."""
+        g, w = point
+        if not isinstance(w, Coordinates):
+            return PolarWeights(jnp.sum(cotangent * w), g * cotangent)
+        return PolarWeights(
+            jnp.sum(cotangent.row * w.row), Coordinates(g * cotangent.row, jnp.zeros_like(cotangent.square))
+        )
+
     def retract(self, theta: PolarWeights) -> PolarWeights:
         return PolarWeights(theta.g, _vectors.scale(theta.w, 1 / _vectors.norm(theta.w)))
 

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import xarray as xr
 
 from .._errors import Mistake
+from .._lazy import lazy
 from .._results import Status
 from .store import Store, Tile
+
+xr = lazy("xarray")
 
 RESERVED = ("status", "steps", "time", "clock")
 

@@ -34,6 +34,7 @@ from .._results import Status
 from ..dynamics.base import Objective
 from ..observables.base import Watch
 from . import cut
+from .fingerprint import compiler_options
 from .prepare import Built, Traced
 
 SMALL = 64 * 1024
@@ -149,7 +150,7 @@ class Program:
         with self._locks[name, device]:
             if (name, device) not in self._compiled:
                 begun = time.perf_counter()
-                self._compiled[name, device] = self._lower(name, device).compile()
+                self._compiled[name, device] = self._lower(name, device).compile(compiler_options(device))
                 self._compile_seconds[name] = time.perf_counter() - begun
             return self._compiled[name, device]
 

@@ -7,6 +7,7 @@ import importlib.metadata
 import os
 import platform
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 
@@ -26,6 +27,18 @@ def _instruction_set() -> str:
     return f"{platform.machine()}-{hashlib.sha256(words.encode()).hexdigest()[:12]}"
 
 
+def compiler_options(device: Any) -> dict[str, Any]:
+    """How blocks are compiled; part of the fingerprint, since bits depend on it.
+
+    On CPU, a loop over short vectors of lanes: in the widest registers that there are (LLVM takes half of them, for the
+    sake of processors that slow down; WN at 20 x 100: 15.8 -> 11.5 ns a step), and without defensive copies, which
+    would also push the body of a loop with a stop rule beyond what XLA runs as one sequence (24 -> 13 ns).
+    """
+    if device.platform != "cpu":
+        return {}
+    return {"xla_cpu_prefer_vector_width": 512, "xla_cpu_copy_insertion_use_region_analysis": True}
+
+
 def fingerprint() -> dict[str, str]:
     """The fingerprint of this process. Tiles of another one are refused, never mixed in."""
     device = jax.devices()[0]
@@ -37,6 +50,7 @@ def fingerprint() -> dict[str, str]:
         "cpu": _instruction_set(),
         "x64": str(bool(jax.config.jax_enable_x64)),
         "xla_flags": " ".join(sorted(flags)),
+        "compiler": " ".join(f"{name}={value}" for name, value in sorted(compiler_options(device).items())),
         # jaxlib calls SciPy's OpenBLAS for factorisations, whose bits depend on kernel and threads
         "openblas": f"{os.environ.get('OPENBLAS_CORETYPE', 'default')} x {os.environ.get('OPENBLAS_NUM_THREADS', 'all')}",
     }

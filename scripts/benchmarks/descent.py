@@ -10,6 +10,7 @@ SVDs for nothing, and is timed for its steps alone:
     numpy full          A w by matmul, in blocks of seeds whose scales share A, in place
     plain jax           jit of nested vmaps around a fori_loop, A shared over scales
     numpy loop          one run after another
+    pytorch             `weight_norm` and SGD, one run after another; where it is installed
 
 Every peer must first reproduce the framework's |x| after the steps it is given. The slow ones are given fewer steps or
 runs: any step of any run costs the same, so the time of one step of one run can be compared.
@@ -237,6 +238,38 @@ def numpy_loop(data: Data, seeds: int) -> Peer:
     return Peer("numpy loop over runs", seeds, run)
 
 
+def pytorch(data: Data) -> Peer:
+    """A linear layer under `weight_norm`, one run after another."""
+    import torch
+    from torch.nn.utils.parametrizations import weight_norm
+
+    A, y, w = (torch.as_tensor(part) for part in (data.A[0], data.y[0], data.w[0]))
+
+    def one(scale: float, steps: int) -> float:
+        layer = weight_norm(torch.nn.Linear(w.numel(), 1, bias=False, dtype=torch.float64))
+        g, v = layer.parametrizations.weight.original0, layer.parametrizations.weight.original1
+        with torch.no_grad():
+            g.fill_(scale)
+            v.copy_(w[None])
+        rule = torch.optim.SGD([{"params": [g], "lr": STEP * RATIO}, {"params": [v], "lr": STEP}])
+        for _ in range(steps):
+            rule.zero_grad()
+            residual = layer(A)[:, 0] - y
+            (0.5 * (residual @ residual)).backward()
+            rule.step()
+        return abs(g.item())
+
+    return Peer("pytorch, weight_norm and SGD", 1, lambda steps: np.array([[one(g, steps) for g in SCALES]]))
+
+
+def optional_peers(data: Data) -> list[Peer]:
+    try:
+        return [pytorch(data)]
+    except ImportError:
+        print("PyTorch is not installed: its row is left out\n")
+        return []
+
+
 def affordable(peer: Peer, most: int) -> int:
     """So many steps that a turn takes about TURN seconds."""
     peer.run(1)  # compiled, where it compiles
@@ -266,6 +299,7 @@ def verified(size: tuple[int, int], options: argparse.Namespace, devices: list) 
         *tuned("numpy full", full_block, data, few, 8),
         plain_jax(data, few),
         numpy_loop(data, 1),
+        *optional_peers(data),
     ]
     given = [affordable(peer, steps) for peer in peers]
     truth = weight_normalisation(size, seeds, sorted({0, steps, *given})).run()

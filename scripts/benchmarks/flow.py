@@ -1,8 +1,9 @@
 """The WN flow, 1024 points to loss < 1e-10: milliseconds a point.
 
 16 seeds x 64 scales, 8 x 20, c = 1, relative tolerance 1e-9. Peers: SciPy's LSODA, one point after another, with the
-same event; diffrax's `diffeqsolve` under vmap in the coordinates of the paper, with an event. Each must end at the
-framework's |x|, and the framework's invariant must not drift.
+same event; diffrax's `diffeqsolve` under vmap in the coordinates of the paper, with an event; and, where it is
+installed, torchdiffeq, one point after another and with all points as one state, which goes on until the slowest of
+them fits. Each must end at the framework's |x|, and the framework's invariant must not drift.
 """
 
 import argparse
@@ -86,6 +87,71 @@ def vmapped():
     return jax.jit(jax.vmap(jax.vmap(one, in_axes=(None, None, None, 0)), in_axes=(0, 0, 0, None)))
 
 
+def with_torchdiffeq(A, y, w, scales):
+    """|x| where every point fits, the points as one state: A [points, rows, columns], y, w and scales accordingly."""
+    import torch
+    from torchdiffeq import odeint_event
+
+    A, y, w, scales = (torch.as_tensor(np.array(part)) for part in (A, y, w, scales))
+
+    def parts(state):
+        g, w = state[:, :1], state[:, 1:]
+        n = w.norm(dim=1, keepdim=True)
+        return g, n, w / n
+
+    def residual(g, u):
+        return torch.bmm(A, (g * u)[:, :, None])[:, :, 0] - y
+
+    def field(t, state):
+        g, n, u = parts(state)
+        q = -torch.bmm(A.transpose(1, 2), residual(g, u)[:, :, None])[:, :, 0]
+        along = (u * q).sum(1, keepdim=True)
+        return torch.cat([along, (g / n) * (q - along * u)], dim=1)
+
+    def fitted(t, state):
+        g, _, u = parts(state)
+        return 0.5 * (residual(g, u) ** 2).sum(1).max() - STOP
+
+    start = torch.cat([scales[:, None], w], dim=1)
+    with torch.no_grad():
+        _, states = odeint_event(
+            field, start, torch.tensor(0.0), event_fn=fitted, rtol=RTOL, atol=ATOL, method="dopri5"
+        )
+    return states[-1, :, 0].abs().numpy()
+
+
+def torch_rows(drawn, few, norm) -> list[Row]:
+    """Rows of torchdiffeq; none where it is not installed."""
+    try:
+        import torchdiffeq  # noqa: F401
+    except ImportError:
+        print("torchdiffeq is not installed: its rows are left out\n")
+        return []
+    lanes = [np.repeat(np.array(part), len(SCALES), axis=0) for part in zip(*drawn)]
+    scales = np.tile(SCALES, SEEDS)
+
+    def one_by_one():
+        return np.array([with_torchdiffeq(*(part[i : i + 1] for part in lanes), scales[i : i + 1])[0] for i in few])
+
+    def together():
+        return with_torchdiffeq(*lanes, scales)
+
+    return [
+        Row(
+            "torchdiffeq, all as one state",
+            lambda: 1e3 * seconds(together) / scales.size,
+            f"{scales.size} points",
+            np.abs(together() - norm.ravel()).max(),
+        ),
+        Row(
+            "torchdiffeq, one after another",
+            lambda: 1e3 * seconds(one_by_one) / len(few),
+            f"{len(few)} points",
+            np.abs(one_by_one() - norm[0, few]).max(),
+        ),
+    ]
+
+
 def job(options: argparse.Namespace) -> None:
     import tempfile
 
@@ -126,6 +192,7 @@ def job(options: argparse.Namespace) -> None:
             f"{FEW} points",
             np.abs(lsoda(A, y, w, SCALES[few]) - norm[0, few]).max(),
         ),
+        *torch_rows(drawn, few, norm),
     ]
     print(
         report(
