@@ -62,7 +62,12 @@ def options_of(command: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--runs", type=count, default=4096, help="a multiple of 64, the number of scales (4096); job wn"
     )
-    parser.add_argument("--steps", type=count, default=20_000, help="of each run (20000: about the mean of job until, where runs go to a loss); jobs wn, gd, rpgd, engine")
+    parser.add_argument(
+        "--steps",
+        type=count,
+        default=20_000,
+        help="of each run (20000: about the mean of job until, where runs go to a loss); jobs wn, gd, rpgd, engine",
+    )
     parser.add_argument("--rounds", type=count, default=5)
     parser.add_argument("--markdown", action="store_true", help="print tables to paste into a document")
     parser.add_argument("--profile", action="store_true", help="print where the framework's time goes, too; job wn")

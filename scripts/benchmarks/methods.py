@@ -1,13 +1,15 @@
 """GD and rPGD, fixed steps: the job of `wn` for the other two methods.
 
-Peers: NumPy in the framework's own coordinates, in place (for GD also in closed form, which needs no steps at all), and
-one run after another in the coordinates of the paper.
+Peers: NumPy in the framework's own coordinates, in place (for GD also in closed form, which needs no steps at all); and
+in the coordinates of the paper NumPy in blocks of seeds whose scales share A, jit of nested vmaps around a fori_loop
+with A shared over scales, and one run after another.
 """
 
 import argparse
 import functools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 import implicit_bias as ib
@@ -88,6 +90,62 @@ def rpgd_block(data: Data, seeds: slice):
     return run
 
 
+def full_block(method: str, data: Data, seeds: slice):
+    """Some seeds in the original coordinates, [seeds, d, scales], in place."""
+    A, y = data.A[seeds], data.y[seeds][:, :, None]
+    transposed = np.ascontiguousarray(A.transpose(0, 2, 1))
+
+    def run(steps: int) -> np.ndarray:
+        w = np.repeat(data.w[seeds][:, :, None], len(SCALES), axis=2)
+        g = np.tile(SCALES, (len(A), 1, 1))  # [seeds, 1, scales]
+        q, r, h = np.empty_like(w), np.empty((*y.shape[:2], len(SCALES))), np.empty_like(g)
+        if method == "gd":
+            w *= g
+        for _ in range(steps):
+            np.matmul(A, w, out=r)
+            if method == "rpgd":
+                np.multiply(r, g, out=r)
+            np.subtract(r, y, out=r)
+            np.matmul(transposed, r, out=q)  # q = grad_x
+            if method == "gd":
+                np.multiply(q, STEP, out=q)
+                np.subtract(w, q, out=w)
+                continue
+            np.einsum("sdl,sdl->sl", w, q, out=h[:, 0])
+            np.multiply(q, STEP * g, out=q)
+            np.subtract(w, q, out=w)
+            g -= STEP * RATIO * h
+            np.einsum("sdl,sdl->sl", w, w, out=h[:, 0])
+            np.divide(w, np.sqrt(h, out=h), out=w)
+        return np.abs(g[:, 0]) if method == "rpgd" else np.sqrt((w * w).sum(1))
+
+    return run
+
+
+def plain_jax(method: str, data: Data, seeds: int) -> Peer:
+    def gradient(A, y, x):
+        return A.T @ (A @ x - y)
+
+    def one(A, y, w, g, steps):
+        def gd(_, x):
+            return x - STEP * gradient(A, y, x)
+
+        def rpgd(_, theta):
+            g, w = theta
+            q = gradient(A, y, g * w)
+            v = w - STEP * g * q
+            return g - STEP * RATIO * (w @ q), v / jnp.linalg.norm(v)
+
+        if method == "gd":
+            return jnp.linalg.norm(jax.lax.fori_loop(0, steps, gd, g * w))
+        return jnp.abs(jax.lax.fori_loop(0, steps, rpgd, (g, w))[0])
+
+    over_scales = jax.vmap(one, in_axes=(None, None, None, 0, None))
+    sweep = jax.jit(jax.vmap(over_scales, in_axes=(0, 0, 0, None, None)))
+    arrays = jax.device_put((data.A[:seeds], data.y[:seeds], data.w[:seeds], SCALES))
+    return Peer("plain jax, nested vmap", seeds, lambda steps: np.asarray(sweep(*arrays, steps)))
+
+
 def loop(method: str, data: Data) -> Peer:
     def gd(A, y, w, g, steps):
         x = g * w
@@ -117,6 +175,8 @@ def job(options: argparse.Namespace) -> None:
         data = draw(size, seeds)
         peers = [
             *tuned("numpy rewritten", {"gd": gd_block, "rpgd": rpgd_block}[method], data, seeds, 32),
+            *tuned("numpy full", functools.partial(full_block, method), data, seeds, 8),
+            plain_jax(method, data, seeds),
             loop(method, data),
         ]
         given = [affordable(peer, steps) for peer in peers]
