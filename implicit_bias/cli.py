@@ -101,13 +101,24 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The words of a command; `name=value` may stand after a flag, too, where argparse takes no more of a list."""
+    parser = _parser()
+    arguments, left = parser.parse_known_args(argv)
+    if left and (not hasattr(arguments, "settings") or any(word.startswith("-") or "=" not in word for word in left)):
+        parser.error(f"unrecognized arguments: {' '.join(left)}")
+    if left:
+        arguments.settings += left
+    return arguments
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("default")
             warnings.showwarning = _warn
-            arguments = _parser().parse_args(argv)
+            arguments = _parse(argv)
             return arguments.run(arguments) or 0
     except Mistake as mistake:
         if os.environ.get("IMPLICIT_BIAS_TRACEBACK"):

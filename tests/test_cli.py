@@ -243,5 +243,24 @@ def test_what_does_not_fit_is_said_at_plan_and_refused_at_run(capsys, mine, monk
     assert code == 2 and "of disk, 10 B are free" in err
 
 
+def test_what_the_door_has_no_time_to_ask_is_asked_as_a_block_runs(capsys, mine, monkeypatch):
+    """A plan of many runs closes its door after some seconds; a bad value is refused all the same, and not stored."""
+    from implicit_bias.sweep import plan
+
+    monkeypatch.setattr(plan, "DOOR", 0.0)
+    code, _, _ = run(capsys, "plan", mine, *TINY, "step=0.01,-0.01")
+    assert code == 0
+    code, _, err = run(capsys, "run", mine, *TINY, "step=0.01,-0.01")
+    assert code == 2
+    assert err.splitlines()[-1].startswith("error: step: must be positive (at") and "step=-0.01" in err
+
+
+def test_settings_may_follow_a_flag(capsys, mine):
+    code, out, _ = run(capsys, "plan", mine, "--out", "elsewhere", "scale=0.5", "seed=0")
+    assert code == 0 and "runs      1 asked for" in out
+    code, _, err = run(capsys, "plan", mine, "--sise", "paper", "seed=0")
+    assert code == 2 and err.startswith("error: command: unrecognized arguments: --sise") and err.count("\n") == 1
+
+
 class Disk(NamedTuple):
     free: int

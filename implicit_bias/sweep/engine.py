@@ -80,6 +80,7 @@ class Program:
             outputs = state.records | watch.read(state.folds) | {f"fact.{n}": v for n, v in built.facts.items()}
             outputs |= {"status": state.status, "steps": state.steps, "time": state.time}
             outputs["clock"] = built.clock.astype(float)
+            outputs[".holds"] = built.holds  # not stored
             return state, outputs
 
         shared_axis = 0 if layout.mixed else None
@@ -213,19 +214,23 @@ class Program:
             fresh = False
             until += segment
 
-    def requirements(self, shared: Sequence[np.ndarray], lanes: Sequence[np.ndarray]) -> np.ndarray:
-        """[lanes, requirements]: whether each holds. The door, before the first step."""
-        return np.asarray(self._door(list(shared), list(lanes)))
+    def door_first(self, shared: Sequence[np.ndarray]) -> list[Any]:
+        """What `door` needs of one shared value."""
+        return self._door[0](*shared)
+
+    def door(self, first: Sequence[Any], lanes: Sequence[np.ndarray]) -> np.ndarray:
+        """[lanes, requirements]: whether each holds, before the first step."""
+        return np.asarray(self._door[1](list(first), list(lanes)))
 
     @cached_property
-    def _door(self) -> Callable:
+    def _door(self) -> tuple[Callable, Callable]:
         known = [a in self.traced.shared for a in self.traced.axes]
         first, second = cut.split(self.traced.jaxpr, known, [self.traced.requirement_output])
 
-        def holds(shared, lanes):
-            return jax.vmap(lambda results, lanes: second(results, lanes)[0], in_axes=(None, 0))(first(*shared), lanes)
+        def holds(results, lanes):
+            return jax.vmap(lambda results, lanes: second(results, lanes)[0], in_axes=(None, 0))(results, lanes)
 
-        return jax.jit(holds)
+        return jax.jit(first), jax.jit(holds)
 
 
 def _with_margin(count: int) -> int:

@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import itertools
 import math
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -141,29 +142,39 @@ def check_size(batch: Batch) -> None:
         )
 
 
-def check_door(batch: Batch) -> None:
-    """Evaluate every requirement of every run before the first step; one line for the first that fails."""
+DOOR = 10.0
+"""Seconds that the door may take; what is not asked by then is asked of each block as it runs."""
+
+
+def check_door(batch: Batch, until: float = math.inf) -> None:
+    """Evaluate the requirements of the runs before the first step; one line for the first that fails."""
     program, names = batch.program, batch.traced_axes
     shared = [names.index(a) for a in program.traced.shared]
     lanes = [names.index(a) for a in program.traced.lanes]
+    width = program.layout.width
     for value, group in itertools.groupby(range(len(batch.points)), key=lambda i: tuple(batch.coordinates[i, shared])):
         del value
-        group = list(group)
-        width = program.layout.width
+        group, first = list(group), None
         for start in range(0, len(group), width):
+            if time.perf_counter() > until:
+                return
             runs = group[start : start + width]
+            if first is None:
+                first = program.door_first([as_array(names[j], batch.points[runs[0]][j]) for j in shared])
             padded = [*runs, *[runs[-1]] * (width - len(runs))]
-            holds = program.requirements(
-                [as_array(names[j], batch.points[runs[0]][j]) for j in shared],
-                [np.stack([as_array(names[j], batch.points[i][j]) for i in padded]) for j in lanes],
-            )
-            if holds.all():
-                continue
-            lane, which = np.argwhere(~holds)[0]
-            field, what, remedy = program.traced.requirements[which]
-            point = dict(zip(names, batch.points[padded[lane]]))
-            where = ", ".join(f"{k}={show(v)}" for k, v in {**batch.statics, **point}.items())
-            raise Mistake(field, f"{what} (at {where})", remedy)
+            values = [np.stack([as_array(names[j], batch.points[i][j]) for i in padded]) for j in lanes]
+            check_holds(batch, padded, program.door(first, values))
+
+
+def check_holds(batch: Batch, runs: Sequence[int], holds: np.ndarray) -> None:
+    """One line for the first run of `holds` [runs, requirements] that does not meet one."""
+    if holds.all():
+        return
+    lane, which = np.argwhere(~holds)[0]
+    field, what, remedy = batch.program.traced.requirements[which]
+    point = dict(zip(batch.traced_axes, batch.points[runs[lane]]))
+    where = ", ".join(f"{k}={show(v)}" for k, v in {**batch.statics, **point}.items())
+    raise Mistake(field, f"{what} (at {where})", remedy)
 
 
 def show(value: Any) -> str:
@@ -192,10 +203,11 @@ def make_plan(
             statics = dict(zip(static_names, combination))
             batches.append(_batch(recipe, grid, index, statics, settings, width))
     known: dict[tuple, Program] = {}
+    door_closes = time.perf_counter() + DOOR
     for batch in batches:
         batch.program = known.setdefault((batch.program.identity, batch.traced_axes), batch.program)
         check_size(batch)
-        check_door(batch)
+        check_door(batch, door_closes)
     marks = fingerprint()
     description = {
         "study": name,
