@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Union
 
 import numpy as np
 
@@ -34,7 +34,7 @@ from .kinds import Finding, Identity, Kind
 
 xr = lazy("xarray")
 
-Data: TypeAlias = "xr.Dataset | xr.DataTree"
+Data = Union["xr.Dataset", "xr.DataTree"]
 VERDICTS = ("supported", "refuted", "vacuous", "unresolved")
 
 

@@ -3,9 +3,9 @@ r"""The engine: one compiled block of runs, dealt to the devices of the host.
 A program is two jitted functions of plain arrays,
 
     first   : shared values                         -> results              once per shared value
-    advance : (results, lanes, state, fresh, until) -> (state, outputs)     `fresh`: start first; `state` is then unread
+    advance : (results, lanes, state, fresh, until) -> (state, outputs, holds)
 
-with `width` lanes. Lanes share `results` unbatched (they are then read once a block, not once a lane), or each lane
+with `width` lanes; `fresh` starts first, and `state` is then unread; `holds` says which requirements are met. Lanes share `results` unbatched (they are then read once a block, not once a lane), or each lane
 brings its own where few runs share them and they are small (`mixed`). The block is the unit of bits: under one
 fingerprint neither its position, nor its companions, nor its padding, nor the device or worker that ran it changes a
 run's bits.
@@ -80,8 +80,7 @@ class Program:
             outputs = state.records | watch.read(state.folds) | {f"fact.{n}": v for n, v in built.facts.items()}
             outputs |= {"status": state.status, "steps": state.steps, "time": state.time}
             outputs["clock"] = built.clock.astype(float)
-            outputs[".holds"] = built.holds  # not stored
-            return state, outputs
+            return state, outputs, built.holds
 
         shared_axis = 0 if layout.mixed else None
 
@@ -198,8 +197,8 @@ class Program:
 
     def launch(
         self, results: Sequence[Any], lanes: Sequence[np.ndarray], device: Any, segment: float | None = None
-    ) -> dict[str, jax.Array]:
-        """Run one block; returns at once, with arrays that are still being computed.
+    ) -> tuple[dict[str, jax.Array], jax.Array]:
+        """Run one block: its outputs, and whether each lane meets each requirement, as arrays still being computed.
 
         With `segment` the block advances that far along its clock at a time (and waits for each): the same bits.
         """
@@ -208,9 +207,9 @@ class Program:
         state, fresh = self._no_state(device), True
         until = np.float64(np.inf if segment is None else segment)
         while True:
-            state, outputs = advance(results, lanes, state, np.bool_(fresh), until)
+            state, outputs, holds = advance(results, lanes, state, np.bool_(fresh), until)
             if segment is None or not (np.asarray(outputs["status"]) == Status.RUNNING).any():
-                return outputs
+                return outputs, holds
             fresh = False
             until += segment
 

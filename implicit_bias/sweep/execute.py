@@ -308,8 +308,8 @@ def _run_block(block: _Block, results: _Results, home, device, segment: float | 
     else:
         first = results.get(batch, runs[0], home, device)
     values = [_column(batch, axis, lanes) for axis in program.traced.lanes]
-    outputs = program.launch(first, values, device, segment)
-    check_holds(batch, lanes, np.asarray(outputs.pop(".holds")))  # the door does not wait for every run of a large plan
+    outputs, holds = program.launch(first, values, device, segment)
+    check_holds(batch, lanes, np.asarray(holds))  # the door does not wait for every run of a large plan
     return {name: np.asarray(array)[: len(runs)] for name, array in outputs.items()}
 
 

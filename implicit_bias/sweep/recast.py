@@ -244,13 +244,13 @@ class Runs:
         A stiff run beside a saddle would else keep the block waiting until its last time.
         """
         if self.patience is None:
-            return program.launch(first, [], device)
+            return program.launch(first, [], device)[0]
         advance = program.compiled("advance", device)
-        state, outputs = advance(first, [], program._no_state(device), np.bool_(True), np.float64(0))
+        state, outputs, _ = advance(first, [], program._no_state(device), np.bool_(True), np.float64(0))
         end = float(np.asarray(outputs["clock"]).max())
         until = end * 0.5**HALVINGS
         while True:
-            state, outputs = advance(first, [], state, np.bool_(False), np.float64(until))
+            state, outputs, _ = advance(first, [], state, np.bool_(False), np.float64(until))
             going = np.asarray(outputs["status"]) == Status.RUNNING
             steps = int(np.asarray(outputs["steps"])[going].max(initial=0))
             if not going.any() or steps >= self.patience:

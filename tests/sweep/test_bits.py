@@ -120,7 +120,8 @@ def test_every_output_of_a_block_feeds_a_second_jit_correctly():
     with jax.enable_x64(True):
         first = batch.program.first([np.asarray(1)], device)
         values = [np.repeat([0.1, 0.5, 1.0, 2.0], 2), np.tile([0.5, 1.0], 4)]
-        outputs = batch.program.launch(first, values, device)
+        outputs, holds = batch.program.launch(first, values, device)
+        assert holds.all()
         again = jax.jit(lambda tree: jax.tree.map(lambda x: x + 0, tree))(outputs)
         summed = jax.jit(lambda tree: jax.tree.map(lambda x: x.reshape(8, -1).astype(float).sum(1), tree))(outputs)
     for name, array in outputs.items():
