@@ -5,10 +5,10 @@ A program is two jitted functions of plain arrays,
     first   : shared values                         -> results              once per shared value
     advance : (results, lanes, state, fresh, until) -> (state, outputs, holds)
 
-with `width` lanes; `fresh` starts first, and `state` is then unread; `holds` says which requirements are met. Lanes share `results` unbatched (they are then read once a block, not once a lane), or each lane
-brings its own where few runs share them and they are small (`mixed`). The block is the unit of bits: under one
-fingerprint neither its position, nor its companions, nor its padding, nor the device or worker that ran it changes a
-run's bits.
+with `width` lanes; `fresh` starts first, and `state` is then unread; `holds` says which requirements are met. Lanes
+share `results` unbatched (they are then read once a block, not once a lane), or each lane brings its own where few runs
+share them and they are small (`mixed`). The block is the unit of bits: under one fingerprint neither its position, nor
+its companions, nor its padding, nor the device or worker that ran it changes a run's bits.
 """
 
 from __future__ import annotations
