@@ -227,7 +227,8 @@ class Program:
         first, second = cut.split(self.traced.jaxpr, known, [self.traced.requirement_output])
 
         def holds(results, lanes):
-            return jax.vmap(lambda results, lanes: second(results, lanes)[0], in_axes=(None, 0))(results, lanes)
+            each = jax.vmap(lambda results, lanes: second(results, lanes)[0], (None, 0), axis_size=self.layout.width)
+            return each(results, lanes)  # axis_size: a study may have shared axes only
 
         return jax.jit(first), jax.jit(holds)
 
