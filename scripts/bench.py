@@ -1,6 +1,6 @@
 r"""How fast is it?  Beside the strongest peers that one would write by hand, in one process, in turns.
 
-    python scripts/bench.py wn       fixed steps of weight normalisation [--sizes 20x100,100x2000] [--steps 2000]
+    python scripts/bench.py wn       fixed steps of weight normalisation [--sizes 20x100,100x2000] [--steps 20000]
     python scripts/bench.py gd       the same for gradient descent; `rpgd` for rPGD
     python scripts/bench.py until    the same until loss < 1e-5, runs from tens to 10^5 steps
     python scripts/bench.py flow     the WN flow, 1024 points to loss < 1e-10
