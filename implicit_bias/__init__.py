@@ -14,10 +14,13 @@ _PUBLIC = {
     "_errors": ["Mistake"],
     "_keys": ["SeedKey", "stream"],
     "_results": ["Status"],
-    "problems.base": ["AbstractProblem", "min_norm", "orthogonal_part", "singular_values"],
+    "problems.base": ["AbstractProblem", "min_norm", "orthogonal_part", "singular_values", "truth"],
+    "problems.certified": ["min_l1", "min_norm_separator"],
     "problems.margin": ["max_margin"],
     "problems.losses": ["exponential", "log_cosh", "logistic", "square"],
     "parameterizations.base": ["AbstractParameterization"],
+    "parameterizations.diagonal": ["Exponential", "Power"],
+    "parameterizations.factored": ["Asymmetric", "DeepLinear", "Normalised", "Symmetric"],
     "parameterizations.polar": ["Euclidean", "Polar", "Sphere"],
     "dynamics.base": ["AbstractDynamics"],
     "dynamics.descent": ["Descent"],
@@ -29,7 +32,12 @@ _PUBLIC = {
     "dynamics.schedules": ["over_loss", "two_stage"],
     "dynamics.stopping": ["loss_below"],
     "observables.base": ["Measure", "Snapshot"],
+    "observables.diagonal": ["layer", "layer_size", "operator", "target"],
     "observables.folds": ["always", "first_time", "running_max", "running_min", "worst_change"],
+    "observables.matrix": [
+        "imbalance", "imbalance_drift", "isometry_at_the_truth", "isometry_defect", "misalignment", "rank_ratio",
+        "relative_error", "signal", "spectral_least", "spectrum", "truth_least",
+    ],
     "observables.predictor": [
         "angle_to", "distance_to", "lambda_max", "lambda_min", "loss", "loss_at_zero", "min_norm_size", "norm",
         "predictor",
@@ -46,12 +54,12 @@ _PUBLIC = {
     "evidence.claims": ["Claim", "judge"],
     "evidence.figures": ["Figure"],
     "evidence.kinds": [
-        "Exponent", "Identity", "Inequality", "Limit", "Ordering", "Probability", "UpToConstant",
+        "Exponent", "Identity", "Inequality", "Limit", "Ordering", "Probability", "Remembered", "UpToConstant",
     ],
     "study": ["Study"],
 }  # fmt: skip
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
-_MODULES = {"linear": "problems.linear"}
+_MODULES = {"linear": "problems.linear", "matrix": "problems.matrix"}
 _RENAMED = {"open": ("sweep.dataset", "open_results")}
 
 __all__ = sorted([*_HOME, *_MODULES, *_RENAMED])  # noqa: PLE0605

@@ -40,6 +40,7 @@ PROBLEMS = {
     "gaussian, |x*| = 3": lambda: ib.linear.gaussian(ROWS, COLUMNS, target_norm=3.0)(0),
     "orthonormal": lambda: ib.linear.orthonormal(ROWS, COLUMNS)(0),
     "with_spectrum": lambda: problem_of(ib.square),
+    "sparse": lambda: ib.linear.sparse(ROWS, COLUMNS, 2, noise=0.1)(0),
     "fixed": lambda: ib.linear.fixed(_DATA, _DATA @ np.ones(COLUMNS))(0),
 }  # fmt: skip
 
@@ -48,6 +49,66 @@ PARAMETERIZATIONS = {
     "Polar": lambda scale=0.5, direction=None: ib.Polar(jnp.asarray(scale), direction, jnp.asarray(1.0)),
     "Polar, |w| = 2": lambda scale=0.5, direction=None: ib.Polar(jnp.asarray(scale), direction, jnp.asarray(2.0)),
     "Sphere": lambda scale=0.5, direction=None: ib.Sphere(jnp.asarray(scale), direction),
+}
+
+
+def _power(depth, signed=False, inner=ib.Polar):
+    def make(scale=0.5, direction=None):
+        # positive entries, as the theory asks: even powers keep no sign
+        positive = (
+            None
+            if direction is None
+            else jnp.abs(jnp.concatenate([direction, direction[::-1]] if signed else [direction]))
+        )
+        return ib.Power(inner(jnp.asarray(scale), positive), depth, signed)
+
+    return make
+
+
+DIAGONAL = {
+    "Power": _power(2),
+    "Power, signed": _power(3, signed=True),
+    "Power, a depth that varies": lambda scale=0.5, direction=None: _power(jnp.asarray(2.5))(scale, direction),
+    "Power over Sphere": _power(3, inner=ib.Sphere),
+    "Power over Euclidean": _power(1, signed=True, inner=ib.Euclidean),
+    "Exponential": lambda scale=0.5, direction=None: ib.Exponential(
+        scale * (jnp.ones(COLUMNS) if direction is None else jnp.abs(direction))
+    ),
+}
+"""Maps that are not equivariant: entry by entry."""
+
+MATRIX_PROBLEMS = {
+    "gaussian": lambda: ib.matrix.gaussian((4, 3), 2, 7, condition=2.0)(0),
+    "gaussian, symmetric": lambda: ib.matrix.gaussian(4, 2, 7, condition=2.0)(0),
+    "population": lambda: ib.matrix.population(4, 2)(0),
+    "completion": lambda: ib.matrix.completion((4, 3), 1, 6)(0),
+    "commuting": lambda: ib.matrix.commuting(4, 2, 3)(0),
+    "certified": lambda: ib.matrix.certified(4, 2, 4)(0),
+    "fixed": lambda: ib.matrix.fixed(np.random.default_rng(1).standard_normal((5, 4, 3)), _DATA[:, :4].T)(0),
+    "of_the_first": lambda: ib.matrix.of_the_first(ib.matrix.gaussian(4, 1, 7)(0), 4.0),
+}
+
+FACTORED = {
+    "Symmetric": lambda scale=0.5: ib.Symmetric(scale, 3),
+    "Asymmetric": lambda scale=0.5: ib.Asymmetric(scale, 3),
+    "DeepLinear": lambda scale=0.5: ib.DeepLinear(scale, 3, 3),
+    "Normalised": lambda scale=0.5: ib.Normalised(ib.Asymmetric(scale, 3)),
+    "Normalised, Symmetric": lambda scale=0.5: ib.Normalised(ib.Symmetric(scale, 3)),
+}
+"""Maps to matrices."""
+
+MATRIX_OBSERVABLES = {
+    "relative_error": ib.relative_error,
+    "spectrum": ib.spectrum(2),
+    "rank_ratio": ib.rank_ratio,
+    "signal": ib.signal,
+    "misalignment": ib.misalignment,
+    "imbalance": ib.imbalance,
+    "imbalance_drift": ib.imbalance_drift,
+    "truth_least": ib.truth_least,
+    "spectral_least": ib.spectral_least,
+    "isometry_defect": ib.isometry_defect(2),
+    "isometry_at_the_truth": ib.isometry_at_the_truth,
 }
 
 # One object each: a rule of optax is known by identity, and a new one is a new trace.

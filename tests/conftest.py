@@ -10,6 +10,7 @@ import tempfile
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # the bits of an SVD depend on the number of threads
 
 import jax  # noqa: E402
+import pytest  # noqa: E402
 from jaxtyping import install_import_hook  # noqa: E402
 
 from tests import typechecked  # noqa: E402, F401
@@ -32,3 +33,12 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
 def pytest_unconfigure(config):
     if not hasattr(config, "workerinput"):
         shutil.rmtree(_cache, ignore_errors=True)
+
+
+PRECISIONS = {"float32": False, "float64": True}
+
+
+@pytest.fixture(params=PRECISIONS)
+def precision(request):
+    with jax.enable_x64(PRECISIONS[request.param]):
+        yield request.param

@@ -24,76 +24,12 @@ from implicit_bias import _vectors
 from implicit_bias.dynamics.base import Moment, Objective
 from implicit_bias.observables.base import AbstractFold, Watch, applies_to, definition
 from tests import cases
-
-PRECISIONS = {"float32": False, "float64": True}
-
-
-def close(one, other, *, of=100):
-    """Equal trees: the same dtypes, and values to `of` eps of the largest."""
-    chex.assert_trees_all_equal_shapes_and_dtypes(one, other)
-    for (place, a), b in zip(jax.tree_util.tree_leaves_with_path(one), cases.leaves(other), strict=True):
-        a, place = np.asarray(a), jax.tree_util.keystr(place)
-        if np.issubdtype(a.dtype, np.inexact):
-            size = np.max(np.abs(b), initial=1.0, where=np.isfinite(b))
-            np.testing.assert_allclose(a, b, rtol=0, atol=of * np.finfo(a.dtype).eps * size, err_msg=place)
-        else:
-            np.testing.assert_array_equal(a, b, err_msg=place)
-
-
-def contract(function, values):
-    """The contract of a function of one tree of arrays; `values` are several such trees of one structure."""
-    plain = [function(v) for v in values]
-    traces = []
-
-    @jax.jit
-    def compiled(v):
-        traces.append(v)
-        return function(v)
-
-    for v, result in zip(values, plain, strict=True):
-        close(compiled(v), result)
-    assert len(traces) == 1, "new values made a new trace"
-
-    lanes = jax.jit(jax.vmap(function))(jax.tree.map(lambda *x: jnp.stack(x), *values))
-    close(lanes, jax.tree.map(lambda *x: jnp.stack(x), *plain))
-    all_in_force(plain)
-
-    def total(moving, fixed):
-        leaves = jax.tree.leaves(function(eqx.combine(moving, fixed)))
-        return sum(jnp.sum(x) for x in leaves if jnp.issubdtype(x.dtype, jnp.inexact))
-
-    gradient = jax.jit(jax.grad(total))(*eqx.partition(values[0], eqx.is_inexact_array))
-    for place, leaf in jax.tree_util.tree_leaves_with_path(gradient):
-        assert jnp.isfinite(leaf).all(), jax.tree_util.keystr(place)
-
-
-def all_in_force(tree):
-    """Every float of a tree has the precision in force."""
-    for place, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        assert not jnp.issubdtype(leaf.dtype, jnp.inexact) or leaf.dtype == jnp.zeros(()).dtype, jax.tree_util.keystr(
-            place
-        )
-
-
-@pytest.fixture(params=PRECISIONS)
-def precision(request):
-    with jax.enable_x64(PRECISIONS[request.param]):
-        yield request.param
+from tests.contract import all_in_force, close, contract, draws, in_both_precisions
 
 
 @pytest.fixture(autouse=True)
 def fresh_counter():
     chex.clear_trace_counter()
-
-
-in_both_precisions = pytest.mark.usefixtures("precision")
-
-
-def draws(count=3):
-    """Numbers (positive) and vectors of R^d."""
-    rng = np.random.default_rng(1)
-    numbers, vectors = rng.uniform(0.5, 2, count), rng.standard_normal((count, cases.COLUMNS))
-    return [(jnp.asarray(n, dtype=float), jnp.asarray(v, dtype=float)) for n, v in zip(numbers, vectors, strict=True)]
 
 
 # -- problems -----------------------------------------------------------------------------------------------------
@@ -124,6 +60,7 @@ def test_samplers():
         "gaussian": ib.linear.gaussian(cases.ROWS, cases.COLUMNS, target_norm=3.0),
         "labels": ib.linear.gaussian(cases.ROWS, cases.COLUMNS, loss=ib.logistic),
         "orthonormal": ib.linear.orthonormal(cases.ROWS, cases.COLUMNS),
+        "sparse": ib.linear.sparse(cases.ROWS, cases.COLUMNS, 2, noise=0.1),
         "fixed": ib.linear.fixed(jnp.ones((1, 2)), jnp.ones(1)),
     }
 
@@ -151,7 +88,7 @@ def test_parameterizations():
 
     def everything(v):
         found = {}
-        for name, make in cases.PARAMETERIZATIONS.items():
+        for name, make in (cases.PARAMETERIZATIONS | cases.DIAGONAL).items():
             parameterization = make(*v)
             theta = parameterization.init(problem, cases.key())
             pred = parameterization(theta)
@@ -160,7 +97,7 @@ def test_parameterizations():
         return found
 
     contract(everything, draws())
-    for make in cases.PARAMETERIZATIONS.values():
+    for make in (cases.PARAMETERIZATIONS | cases.DIAGONAL).values():
         assert all(bool(flag) for flag in make().requirements().values())
         assert set(make().radial) <= set(make().init(problem, cases.key())._fields)
 
@@ -392,6 +329,9 @@ def test_cases_list_every_public_member():
     listed = lambda names: {n.split(",")[0] for n in names}  # noqa: E731
     assert set(public["problems.losses"]) == set(cases.LOSSES)
     assert set(public["parameterizations.polar"]) == listed(cases.PARAMETERIZATIONS)
+    assert set(public["parameterizations.diagonal"]) == {n.split(" ")[0] for n in listed(cases.DIAGONAL)}
+    assert set(public["parameterizations.factored"]) == listed(cases.FACTORED)
+    assert set(public["observables.matrix"]) == listed(cases.MATRIX_OBSERVABLES)
     assert set(public["dynamics.laws"]) <= listed(cases.LAWS) | listed(cases.SIZE_LAWS)
     assert {*public["dynamics.batches"], *public["dynamics.schedules"]} == {
         n for names in cases.DESCENTS for n in names.split(", ")

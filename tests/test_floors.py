@@ -26,7 +26,7 @@ SHARED = {
     "dynamics.schedules": "schedules are values: the invariant needs the ratio at its own time",
 }
 
-PAPERS = ("wu2020", "chou2023")
+PAPERS = ("wu2020", "chou2023", "gunasekar2017", "soltanolkotabi2023", "stoger2021")
 
 
 def files():

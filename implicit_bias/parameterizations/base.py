@@ -27,6 +27,8 @@ class AbstractParameterization(eqx.Module):
     """Fields of theta whose gradient `ratio` scales."""
     equivariant: ClassVar[bool] = False
     """Whether G(Q theta) = Q G(theta) for rotations Q, and init, retract and tangent rotate along."""
+    symmetric: ClassVar[bool] = False
+    """Whether every predictor is a symmetric matrix."""
 
     @abc.abstractmethod
     def init(self, problem: AbstractProblem, key: SeedKey) -> Theta:

@@ -74,6 +74,12 @@ def min_norm(problem: AbstractProblem) -> Pred:
 
 
 @singledispatch
+def truth(problem: AbstractProblem) -> Pred:
+    """The predictor that the data were made from, noise apart, where the sampler knows one."""
+    raise TypeError(f"{type(problem).__name__} does not know the predictor that its data were made from")
+
+
+@singledispatch
 def orthogonal_part(problem: AbstractProblem, pred: Pred) -> Pred:
     """The component of a predictor that the data cannot see: (I - pinv(A) A) x."""
     raise TypeError(f"{type(problem).__name__} does not say which part of a predictor its data cannot see")
@@ -83,3 +89,13 @@ def orthogonal_part(problem: AbstractProblem, pred: Pred) -> Pred:
 def singular_values(problem: AbstractProblem) -> Array:
     """The singular values of the linear operator A of a problem that has one, in descending order."""
     raise TypeError(f"{type(problem).__name__} has no linear operator whose spectrum is known")
+
+
+@singledispatch
+def condense(problem: AbstractProblem, symmetric: bool) -> tuple[AbstractProblem, str] | None:
+    """The same loss from fewer numbers, and in words how: exact for every predictor, or every symmetric one; or None.
+
+    Examples may be mixed.
+    """
+    del problem, symmetric
+    return None

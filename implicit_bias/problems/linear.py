@@ -5,6 +5,7 @@ Samplers are functions that return functions: sizes outside, the key inside.
     gaussian(rows, columns)            A_ij ~ N(0, 1/m)
     orthonormal(rows, columns)         A A^T = I
     with_spectrum(spectrum, columns)   A = U diag(spectrum) V^T, U and V Haar
+    sparse(rows, columns, nonzeros)    A_ij ~ N(0, 1/m),  y = A x0 + noise, x0 sparse and known: `truth`
     fixed(A, y)                        given data
 
 The target of least squares is y = A x0, x0 standard normal, rescaled so that |x*| = |pinv(A) y| = `target_norm`;
@@ -29,7 +30,7 @@ from jaxtyping import Array, Float, Int
 from .._errors import Mistake
 from .._keys import SeedKey, stream
 from .._types import Matrix, Requirements, Scalar, ScalarLike, Targets
-from .base import AbstractProblem, ProblemSampler, min_norm, orthogonal_part, singular_values
+from .base import AbstractProblem, ProblemSampler, min_norm, orthogonal_part, singular_values, truth
 from .losses import SEPARABLE, Loss, square
 
 
@@ -39,6 +40,8 @@ class Linear(AbstractProblem):
     operator: Matrix
     target: Targets
     of_predictions: Loss = eqx.field(static=True, default=square)
+    made_from: Float[Array, " columns"] | None = None
+    """What `truth` returns."""
 
     @property
     def dimension(self) -> int:
@@ -59,7 +62,7 @@ class Linear(AbstractProblem):
         return self.operator.shape[0]
 
     def subset(self, indices: Int[Array, " batch"]) -> Linear:
-        return Linear(self.operator[indices], self.target[indices], self.of_predictions)
+        return Linear(self.operator[indices], self.target[indices], self.of_predictions, self.made_from)
 
     def requirements(self) -> Requirements:
         spectrum = singular_values(self)
@@ -147,6 +150,34 @@ def orthonormal(
     return with_spectrum(jnp.ones(rows), columns, target_norm=target_norm, loss=loss)
 
 
+def sparse(
+    rows: int, columns: int, nonzeros: int, *, noise: ScalarLike = 0.0, nonnegative: bool = False
+) -> ProblemSampler:
+    """Least squares with y = A x0 + noise N(0, I): x0 has `nonzeros` entries at random places, of sizes in [1/2, 3/2].
+
+    Their signs are random unless `nonnegative`. The noise is drawn in any case, so that it changes no other draw.
+
+    >>> import implicit_bias as ib
+    >>> problem = sparse(rows=4, columns=9, nonzeros=2)(0)
+    >>> int((ib.truth(problem) != 0).sum()), float(problem.loss(ib.truth(problem)))
+    (2, 0.0)
+    """
+    _overparametrised(rows, columns)
+    if not 1 <= nonzeros <= columns:
+        raise Mistake("nonzeros", f"must be from 1 to {columns}, got {nonzeros}", "give how many entries x0 has")
+
+    def sample(key: SeedKey | int) -> Linear:
+        operator = jax.random.normal(stream(key, "operator"), (rows, columns)) / np.sqrt(rows)
+        sizes = jax.random.uniform(stream(key, "sizes"), (columns,), minval=0.5, maxval=1.5)
+        signs = jnp.where(jax.random.bernoulli(stream(key, "signs"), shape=(columns,)) | nonnegative, 1.0, -1.0)
+        places = jax.random.permutation(stream(key, "support"), columns) < nonzeros
+        hidden = jnp.where(places, signs * sizes, 0.0)
+        target = operator @ hidden + noise * jax.random.normal(stream(key, "noise"), (rows,))
+        return Linear(operator, target, square, hidden)
+
+    return sample
+
+
 def fixed(operator: Any, target: Any, *, loss: Loss = square) -> ProblemSampler:
     """Given data, as arrays or nested lists: the key is not used.
 
@@ -173,6 +204,13 @@ def _(problem: Linear) -> Float[Array, " columns"]:
         raise TypeError("the minimum-norm interpolator in closed form is known for the square loss only")
     basis, triangular = jnp.linalg.qr(problem.operator.T)  # A = R^T Q^T, so pinv(A) y = Q R^{-T} y
     return basis @ jax.scipy.linalg.solve_triangular(triangular.T, problem.target, lower=True)
+
+
+@truth.register
+def _(problem: Linear) -> Float[Array, " columns"]:
+    if problem.made_from is None:
+        raise TypeError("these data were not made from a predictor that is kept: `linear.sparse` keeps one")
+    return problem.made_from
 
 
 @orthogonal_part.register

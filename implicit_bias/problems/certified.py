@@ -1,0 +1,113 @@
+r"""Reference solutions that no descent has chosen, each with a certificate: NumPy and SciPy, on the host.
+
+    min_l1(A, y)                 min |x|_1  over  A x = y  (and x >= 0)     a linear program, by HiGHS
+    min_norm_separator(B, p)     min |x|_p  over  B x >= 1,  p = 1, 2, inf  programs by HiGHS; p = 2 by `nnls`
+
+A solution comes with a dual point, both made exactly feasible here, so that the relative gap between their values
+bounds the error of the value whatever the solver did:
+
+    |x|_1 >= y.v  for |A^T v|_inf <= 1           (A^T v <= 1 for x >= 0)
+    |x|_p >= 1.v  for v >= 0, |B^T v|_q <= 1,    1/p + 1/q = 1.
+
+The direction of `min_norm_separator` is that of the largest margin min_i (B x)_i / |x|_p, which is 1 / value.
+
+>>> import numpy as np
+>>> found = min_l1(np.array([[1.0, 2.0]]), np.array([2.0]))
+>>> found.x.tolist(), found.value, abs(found.gap) < 1e-12
+([0.0, 1.0], 1.0, True)
+>>> B = np.array([[2.0, 0.0], [0.0, 1.0]])
+>>> [round(min_norm_separator(B, p).value, 6) for p in (1, 2, np.inf)]
+[1.5, 1.118034, 1.0]
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Certified(NamedTuple):
+    x: np.ndarray
+    value: float
+    """The norm of x."""
+    gap: float
+    """(value - dual value) / value: the least value is within this fraction below."""
+    residual: float
+    """How far x is from feasible, in the entries of A x - y or below B x >= 1."""
+    dual: np.ndarray
+    """The dual point v."""
+
+
+def min_l1(A: np.ndarray, y: np.ndarray, nonnegative: bool = False) -> Certified:
+    """The interpolator of least l1 norm, among the nonnegative ones if asked."""
+    from scipy.optimize import linprog
+
+    columns = A.shape[1]
+    matrix = A if nonnegative else np.hstack([A, -A])
+    found = linprog(np.ones(matrix.shape[1]), A_eq=matrix, b_eq=y, method="highs-ds")
+    if found.status != 0:
+        return Certified(np.full(columns, np.nan), np.nan, np.inf, np.inf, np.full(len(A), np.nan))
+    # The vertex again from its support: HiGHS is feasible to 1e-7 only, a linear solve is to rounding.
+    support = found.x > 1e-9 * max(found.x.max(), 1e-300)
+    z = np.zeros(matrix.shape[1])
+    z[support] = np.maximum(np.linalg.lstsq(matrix[:, support], y, rcond=None)[0], 0.0)
+    x = z if nonnegative else z[:columns] - z[columns:]
+    dual = found.eqlin.marginals
+    dual = dual / max(np.max(matrix.T @ dual), 1e-300)
+    value = float(np.sum(z))
+    return Certified(x, value, float(1 - y @ dual / value), float(np.max(np.abs(A @ x - y))), dual)
+
+
+def min_norm_separator(B: np.ndarray, order: float) -> Certified:
+    """The least x in l_order with B x >= 1, for rows y_i a_i: the direction of the largest l_order margin."""
+    solve = {1: _l1_separator, 2: _l2_separator, np.inf: _linf_separator}.get(order)
+    if solve is None:
+        raise ValueError(f"order must be 1, 2 or inf, got {order}")
+    x, dual = solve(np.asarray(B, dtype=float))
+    least = np.min(B @ x)
+    if not least > 0:
+        return Certified(np.full(B.shape[1], np.nan), np.nan, np.inf, np.inf, np.full(len(B), np.nan))
+    x, dual = x / least, np.maximum(dual, 0.0)
+    conjugate = {1: np.inf, 2: 2, np.inf: 1}[order]
+    dual = dual / max(np.linalg.norm(B.T @ dual, conjugate), 1e-300)
+    value = float(np.linalg.norm(x, order))
+    return Certified(x, value, float(1 - np.sum(dual) / value), float(max(0.0, 1 - np.min(B @ x))), dual)
+
+
+def _l1_separator(B: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    from scipy.optimize import linprog
+
+    columns = B.shape[1]
+    found = linprog(np.ones(2 * columns), A_ub=-np.hstack([B, -B]), b_ub=-np.ones(len(B)), method="highs-ds")
+    if found.status != 0:
+        return np.zeros(columns), np.zeros(len(B))
+    return found.x[:columns] - found.x[columns:], -found.ineqlin.marginals
+
+
+def _linf_separator(B: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """min t over B x >= 1, -t <= x <= t, with x = a - t for a >= 0: B a - t B 1 >= 1, a <= 2 t."""
+    from scipy.optimize import linprog
+
+    rows, columns = B.shape
+    cost = np.append(np.zeros(columns), 1.0)
+    margins = -np.hstack([B, -B.sum(1)[:, None]])
+    sizes = np.hstack([np.eye(columns), np.full((columns, 1), -2.0)])
+    bounds = np.append(-np.ones(rows), np.zeros(columns))
+    found = linprog(cost, A_ub=np.vstack([margins, sizes]), b_ub=bounds, method="highs-ds")
+    if found.status != 0:
+        return np.zeros(columns), np.zeros(rows)
+    return found.x[:columns] - found.x[columns], -found.ineqlin.marginals[:rows]
+
+
+def _l2_separator(B: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Least-distance programming (Lawson & Hanson 1974, ch. 23): r = [B^T; 1^T] v - [0; 1], x = -r_x / r_1."""
+    from scipy.optimize import nnls
+
+    rows, columns = B.shape
+    system, unit = np.vstack([B.T, np.ones(rows)]), np.eye(columns + 1)[-1]
+    dual, _ = nnls(system, unit)
+    residual = system @ dual - unit
+    if not abs(residual[-1]) > 1e-12:
+        return np.zeros(columns), np.zeros(rows)
+    return -residual[:-1] / residual[-1], dual

@@ -1,0 +1,84 @@
+"""Certified references: optimality against other solvers and by duality; a wrong answer has a gap."""
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+import implicit_bias as ib
+
+NONNEGATIVE = pytest.mark.parametrize("nonnegative", [False, True])
+
+
+def least_over_bases(A, y, nonnegative):
+    """The least l1 norm over all basic solutions: where a linear program has a solution, one of these is."""
+    rows, columns = A.shape
+    sizes = []
+    for basis in itertools.combinations(range(columns), rows):
+        x = np.linalg.solve(A[:, basis], y)
+        if not nonnegative or (x >= 0).all():
+            sizes.append(np.abs(x).sum())
+    return min(sizes)
+
+
+@NONNEGATIVE
+def test_min_l1_against_all_bases(nonnegative):
+    for seed in range(5):
+        problem = ib.linear.sparse(3, 8, 4, nonnegative=True)(seed)
+        A, y = np.asarray(problem.operator), np.asarray(problem.target)
+        found = ib.min_l1(A, y, nonnegative)
+        assert found.value == pytest.approx(least_over_bases(A, y, nonnegative), rel=1e-12)
+        assert abs(found.gap) < 1e-12 and found.residual < 1e-13
+        assert np.abs(found.x).sum() == pytest.approx(found.value) and (not nonnegative or (found.x >= 0).all())
+
+
+def test_min_l1_recovers_a_sparse_truth_and_says_where_there_is_none():
+    problem = ib.linear.sparse(20, 40, 3)(0)
+    found = ib.min_l1(np.asarray(problem.operator), np.asarray(problem.target))
+    np.testing.assert_allclose(found.x, ib.truth(problem), atol=1e-12)
+    assert ib.min_l1(np.ones((1, 3)), -np.ones(1), nonnegative=True).gap == np.inf
+
+
+@pytest.mark.parametrize("order", [1, 2, np.inf])
+def test_separators(order):
+    """Feasible, certified, and never above what another solver finds from many starts."""
+    for seed in range(4):
+        problem = ib.linear.gaussian(5, 9, loss=ib.logistic)(seed)
+        B = np.asarray(problem.target)[:, None] * np.asarray(problem.operator)
+        found = ib.min_norm_separator(B, order)
+        assert (B @ found.x).min() >= 1 - 1e-12 and -1e-12 < found.gap < 1e-10
+        constraint = {"type": "ineq", "fun": lambda x, B=B: B @ x - 1}
+        start = np.linalg.lstsq(B, 1.5 * np.ones(5), rcond=None)[0]
+        rival = minimize(lambda x: np.linalg.norm(x, order), start, constraints=constraint, method="SLSQP")
+        feasible = rival.x / min(1.0, (B @ rival.x).min())
+        assert found.value <= np.linalg.norm(feasible, order) * (1 + 1e-9)
+    if order == 2:
+        np.testing.assert_allclose(found.x, ib.max_margin(problem), atol=1e-9)
+
+
+def test_separators_say_where_there_is_none():
+    opposed = np.array([[1.0, 0.0], [-1.0, 0.0]])
+    assert [ib.min_norm_separator(opposed, order).gap for order in (1, 2, np.inf)] == [np.inf] * 3
+    with pytest.raises(ValueError, match="order"):
+        ib.min_norm_separator(opposed, 3)
+
+
+def test_sparse_sampler():
+    """The truth fits up to the noise, has the asked sparsity, sizes and signs; noise changes no other draw."""
+    import jax.numpy as jnp
+
+    plain, noisy = ib.linear.sparse(8, 30, 5)(3), ib.linear.sparse(8, 30, 5, noise=0.1)(3)
+    hidden = np.asarray(ib.truth(plain))
+    assert (hidden != 0).sum() == 5 and (hidden < 0).any()
+    assert (np.abs(hidden[hidden != 0]) >= 0.5).all() and (np.abs(hidden) <= 1.5).all()
+    np.testing.assert_array_equal(hidden, ib.truth(noisy))
+    np.testing.assert_array_equal(plain.operator, noisy.operator)
+    assert 0.05 < np.std(noisy.target - noisy.operator @ hidden) < 0.2 and plain.loss(jnp.asarray(hidden)) < 1e-28
+    np.testing.assert_array_equal(ib.truth(ib.linear.sparse(8, 30, 5, nonnegative=True)(3)), np.abs(hidden))
+    places = [np.flatnonzero(ib.truth(ib.linear.sparse(8, 30, 5)(seed))) for seed in range(40)]
+    assert len(np.unique(np.concatenate(places))) == 30
+    with pytest.raises(TypeError, match="sparse"):
+        ib.truth(ib.linear.gaussian(3, 7)(0))
+    with pytest.raises(ib.Mistake, match="nonzeros"):
+        ib.linear.sparse(3, 7, 0)
