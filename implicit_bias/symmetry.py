@@ -10,6 +10,9 @@ of w_0: everything else stays zero for ever.
 against O(m d) in the original coordinates; both are exact to rounding. The orthogonal part keeps its direction for
 ever and is carried as sign and log (see `_vectors`). Adam acts on each coordinate alone, so it is not equivariant
 and its runs are left as they are.
+
+What rewrites a problem alone (`condense`: the same loss of the same predictor, from fewer numbers) needs none of this:
+the weights are untouched, and it is exact under every parameterization and law that looks at all examples.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from ._types import Pred, Requirements, Scalar, Targets, Theta
 from ._vectors import Coordinates, Split
 from .dynamics.base import AbstractDynamics
 from .parameterizations.base import AbstractParameterization
-from .problems.base import AbstractProblem, min_norm, orthogonal_part, singular_values
+from .problems.base import AbstractProblem, condense, min_norm, orthogonal_part, singular_values
 from .problems.linear import Linear
 from .problems.margin import max_margin, separator
 from .problems.losses import SEPARABLE, Loss, square
@@ -120,6 +123,8 @@ def rewrite(
     theta: Theta,
 ) -> Rewriting:
     """The same run in the fewest coordinates that are known to be exact. `plan` shows the name."""
+    if not dynamics.draws_examples and (smaller := condense(problem, parameterization.symmetric)) is not None:
+        return Rewriting(smaller[0], theta, Identity(), smaller[1])
     reason = obstacle(parameterization, dynamics)
     if reason is not None:
         return Rewriting(problem, theta, Identity(), f"original coordinates: {reason}")

@@ -13,6 +13,8 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
 from .claims import Data, Judgement
 
 COLOURS = {
@@ -60,6 +62,18 @@ class Figure:
             if j.claim.id in self.claims
         ]
         return f"{text} Verdicts: {'; '.join(said)}." if said else text
+
+
+def edges(values: Any, log: bool = False) -> np.ndarray:
+    """The edges of cells around ascending values, for `pcolormesh`; of one value, too.
+
+    >>> edges([1, 2, 4]).tolist(), edges([10.0, 1000.0], log=True).round().tolist(), edges([3]).tolist()
+    ([0.5, 1.5, 3.0, 5.0], [1.0, 100.0, 10000.0], [2.5, 3.5])
+    """
+    at = np.log(values) if log else np.asarray(values, dtype=float)
+    half = np.diff(at) / 2 if at.size > 1 else np.array([0.5])
+    found = np.concatenate([at[:1] - half[0], at[:-1] + half[: at.size - 1], at[-1:] + half[-1]])
+    return np.exp(found) if log else found
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ r"""Kinds of claim: what has to be seen in the tested runs for each verdict.
     Ordering               residual < 0 on average, paired over an axis: the interval of the mean excludes 0
     Probability            residual <= tolerance with probability at least `level`: Clopper-Pearson
     UpToConstant           residual / bound stays bounded along an axis: no upward trend; never from one scale
+    Remembered             an exponent beside a value that only memory supports: always `unresolved`
 
 `refuted` needs evidence too: an interval that excludes the claim. What excludes neither is `unresolved`.
 """
@@ -220,3 +221,20 @@ class UpToConstant(Kind):
         if slope - half > 0:
             return Finding("refuted", worst, where, measured)
         return Finding("supported" if slope <= 0 or slope + half < 0.1 else "unresolved", worst, where, measured)
+
+
+@dataclasses.dataclass(frozen=True)
+class Remembered(Kind):
+    """An exponent, shown beside one that was remembered and not read: it decides nothing."""
+
+    against: str
+    remembered: float
+
+    def find(self, residual: xr.DataArray, tolerance: xr.DataArray, tested: xr.DataArray) -> Finding:
+        del tolerance, tested
+        slope, half, scales = _slope(residual, self.against)
+        measured = (
+            f"exponent {slope:.3f} +- {half:.3f} in {self.against} over {scales} values, beside {self.remembered:.4g} "
+            "as remembered"
+        )
+        return Finding("unresolved", float("nan"), {}, measured)

@@ -1,0 +1,37 @@
+"""Reading curves, and the kind that only remembers."""
+
+import numpy as np
+import xarray as xr
+
+from implicit_bias.evidence.curves import at_first, first_moment, per_log
+from implicit_bias.evidence.kinds import Remembered
+
+CLOCK = xr.DataArray([0.0, 2, 4, 8], dims="record")
+CURVES = xr.DataArray([[9.0, 5, 3, 1], [9, 8, 7, 6]], dims=("seed", "record"))
+
+
+def test_values_at_moments_of_their_own():
+    """The first record that has reached it; nothing where none has."""
+    reached = first_moment(CURVES <= 5, CLOCK)
+    np.testing.assert_array_equal(reached, [2, np.inf])
+    np.testing.assert_array_equal(at_first(CURVES, CLOCK, 1.5 * reached), [3, np.nan])
+    np.testing.assert_array_equal(at_first(CURVES, CLOCK, 0.0), [9, 9])
+
+
+def test_slope_per_factor_e():
+    """Least squares of NumPy's, on the finite points; exact on a line."""
+    scale = np.geomspace(1e-4, 1, 6)
+    values = np.random.default_rng(0).standard_normal((3, 6))
+    values[1, 2] = np.inf
+    given = xr.DataArray(values, dims=("seed", "scale"), coords={"scale": scale})
+    expected = [np.polyfit(np.log(scale)[np.isfinite(v)], v[np.isfinite(v)], 1)[0] for v in values]
+    np.testing.assert_allclose(per_log(given, "scale"), expected, rtol=1e-10)
+
+
+def test_what_is_remembered_decides_nothing():
+    """An exponent of 1 beside one of 1, and beside one of 3: measured in both, judged in neither."""
+    scale = xr.DataArray(np.geomspace(1e-3, 1, 5), dims="scale", coords={"scale": np.geomspace(1e-3, 1, 5)})
+    for value in (1.0, 3.0):
+        found = Remembered(against="scale", remembered=value).find(scale, scale, scale > 0)
+        assert found.verdict == "unresolved"
+        assert "exponent 1.000" in found.measured and f"beside {value:g} as remembered" in found.measured
