@@ -1,0 +1,279 @@
+r"""Kernel or rich?  x = u^L - v^L from u = v = alpha (1, ..., 1): from least l2 to least l1.   (Woodworth et al. 2020)
+
+The flow of the plain net ends at the minimiser over A x = y of a potential: the hyperbolic entropy at L = 2,
+
+    Q_alpha(x) = alpha^2 sum q(x_i/alpha^2),    q(z) = 2 - sqrt(4 + z^2) + z arcsinh(z/2),
+
+and its analogue at L >= 3, whose gradient k(x) inverts  x = alpha^L [(1 - k)^{-L/(L-2)} - (1 + k)^{-L/(L-2)}]. For alpha ->
+infinity that is the interpolator of least l2 norm, for alpha -> 0 one of least l1 norm: like 1/log(1/alpha) at worst at
+L = 2, like alpha^{L-2} at worst beyond.
+"""
+
+import numpy as np
+
+import implicit_bias as ib
+from implicit_bias.evidence.figures import COLOURS, Figure
+from implicit_bias.evidence.runs import over_runs
+from implicit_bias.theory import diagonal as theory
+
+SOURCE = "Woodworth et al. 2020"
+STOP, SAFETY = 1e-16, 2.0
+
+
+def cell(*, depth, alpha, key, rows=6, columns=15, nonzeros=4, noise=0.1):
+    problem = ib.linear.sparse(rows, columns, nonzeros, noise=noise)(key)
+    net = ib.Power(ib.Euclidean(alpha * np.sqrt(2 * columns)), depth, signed=True)
+    flow = ib.Flow(1e5, stop=ib.loss_below(STOP), rtol=1e-11, atol=1e-300, max_steps=4_000)
+    return ib.Run(problem, net, flow)
+
+
+# -- what theory says of a run -----------------------------------------------------------------------------------------
+
+
+def last(variable):
+    return variable.isel(record=-1)
+
+
+def _depths(ds, function, *names, out=0):
+    """function(*arrays, depth) for every depth of the grid, side by side."""
+    import xarray as xr
+
+    parts = []
+    for depth in ds.depth.values:
+        at = ds.sel(depth=depth)
+        arrays = [getattr(at, n) if isinstance(n, str) else n(at) for n in names]
+        parts.append(over_runs(at, lambda *a, depth=depth: function(*a, float(depth)), *arrays, out=out))
+    return xr.concat(parts, ds.depth)
+
+
+def _end(ds):
+    return last(ds.x)
+
+
+def _layer(ds):
+    return last(ds.z)
+
+
+def _both(A):
+    return np.concatenate([A, -A], -1)
+
+
+def _start(ds):
+    return ds.z.isel(record=0)
+
+
+def _minimiser(ds):
+    def solve(A, y, start, depth):
+        power = theory.plain_limit(_both(A), y, start, depth)
+        first, second = np.split(power, 2, -1)
+        return first - second
+
+    return _depths(ds, solve, "operator", "target", _start, out=1)
+
+
+def _norm(x):
+    return np.sqrt((x**2).sum(x.dims[-1]))
+
+
+def _distance(ds, to):
+    return _norm(_end(ds) - to.rename({to.dims[-1]: "x_0"}))
+
+
+def _tolerance(ds):
+    slope = _depths(ds, lambda A, w, depth: theory.sensitivity(_both(A), w, depth), "operator", _layer)
+    return SAFETY * slope * np.sqrt(2 * STOP) + 1e-7 * (1 + _norm(_end(ds)))
+
+
+def _imbalance(ds):
+    """|u v / alpha^2 - 1| at L = 2, |(alpha/u)^{L-2} + (alpha/v)^{L-2} - 2| beyond: the greatest of a record."""
+
+    def one(z, start, depth):
+        u, v = np.split(z / start, 2, -1)
+        off = u * v - 1 if depth == 2 else u ** (2 - depth) + v ** (2 - depth) - 2
+        return np.max(np.abs(off), -1)
+
+    import xarray as xr
+
+    moments = [_depths(ds, one, lambda at, i=i: at.z.isel(record=i), _start) for i in range(1, ds.sizes["record"])]
+    return xr.concat(moments, "moment").max("moment")
+
+
+def least_l1(ds):
+    def solve(A, y):
+        found = ib.min_l1(A, y)
+        return np.array([found.value, max(abs(found.gap), found.residual)])
+
+    return over_runs(ds, solve, ds.operator, ds.target, out=1, one_by_one=True)
+
+
+def excess_l1(ds):
+    """|x|_1 - Q."""
+    return abs(_end(ds)).sum("x_0") - least_l1(ds).isel(of_0=0)
+
+
+def excess_bound(ds):
+    return _depths(ds, theory.plain_gap_bound, _end, lambda at: least_l1(at).isel(of_0=0), lambda at: at.alpha)
+
+
+def from_least_l2(ds):
+    star = over_runs(
+        ds, lambda A, y: np.einsum("...nm,...m->...n", np.linalg.pinv(A), y), ds.operator, ds.target, out=1
+    )
+    return _distance(ds, star) / _norm(star)
+
+
+# -- claims ------------------------------------------------------------------------------------------------------------
+
+ENDED = (ib.Status.CONVERGED, ib.Status.CAPPED, ib.Status.STALLED)
+
+balance = ib.Claim(
+    id="branches-keep-their-balance",
+    source=f"{SOURCE}, the two branches move with opposite gradients",
+    statement="u_i v_i = alpha^2 (L = 2), (alpha/u_i)^{L-2} + (alpha/v_i)^{L-2} = 2 (L >= 3), at every time",
+    accepts=ENDED,
+    residual=_imbalance,
+    tolerance=lambda ds: 1e-7,
+    because="integrator at a relative 1e-11 a step, over at most 4,000 steps",
+)
+
+potential = ib.Claim(
+    id="limit-minimises-its-potential",
+    source=f"{SOURCE}, hyperbolic entropy and its analogue of depth 3 and more",
+    statement="the flow ends at the minimiser of the potential over A x = y",
+    residual=lambda ds: _distance(ds, _minimiser(ds)),
+    tolerance=_tolerance,
+    because="stop rule: sensitivity sqrt(2 tau); integrator 1e-7 (1 + |x|); the minimiser by Newton on the convex dual",
+)
+
+
+def _kkt(ds):
+    def one(A, x, alpha):
+        slope = theory.hyperbolic_entropy_gradient(x, alpha[..., None])
+        basis = np.linalg.svd(A, full_matrices=False)[2]
+        part = np.einsum("...mn,...m->...n", basis, np.einsum("...mn,...n->...m", basis, slope))
+        return np.linalg.norm(slope - part, axis=-1) / np.linalg.norm(slope, axis=-1)
+
+    return over_runs(ds, one, ds.operator, _end(ds), ds.alpha)
+
+
+kkt = ib.Claim(
+    id="entropy-gradient-is-in-the-row-space",
+    source=f"{SOURCE}, the KKT condition of min Q_alpha",
+    statement="L = 2: arcsinh(x_i / 2 alpha^2) lies in range(A^T), at every end, whether it fits or not",
+    accepts=ENDED,
+    hypotheses=lambda ds: {"L = 2": 0.5 - abs(ds.depth - 2)},
+    residual=_kkt,
+    tolerance=lambda ds: 1e-6 + 1e-9 * ds.alpha**2,
+    because="integrator: u v = alpha^2 to 1e-8, and x = u^2 - v^2 rounds to 1e-16 alpha^2",
+)
+
+certified = ib.Claim(
+    id="least-l1-is-certified",
+    source="linear programming duality",
+    statement="the least l1 norm Q has a dual point of the same value, and a primal one that fits",
+    accepts=ENDED,
+    residual=lambda ds: least_l1(ds).isel(of_0=1),
+    tolerance=lambda ds: 1e-10,
+    because="a vertex from a linear solve on its support; HiGHS's own tolerance is 1e-7",
+)
+
+l1_bound = ib.Claim(
+    id="l1-excess-bound",
+    source=f"{SOURCE}, rich limit (derived, with its rate)",
+    statement="|x|_1 - Q <= alpha^{L-2} sum |x_i|^{2/L} (L >= 3), O(1 / log(1/alpha)) with its constants (L = 2), alpha < 1",
+    kind=ib.Inequality(),
+    hypotheses=lambda ds: {"alpha < 1": 0.999 - ds.alpha},
+    residual=lambda ds: excess_l1(ds) - excess_bound(ds),
+    tolerance=_tolerance,
+    because="as for the limit",
+)
+
+l1_limit = ib.Claim(
+    id="least-l1-for-small-starts",
+    source=f"{SOURCE}, rich limit",
+    statement="|x|_1 -> Q as alpha -> 0",
+    kind=ib.Limit(against="alpha", towards="zero"),
+    residual=excess_l1,
+    tolerance=lambda ds: excess_bound(ds).where(ds.alpha < 1, 1.0) + _tolerance(ds),
+    because="the bound at the smallest alpha",
+)
+
+
+def _kernel_rate(depth):
+    return ib.Claim(
+        id=f"least-l2-for-large-starts-depth-{depth}",
+        source=f"{SOURCE}, kernel limit (derived, with its rate)",
+        statement=f"L = {depth}: |x - x*| falls like alpha^-{2 * depth} as alpha -> infinity, x* of least l2 norm",
+        kind=ib.Exponent(against="alpha", value=-2.0 * depth, within=0.15),
+        hypotheses=lambda ds: {"alpha >= 2": ds.alpha - 1.999, f"L = {depth}": 0.5 - abs(ds.depth - depth)},
+        residual=from_least_l2,
+        tolerance=lambda ds: 1.0,
+        because="the potential is |x|^2 up to relative (x/alpha^L)^2; the next order bends the slope at alpha = 2",
+    )
+
+
+# -- figure ------------------------------------------------------------------------------------------------------------
+
+LOOKS = {2.0: (COLOURS["blue"], "o"), 3.0: (COLOURS["vermillion"], "s"), 4.0: (COLOURS["green"], "^")}
+
+
+def _draw(ds):
+    import matplotlib.pyplot as plt
+
+    drawing, (left, right) = plt.subplots(1, 2, figsize=(9.4, 3.9))
+    least, good = least_l1(ds).isel(of_0=0), ds.status == ib.Status.CONVERGED
+    l1, bound, l2 = (
+        (values / norm).where(good)
+        for values, norm in ((excess_l1(ds), least), (excess_bound(ds), least), (from_least_l2(ds), 1.0))
+    )
+    for depth in ds.depth.values:
+        colour, marker = LOOKS.get(float(depth), (COLOURS["black"], "x"))
+        for panel, values in ((left, l1), (right, l2)):
+            one = values.sel(depth=depth)
+            one = one.where(one > 1e-8)
+            panel.fill_between(one.alpha, one.min("seed"), one.max("seed"), color=colour, alpha=0.15, lw=0)
+            panel.plot(one.alpha, one.median("seed"), marker, color=colour, label=f"$L = {depth:g}$")
+        rich = bound.sel(depth=depth).where(ds.alpha < 1)
+        left.plot(rich.alpha, rich.median("seed"), "--", color=colour)
+        far = l2.sel(depth=depth).where(ds.alpha >= 1.9)
+        anchor = np.log(far) + 2 * depth * np.log(far.alpha)
+        line = far.alpha.where(far.alpha >= 1, drop=True)
+        right.plot(line, np.exp(float(anchor.mean()) - 2 * depth * np.log(line)), "-", lw=1, color=colour)
+    left.plot([], [], "--", color="0.4", label="bound")
+    right.plot([], [], "-", lw=1, color="0.4", label=r"slope $-2L$")
+    for panel in (left, right):
+        panel.set(xscale="log", yscale="log", xlabel=r"first size of each entry, $\alpha$")
+        panel.legend(fontsize=8.5)
+    left.set_ylabel(r"$(|x|_1 - Q) / Q$")
+    right.set_ylabel(r"$|x - x_*| / |x_*|$, least $\ell_2$")
+    left.set_ylim(bottom=1e-6)
+    return drawing
+
+
+def _caption(ds):
+    lost = int((ds.status != ib.Status.CONVERGED).sum())
+    return (
+        f"Where plain signed nets end, against the size of their start: markers are medians over {ds.sizes['seed']} seeds "
+        f"with their range. Left: excess over the least l1 norm Q, with the bounds (medians, dashed). Right: distance to the "
+        f"interpolator of least l2 norm, with the slope -2L. {lost} of {ds.status.size} runs were capped and are left out; "
+        f"values below 1e-8 are not shown."
+    )
+
+
+figure = Figure(
+    id="kernel-to-rich", draw=_draw, caption=_caption, claims=["limit-minimises-its-potential", "l1-excess-bound"]
+)
+
+study = ib.Study(
+    cell=cell,
+    grids=ib.grid(
+        depth=[2.0, 3.0], seed=range(6),
+        alpha=[1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 0.6, 1.0, 1.4, 2.0, 2.8, 4.0],
+    ),
+    facts={"operator": ib.operator, "target": ib.target},
+    observe={"x": ib.predictor(), "z": ib.layer},
+    records=ib.log_records(6),
+    claims=[balance, potential, kkt, certified, l1_bound, l1_limit, _kernel_rate(2), _kernel_rate(3)],
+    figures=[figure],
+    sizes={"paper": dict(seed=range(50), rows=40, columns=100, nonzeros=5)},
+)  # fmt: skip
