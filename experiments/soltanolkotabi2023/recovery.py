@@ -1,0 +1,38 @@
+r"""How exact, how soon, of what rank is V W^T, by the size of its start?   (Soltanolkotabi et al. 2023)
+
+Gradient descent from Gaussian factors of size alpha, and the same for A*A = I. Moments are multiples of the first at
+which the error is 10 %: the statement is of stopping early, and the exponent of the error depends on when.
+Under sensing r = 1: what X does not see grows like the start to the power 1 - (sqrt(n1) + sqrt(n2)) |X| / sqrt(m), so
+that with m < n1 n2 and n about 24 there is room for one direction only.
+"""
+
+import implicit_bias as ib
+
+from . import claims, figures
+
+STEPS = 390
+
+
+def cell(*, operator, scale, key, condition=1.0, step=0.25, shape=(26, 22), rank=2, width=20, measurements=400):
+    problem = {
+        "gaussian": lambda: ib.matrix.gaussian(shape, rank, measurements, condition=condition)(key),
+        "population": lambda: ib.matrix.population(shape, rank, condition=condition)(key),
+    }[operator]()
+    return ib.Run(problem, ib.Asymmetric(scale, width), ib.Descent(step, max_steps=STEPS))
+
+
+small = ib.logspace(1e-6, 1e-1, 16)
+study = ib.Study(
+    cell=cell,
+    grids=ib.grid(operator="population", seed=range(2), condition=[1.0, 2.0], scale=small)
+    + ib.grid(operator="gaussian", seed=range(4), rank=1, scale=[*small, 0.5]),
+    facts={"least": ib.truth_least, "seen_least": ib.spectral_least},
+    observe={"error": ib.relative_error, "rank_ratio": ib.rank_ratio},
+    records=ib.records_at(range(0, STEPS + 1, 3)),
+    claims=[
+        claims.time_population, claims.time_sensing, claims.error_population, claims.error_remembered,
+        claims.error_falls, claims.low_rank, claims.large_start,
+    ],
+    figures=[figures.error],
+    sizes={"paper": dict(seed=range(50), scale=[*ib.logspace(1e-6, 1e-1, 41), 0.5])},
+)  # fmt: skip

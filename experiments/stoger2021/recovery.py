@@ -1,0 +1,36 @@
+r"""How exact, how soon, of what rank is U U^T, by the size of its start?   (Stoeger, Soltanolkotabi 2021)
+
+Gradient descent from a Gaussian start of size alpha, and the same for A*A = I, where the answers are exact. The error is
+read at three times the first moment at which it is 10 %: its exponent depends on that moment and on m.
+"""
+
+import implicit_bias as ib
+
+from . import claims, figures
+
+STEPS = {"population": 780, "gaussian": 240}
+
+
+def cell(*, operator, scale, key, condition=1.0, step=claims.STEP, size=30, rank=2, width=20, measurements=360):
+    problem = {
+        "gaussian": lambda: ib.matrix.gaussian(size, rank, measurements, condition=condition)(key),
+        "population": lambda: ib.matrix.population(size, rank, condition=condition)(key),
+    }[operator]()
+    return ib.Run(problem, ib.Symmetric(scale, width), ib.Descent(step, max_steps=STEPS[operator]))
+
+
+small = ib.logspace(1e-6, 1e-1, 16)
+study = ib.Study(
+    cell=cell,
+    grids=ib.grid(operator="population", seed=range(2), condition=[1.0, 4.0], scale=small)
+    + ib.grid(operator="gaussian", seed=range(4), rank=1, scale=[*small, 0.5]),
+    facts={"least": ib.truth_least},
+    observe={"error": ib.relative_error, "rank_ratio": ib.rank_ratio},
+    records=ib.records_at(range(0, max(STEPS.values()) + 1, claims.SPACING)),
+    claims=[
+        claims.time_population, claims.time_sensing, claims.error_population, claims.error_remembered,
+        claims.error_falls, claims.low_rank, claims.large_start,
+    ],
+    figures=[figures.error],
+    sizes={"paper": dict(seed=range(50), scale=ib.logspace(1e-6, 1e-1, 41))},
+)  # fmt: skip
