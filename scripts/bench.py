@@ -4,6 +4,8 @@ r"""How fast is it?  Beside the strongest peers that one would write by hand, in
     python scripts/bench.py gd       the same for gradient descent; `rpgd` for rPGD
     python scripts/bench.py until    the same until loss < 1e-5, runs from tens to 10^5 steps
     python scripts/bench.py flow     the WN flow, 1024 points to loss < 1e-10
+    python scripts/bench.py diagonal a diagonal network; `wn-diagonal` with weight normalisation
+    python scripts/bench.py sensing  symmetric matrix sensing
     python scripts/bench.py engine   1,024 to 65,536 runs: the engine against itself
     python scripts/bench.py start    commands against the import of what they need; edit a claim; add seeds
 
@@ -22,7 +24,7 @@ from pathlib import Path
 import jax
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks import descent, engine, flow, methods, start, until
+from benchmarks import descent, engine, flow, methods, networks, start, until
 from benchmarks.common import machine
 
 from implicit_bias import session
@@ -35,7 +37,12 @@ JOBS = {
     "flow": flow.job,
     "engine": engine.job,
     "start": start.job,
+    "diagonal": networks.job,
+    "wn-diagonal": networks.job,
+    "sensing": networks.job,
 }
+STEPS = {"diagonal": 500, "wn-diagonal": 500, "sensing": 100}
+"""Of each run; elsewhere 20,000, about the mean of job until, where runs go to a loss."""
 
 
 def options_of(command: list[str] | None = None) -> argparse.Namespace:
@@ -63,15 +70,13 @@ def options_of(command: list[str] | None = None) -> argparse.Namespace:
         "--runs", type=count, default=4096, help="a multiple of 64, the number of scales (4096); job wn"
     )
     parser.add_argument(
-        "--steps",
-        type=count,
-        default=20_000,
-        help="of each run (20000: about the mean of job until, where runs go to a loss); jobs wn, gd, rpgd, engine",
+        "--steps", type=count, help="of each run (20000; networks 500, sensing 100); not for jobs until, flow, start"
     )
     parser.add_argument("--rounds", type=count, default=5)
     parser.add_argument("--markdown", action="store_true", help="print tables to paste into a document")
     parser.add_argument("--profile", action="store_true", help="print where the framework's time goes, too; job wn")
     options = parser.parse_args(command)
+    options.steps = options.steps or STEPS.get(options.job, 20_000)
     if options.runs % len(descent.SCALES):
         parser.error(f"argument --runs: must be a multiple of {len(descent.SCALES)}, got {options.runs}")
     return options
