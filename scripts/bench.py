@@ -41,7 +41,7 @@ JOBS = {
     "wn-diagonal": networks.job,
     "sensing": networks.job,
 }
-STEPS = {"diagonal": 500, "wn-diagonal": 500, "sensing": 100}
+STEPS = dict.fromkeys(("diagonal", "wn-diagonal", "sensing"), 500)
 """Of each run; elsewhere 20,000, about the mean of job until, where runs go to a loss."""
 
 
@@ -70,7 +70,7 @@ def options_of(command: list[str] | None = None) -> argparse.Namespace:
         "--runs", type=count, default=4096, help="a multiple of 64, the number of scales (4096); job wn"
     )
     parser.add_argument(
-        "--steps", type=count, help="of each run (20000; networks 500, sensing 100); not for jobs until, flow, start"
+        "--steps", type=count, help="of each run (20000; networks and sensing 500); not for jobs until, flow, start"
     )
     parser.add_argument("--rounds", type=count, default=5)
     parser.add_argument("--markdown", action="store_true", help="print tables to paste into a document")
