@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 import implicit_bias as ib
-from implicit_bias.evidence.curves import at_first, first_moment, per_log
+from implicit_bias.evidence.starts import claims_of_the_start
 from implicit_bias.theory import sensing as theory
 
 SOURCE = "Soltanolkotabi et al. 2023"
@@ -118,121 +118,17 @@ population_ignores_step = ib.Claim(
 
 # -- recovery ------------------------------------------------------------------------------------------------------
 
-AFTER = 3.0
-"""When to stop: at this multiple of the first moment with an error of 10 %."""
-LARGE = 0.5
-LARGEST_FIT = 3e-3
+
+def steps_per_log(ds):
+    return theory.steps_per_log(STEP, ds.least)
 
 
-def reached(ds):
-    """The first step at which |Z - X| <= |X| / 10, to the record."""
-    return first_moment(ds.error <= 0.1, ds.clock)
-
-
-def stopped(ds, variable):
-    """A variable at the stop."""
-    return at_first(variable, ds.clock, AFTER * reached(ds))
-
-
-def small(ds):
-    return {"alpha <= 0.003": np.log(LARGEST_FIT) - np.log(ds.scale)}
-
-
-def slope_gap(ds, least):
-    """Steps per factor e of 1/alpha, over 1/ln(1 + mu least), - 1: one number for each curve."""
-    steps = reached(ds).where(ds.scale <= LARGEST_FIT)
-    return abs(-per_log(steps, "scale") / theory.steps_per_log(STEP, least) - 1) + 0 * ds.time
-
-
-time_population = ib.Claim(
-    id="time-per-log-alpha",
-    source=f"{SOURCE}, iteration count (derived constant)",
-    statement="with A*A = I, a start e times smaller needs 1/ln(1 + mu sigma_min(X)) steps more to an error of 10 %",
-    accepts=ANY_END,
-    on="population",
-    hypotheses=small,
-    residual=lambda ds: slope_gap(ds, ds.least),
-    tolerance=lambda ds: 0.04,
-    because="moments are known to 3 steps of some 40 to 120; 11 of them on a line leave 4 %",
-)
-
-time_sensing = ib.Claim(
-    id="time-per-log-alpha-sensing",
-    source=f"{SOURCE}, iteration count (derived order)",
-    statement="the same under sensing, to a tenth",
-    kind=ib.Inequality(),
-    accepts=ANY_END,
-    on="gaussian",
-    hypotheses=small,
-    residual=lambda ds: slope_gap(ds, ds.least),
-    tolerance=lambda ds: 0.1,
-    because="the data see sigma_min(A*A(X)), which is off sigma_min(X) by the isometry defect",
-)
-
-error_population = ib.Claim(
-    id="error-exponent-population",
-    source=f"{SOURCE}, error against alpha (derived for A*A = I)",
-    statement="with A*A = I, at three times the time to 10 %, the error is proportional to alpha^2",
-    kind=ib.Exponent(against="scale", value=2.0, within=0.05),
-    accepts=ANY_END,
-    on="population",
-    hypotheses=small,
-    residual=lambda ds: stopped(ds, ds.error),
-    tolerance=lambda ds: 1.0,
-    because="what X does not see of the start stays; by then the rest has contracted to below it",
-)
-
-error_remembered = ib.Claim(
-    id="error-exponent-beside-3/5",
-    source=f"{SOURCE}, main theorem (exponent as remembered, not read)",
-    statement="under sensing, at three times the time to 10 %, the error is at most of the order of alpha^(3/5)",
-    kind=ib.Remembered(against="scale", remembered=theory.REMEMBERED_ASYMMETRIC),
-    accepts=ANY_END,
-    on="gaussian",
-    hypotheses=small,
-    residual=lambda ds: stopped(ds, ds.error),
-    tolerance=lambda ds: 1.0,
+of_the_start = claims_of_the_start(
+    SOURCE,
+    steps_per_log,
+    rate="1/ln(1 + mu sigma_min(X))",
+    within=0.1,
+    bound="3/5",
+    remembered=theory.REMEMBERED_ASYMMETRIC,
     because="the bound was not read: a larger exponent agrees with it, and none is tested",
-    expected="unresolved",
-)
-
-error_falls = ib.Claim(
-    id="error-vanishes-with-alpha",
-    source=f"{SOURCE}, main theorem (its limit)",
-    statement="under sensing, at that moment, the error tends to zero with alpha",
-    kind=ib.Limit(against="scale"),
-    on="gaussian",
-    accepts=ANY_END,
-    hypotheses=small,
-    residual=lambda ds: stopped(ds, ds.error),
-    tolerance=lambda ds: 1e-3,
-    because="seen down to alpha = 1e-6",
-)
-
-low_rank = ib.Claim(
-    id="rank-of-the-truth",
-    source=f"{SOURCE}, regularisation towards low rank",
-    statement="at that moment sigma_{r+1}(Z) / sigma_r(Z) tends to zero with alpha",
-    kind=ib.Limit(against="scale"),
-    on="gaussian",
-    accepts=ANY_END,
-    hypotheses=small,
-    residual=lambda ds: stopped(ds, ds.rank_ratio),
-    tolerance=lambda ds: 1e-3,
-    because="seen down to alpha = 1e-6",
-)
-
-large_start = ib.Claim(
-    id="a-large-start-does-not-recover",
-    source=f"{SOURCE}, the role of small initialisation (control)",
-    statement="from alpha >= 1/2 the run ends with at least ten times the error of the smallest start",
-    kind=ib.Inequality(),
-    accepts=ANY_END,
-    on="gaussian",
-    hypotheses=lambda ds: {"alpha >= 1/2": np.log(ds.scale) - np.log(LARGE)},
-    residual=lambda ds: (
-        10 * ds.error.isel(record=-1, scale=int(ds.scale.values.argmin())).drop_vars("scale") - ds.error.isel(record=-1)
-    ),
-    tolerance=lambda ds: 0.0,
-    because="a factor of ten",
 )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from implicit_bias.evidence.curves import per_log
+from implicit_bias.evidence import starts
 from implicit_bias.evidence.figures import COLOURS, Figure
 from implicit_bias.theory import sensing as theory
 
@@ -77,62 +77,11 @@ balance = Figure(
 )  # fmt: skip
 
 
-def _recovery(data):
-    """(operator, its dataset at the largest condition), for the grids that were run."""
-    for operator in OPERATORS:
-        if operator in data.children:
-            ds = data[operator].to_dataset().isel(operator=0)
-            ds = ds.isel({axis: -1 for axis in ("condition", "rank") if axis in ds.dims})
-            yield operator, ds.where(ds.scale < claims.LARGE, drop=True)
-
-
-def _draw_error(data):
-    plt = _plt()
-    drawing, (left, right) = plt.subplots(1, 2, figsize=(9.8, 3.9))
-    for operator, ds in _recovery(data):
-        label, colour, marker = OPERATORS[operator]
-        reached, stopped = claims.reached(ds), claims.stopped(ds, ds.error)
-        for panel, value in ((left, reached), (right, stopped)):
-            value = value.where(np.isfinite(value)).transpose("scale", "seed")
-            panel.fill_between(ds.scale, value.min("seed"), value.max("seed"), color=colour, alpha=0.2, lw=0)
-            panel.plot(ds.scale, value.median("seed"), marker, color=colour, label=label)
-        slope = float(theory.steps_per_log(claims.STEP, ds.least.mean()))
-        anchor = float(reached.median("seed")[0]) + slope * float(np.log(ds.scale[0]))
-        name = rf"slope $1/\ln(1 + \mu\sigma_{{\min}}) = {slope:.3g}$"
-        left.plot(ds.scale, anchor - slope * np.log(ds.scale), "-", color=colour, lw=1, label=name)
-        first, fitted = float(stopped.median("seed")[0]), ds.scale.where(ds.scale <= claims.LARGEST_FIT, drop=True)
-        growth = fitted / float(fitted[0])
-        if operator == "population":
-            right.plot(fitted, first * growth**2, "-", color=colour, lw=1, label="slope 2")
-        else:
-            bound = theory.REMEMBERED_ASYMMETRIC
-            right.plot(
-                fitted, first * growth**bound, ":", color=colour, lw=1.4, label=f"slope {bound:g}, as remembered"
-            )
-    left.set(xscale="log", xlabel=r"size of the start $\alpha$", ylabel="steps to an error of 10 %")
-    right.set(xscale="log", yscale="log", xlabel=r"size of the start $\alpha$", ylabel=r"$|VW^\top - X| / |X|$")
-    left.legend(fontsize=8.5)
-    right.legend(fontsize=8.5)
-    return drawing
-
-
-def _caption_error(data):
-    said = []
-    for operator, ds in _recovery(data):
-        chosen = claims.stopped(ds, ds.error)
-        slopes = per_log(np.log(chosen.where(ds.scale <= claims.LARGEST_FIT)), "scale")
-        name = "with A*A = I" if operator == "population" else "under sensing"
-        said.append(
-            f"{name} (sigma_min(X) = {float(ds.least.mean()):.2g}, {slopes.size} seeds) {float(slopes.mean()):.2f}"
-        )
-    return (
-        "Left: steps until |Z - X| <= |X|/10, against the size of the start; the lines have the derived slope. Right: the "
-        f"error at three times that moment; its exponent is {' and '.join(said)}. The bound as remembered asks for an exponent "
-        f"of at least {theory.REMEMBERED_ASYMMETRIC:g}; it was not read. Median and range over seeds."
-    )
-
-
-error = Figure(
-    id="error-against-alpha", draw=_draw_error, caption=_caption_error,
-    claims=["time-per-log-alpha", "time-per-log-alpha-sensing", "error-exponent-population", "error-exponent-beside-3/5"],
-)  # fmt: skip
+error = starts.figure_of_the_start(
+    "error-against-alpha",
+    claims.of_the_start,
+    claims.steps_per_log,
+    product=r"VW^\top",
+    bound="3/5",
+    remembered=theory.REMEMBERED_ASYMMETRIC,
+)

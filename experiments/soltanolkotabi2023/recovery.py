@@ -29,10 +29,7 @@ study = ib.Study(
     facts={"least": ib.truth_least, "seen_least": ib.spectral_least},
     observe={"error": ib.relative_error, "rank_ratio": ib.rank_ratio},
     records=ib.records_at(range(0, STEPS + 1, 3)),
-    claims=[
-        claims.time_population, claims.time_sensing, claims.error_population, claims.error_remembered,
-        claims.error_falls, claims.low_rank, claims.large_start,
-    ],
+    claims=[*claims.of_the_start],
     figures=[figures.error],
     sizes={"paper": dict(seed=range(50), scale=[*ib.logspace(1e-6, 1e-1, 41), 0.5])},
 )  # fmt: skip

@@ -9,9 +9,10 @@ import xarray as xr
 
 import implicit_bias as ib
 from implicit_bias.evidence.curves import at_first, first_moment, per_log
+from implicit_bias.evidence.starts import claims_of_the_start
 from implicit_bias.theory import sensing as theory
 
-SOURCE = "Stoeger, Soltanolkotabi 2021"
+SOURCE = "Stoeger & Soltanolkotabi 2021"
 STEP, SPACING = 0.25, 2
 ANY_END = (ib.Status.CAPPED, ib.Status.CONVERGED, ib.Status.STALLED)
 
@@ -110,120 +111,20 @@ third_phase = ib.Claim(
 
 # -- recovery ------------------------------------------------------------------------------------------------------
 
-AFTER, LARGE, LARGEST_FIT = 3.0, 0.5, 3e-3
+
+def steps_per_log(ds):
+    return theory.steps_per_log(STEP, ds.least)
 
 
-def reached(ds):
-    """The first step at which |Z - X| <= |X| / 10, to the record."""
-    return first_moment(ds.error <= 0.1, ds.clock)
-
-
-def stopped(ds, variable):
-    """A variable at the stop."""
-    return at_first(variable, ds.clock, AFTER * reached(ds))
-
-
-def small(ds):
-    return {"alpha <= 0.003": np.log(LARGEST_FIT) - np.log(ds.scale)}
-
-
-def slope_gap(ds):
-    """Steps per factor e of 1/alpha, over 1/ln(1 + mu sigma_min), - 1: one number for each curve."""
-    steps = reached(ds).where(ds.scale <= LARGEST_FIT)
-    return abs(-per_log(steps, "scale") / theory.steps_per_log(STEP, ds.least) - 1) + 0 * ds.time
-
-
-time_population = ib.Claim(
-    id="psd-time-per-log-alpha",
-    source=f"{SOURCE}, iteration count (derived constant)",
-    statement="with A*A = I, a start e times smaller needs 1/ln(1 + mu sigma_min(X)) steps more to an error of 10 %",
-    on="population",
-    accepts=ANY_END,
-    hypotheses=small,
-    residual=slope_gap,
-    tolerance=lambda ds: 0.04,
-    because="moments are known to 2 steps of some 40 to 250; 11 of them on a line leave 4 %",
-)
-
-time_sensing = ib.Claim(
-    id="psd-time-per-log-alpha-sensing",
-    source=f"{SOURCE}, iteration count (derived order)",
-    statement="the same under sensing, to 15 %",
-    on="gaussian",
-    kind=ib.Inequality(),
-    accepts=ANY_END,
-    hypotheses=small,
-    residual=slope_gap,
-    tolerance=lambda ds: 0.15,
-    because="the data see sigma_min(A*A(X)), which is off sigma_min(X) by the isometry defect",
-)
-
-error_population = ib.Claim(
-    id="psd-error-exponent-population",
-    source=f"{SOURCE}, error against alpha (derived for A*A = I)",
-    statement="with A*A = I, at three times the time to 10 %, the error is proportional to alpha^2",
-    kind=ib.Exponent(against="scale", value=2.0, within=0.05),
-    on="population",
-    accepts=ANY_END,
-    hypotheses=small,
-    residual=lambda ds: stopped(ds, ds.error),
-    tolerance=lambda ds: 1.0,
-    because="what X does not see of the start stays; by then the rest has contracted to below it",
-)
-
-error_remembered = ib.Claim(
-    id="psd-error-exponent-beside-21/16",
-    source=f"{SOURCE}, main theorem (exponent as remembered, not read)",
-    statement="under sensing, at three times the time to 10 %, the error is at most of the order of alpha^(21/16)",
-    kind=ib.Remembered(against="scale", remembered=theory.REMEMBERED_SYMMETRIC),
-    on="gaussian",
-    accepts=ANY_END,
-    hypotheses=small,
-    residual=lambda ds: stopped(ds, ds.error),
-    tolerance=lambda ds: 1.0,
+of_the_start = claims_of_the_start(
+    SOURCE,
+    steps_per_log,
+    prefix="psd-",
+    rate="1/ln(1 + mu sigma_min(X))",
+    within=0.15,
+    bound="21/16",
+    remembered=theory.REMEMBERED_SYMMETRIC,
     because="the bound was not read, and asks for a restricted isometry that m < n(n+1)/2 at n = 30 does not give",
-    expected="unresolved",
-)
-
-error_falls = ib.Claim(
-    id="psd-error-vanishes-with-alpha",
-    source=f"{SOURCE}, main theorem (its limit)",
-    statement="under sensing, at that moment, the error tends to zero with alpha",
-    kind=ib.Limit(against="scale"),
-    on="gaussian",
-    accepts=ANY_END,
-    hypotheses=small,
-    residual=lambda ds: stopped(ds, ds.error),
-    tolerance=lambda ds: 1e-3,
-    because="seen down to alpha = 1e-6",
-)
-
-low_rank = ib.Claim(
-    id="psd-rank-of-the-truth",
-    source=f"{SOURCE}, main theorem (the nuisance part)",
-    statement="at that moment sigma_{r+1}(Z) / sigma_r(Z) tends to zero with alpha",
-    kind=ib.Limit(against="scale"),
-    on="gaussian",
-    accepts=ANY_END,
-    hypotheses=small,
-    residual=lambda ds: stopped(ds, ds.rank_ratio),
-    tolerance=lambda ds: 1e-3,
-    because="seen down to alpha = 1e-6",
-)
-
-large_start = ib.Claim(
-    id="psd-large-start-does-not-recover",
-    source=f"{SOURCE}, the role of small initialisation (control)",
-    statement="from alpha >= 1/2 the run ends with at least ten times the error of the smallest start",
-    kind=ib.Inequality(),
-    on="gaussian",
-    accepts=ANY_END,
-    hypotheses=lambda ds: {"alpha >= 1/2": np.log(ds.scale) - np.log(LARGE)},
-    residual=lambda ds: (
-        10 * ds.error.isel(record=-1, scale=int(ds.scale.values.argmin()), drop=True) - ds.error.isel(record=-1)
-    ),
-    tolerance=lambda ds: 0.0,
-    because="a factor of ten",
 )
 
 # -- width ---------------------------------------------------------------------------------------------------------
@@ -322,4 +223,16 @@ concentrates = ib.Claim(
     residual=lambda ds: abs(ds.isometry_at_the_truth),
     tolerance=_band,
     because="exact; every seed counts once, and 24 of them show 0.75 where the truth is above 0.95",
+)
+
+recovers_without_isometry = ib.Claim(
+    id="recovers-without-restricted-isometry",
+    source=f"{SOURCE}, main theorem (its hypothesis is sufficient, not necessary; derived)",
+    statement="r = 1: the restricted isometry constant of order 2 is above 1/2 with probability 0.8, at m that recover, too",
+    kind=ib.Probability(level=0.8),
+    accepts=ANY_END,
+    hypotheses=lambda ds: {"r = 1": xr.where(ds["rank"] == "1", 1.0, -1.0) + 0 * ds.time},
+    residual=lambda ds: 0.5 - ds.defect,
+    tolerance=lambda ds: 0.0,
+    because="a search bounds the constant from below, so what it finds is certain",
 )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from implicit_bias.evidence.curves import per_log
+from implicit_bias.evidence import starts
 from implicit_bias.evidence.figures import COLOURS, Figure, edges
 from implicit_bias.theory import sensing as theory
 
@@ -73,71 +73,15 @@ phases = Figure(
 
 # -- recovery ------------------------------------------------------------------------------------------------------
 
-OPERATORS = {
-    "population": ("$A^*A = I$", COLOURS["orange"], "s"),
-    "gaussian": ("Gaussian sensing", COLOURS["blue"], "o"),
-}
-
-
-def _recovery(data):
-    """(operator, its dataset at the largest condition), for the grids that were run."""
-    for operator in OPERATORS:
-        if operator in data.children:
-            ds = data[operator].to_dataset().isel(operator=0)
-            ds = ds.isel({axis: -1 for axis in ("condition", "rank") if axis in ds.dims})
-            yield operator, ds.where(ds.scale < claims.LARGE, drop=True)
-
-
-def _draw_error(data):
-    plt = _plt()
-    drawing, panels = plt.subplots(1, 3, figsize=(13.2, 3.9))
-    for operator, ds in _recovery(data):
-        label, colour, marker = OPERATORS[operator]
-        reached, stopped = claims.reached(ds), claims.stopped(ds, ds.error)
-        for panel, value in zip(panels, (reached, stopped, claims.stopped(ds, ds.rank_ratio))):
-            value = value.where(np.isfinite(value)).transpose("scale", "seed")
-            panel.fill_between(ds.scale, value.min("seed"), value.max("seed"), color=colour, alpha=0.2, lw=0)
-            panel.plot(ds.scale, value.median("seed"), marker, color=colour, label=label)
-        slope = float(theory.steps_per_log(claims.STEP, ds.least.mean()))
-        anchor = float(reached.median("seed")[0]) + slope * float(np.log(ds.scale[0]))
-        name = rf"slope $1/\ln(1 + \mu\sigma_{{\min}}) = {slope:.3g}$"
-        panels[0].plot(ds.scale, anchor - slope * np.log(ds.scale), "-", color=colour, lw=1, label=name)
-        first, fitted = float(stopped.median("seed")[0]), ds.scale.where(ds.scale <= claims.LARGEST_FIT, drop=True)
-        growth = fitted / float(fitted[0])
-        power, name = (2.0, "slope 2") if operator == "population" else (21 / 16, "slope 21/16, as remembered")
-        line = "-" if operator == "population" else ":"
-        panels[1].plot(fitted, first * growth**power, line, color=colour, lw=1.4, label=name)
-    for panel in panels:
-        panel.set(xscale="log", xlabel=r"size of the start $\alpha$")
-        panel.legend(fontsize=8.5)
-    panels[0].set_ylabel("steps to an error of 10 %")
-    panels[1].set(yscale="log", ylabel=r"$|UU^\top - X| / |X|$")
-    panels[2].set(yscale="log", ylabel=r"$\sigma_{r+1}(Z) / \sigma_r(Z)$")
-    return drawing
-
-
-def _caption_error(data):
-    said = []
-    for operator, ds in _recovery(data):
-        chosen = claims.stopped(ds, ds.error)
-        slopes = per_log(np.log(chosen.where(ds.scale <= claims.LARGEST_FIT)), "scale")
-        name = "with A*A = I" if operator == "population" else "under sensing"
-        said.append(
-            f"{name} (sigma_min(X) = {float(ds.least.mean()):.2g}, {slopes.size} seeds) {float(slopes.mean()):.2f}"
-        )
-    return (
-        "Left: steps until |Z - X| <= |X|/10, against the size of the start; the lines have the derived slope. Middle: the "
-        f"error at three times that moment; its exponent is {' and '.join(said)}. The bound as remembered asks for 21/16 = "
-        "1.31 under a restricted isometry that this m does not give; it was not read. Right: what there is besides rank r "
-        "at that moment. Median and range over seeds."
-    )
-
-
-error = Figure(
-    id="psd-error-against-alpha", draw=_draw_error, caption=_caption_error,
-    claims=["psd-time-per-log-alpha", "psd-error-exponent-population", "psd-error-exponent-beside-21/16",
-            "psd-rank-of-the-truth"],
-)  # fmt: skip
+error = starts.figure_of_the_start(
+    "psd-error-against-alpha",
+    claims.of_the_start,
+    claims.steps_per_log,
+    product=r"UU^\top",
+    bound="21/16",
+    remembered=theory.REMEMBERED_SYMMETRIC,
+    caveat=" under a restricted isometry that this m does not give",
+)
 
 # -- width ---------------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-r"""How many measurements does it take?  Recovery of a PSD matrix of rank r from a small start.   (Stoeger, Soltanolkotabi 2021)
+r"""How many measurements does it take?  Recovery of a PSD matrix of rank r from a small start.   (Stoeger & Soltanolkotabi 2021)
 
 Runs stop at a training loss of 1e-9. A matrix of rank r has n r - r(r-1)/2 degrees of freedom; nothing recovers from
 fewer measurements than that, and a small start does from a few times as many.
@@ -22,10 +22,10 @@ study = ib.Study(
     grids=ib.grid(
         rank=[1, 2, 3], seed=range(24), measurements=[8.0, 16.0, 24.0, 36.0, 48.0, 60.0, 72.0]
     ),
-    facts={"isometry_at_the_truth": ib.isometry_at_the_truth},
+    facts={"isometry_at_the_truth": ib.isometry_at_the_truth, "defect": ib.isometry_defect(2)},
     observe={"error": ib.relative_error},
     records=ib.log_records(3),
-    claims=[claims.recovers, claims.does_not_recover, claims.concentrates],
+    claims=[claims.recovers, claims.does_not_recover, claims.concentrates, claims.recovers_without_isometry],
     figures=[figures.phase_diagram],
     sizes={"paper": dict(seed=range(100))},
 )  # fmt: skip

@@ -1,4 +1,4 @@
-r"""Alignment, growth, refinement: the three phases of gradient descent on U U^T from a small start.   (Stoeger, Soltanolkotabi 2021)
+r"""Alignment, growth, refinement: the three phases of gradient descent on U U^T from a small start.   (Stoeger & Soltanolkotabi 2021)
 
 I: U_t follows the power method (I + mu A*(y))^t U_0 and its r leading directions align with X. II: sigma_r(Z) grows
 exponentially to that of X. III: the error contracts. A smaller start lengthens II and leaves I as it is.

@@ -1,4 +1,4 @@
-r"""How exact, how soon, of what rank is U U^T, by the size of its start?   (Stoeger, Soltanolkotabi 2021)
+r"""How exact, how soon, of what rank is U U^T, by the size of its start?   (Stoeger & Soltanolkotabi 2021)
 
 Gradient descent from a Gaussian start of size alpha, and the same for A*A = I, where the answers are exact. The error is
 read at three times the first moment at which it is 10 %: its exponent depends on that moment and on m.
@@ -27,10 +27,7 @@ study = ib.Study(
     facts={"least": ib.truth_least},
     observe={"error": ib.relative_error, "rank_ratio": ib.rank_ratio},
     records=ib.records_at(range(0, max(STEPS.values()) + 1, claims.SPACING)),
-    claims=[
-        claims.time_population, claims.time_sensing, claims.error_population, claims.error_remembered,
-        claims.error_falls, claims.low_rank, claims.large_start,
-    ],
+    claims=[*claims.of_the_start],
     figures=[figures.error],
     sizes={"paper": dict(seed=range(50), scale=ib.logspace(1e-6, 1e-1, 41))},
 )  # fmt: skip

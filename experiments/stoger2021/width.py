@@ -1,4 +1,4 @@
-r"""Does over-parameterisation help?  The time of phase I against the width of U.   (Stoeger, Soltanolkotabi 2021)
+r"""Does over-parameterisation help?  The time of phase I against the width of U.   (Stoeger & Soltanolkotabi 2021)
 
 With as many columns as X has rank, a random start lies badly to one of X's directions now and then, and has to be
 turned; with more columns that becomes rare.
