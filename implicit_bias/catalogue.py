@@ -94,8 +94,11 @@ def find(text: str) -> Entry:
     name = text.strip("/")
     if name in known:
         return known[name]
-    if name in short and sum(n.endswith(f"/{name}") for n in known) == 1:
+    alike = [n for n in known if n.endswith(f"/{name}")]
+    if len(alike) == 1:
         return short[name]
+    if alike:
+        raise Mistake("study", f"{text!r} is the name of several", f"name one in full: {', '.join(alike)}")
     if "." in text and "/" not in text and all(part.isidentifier() for part in text.split(".")):
         sys.path.insert(0, os.getcwd())
         try:

@@ -42,6 +42,10 @@ MISTAKES = {
     "a command": (["rum", "x"], "did you mean 'run'"),
     "no command": ([], "--help"),
     "a study": (["run", "wu2020/robustnes"], "did you mean 'wu2020/robustness'"),
+    "a study of two papers": (
+        ["run", "limit"],
+        "'limit' is the name of several; name one in full: chou2023/limit, wu2020/limit",
+    ),
     "a file": (["run", "nowhere.py"], "there is no file nowhere.py"),
     "a paper": (["reproduce", "wu2021"], "did you mean 'wu2020'"),
     "a size": (["run", "mine.py", "--size", "huge"], "size: this study has no size 'huge'; known: laptop"),
@@ -197,7 +201,7 @@ def test_list_shows_each_study_on_one_line(capsys):
 
 def test_a_study_is_found_by_short_name_path_and_module(tmp_path, monkeypatch, mine):
     short = catalogue.find("wu2020/limit")
-    assert catalogue.find("limit").path == short.path
+    assert catalogue.find("robustness").name == "wu2020/robustness"
     assert catalogue.find(str(short.path)).name == "wu2020/limit"
     package = tmp_path / "lab" / "studies"
     package.mkdir(parents=True)

@@ -147,7 +147,7 @@ def trace(recipe: Recipe, statics: Mapping[str, Any], axes: Mapping[str, jax.Sha
         arrays, static = eqx.partition(built, eqx.is_array)
         leaves, treedef = jax.tree.flatten(arrays)
         found.update(treedef=treedef, static=static, asked=tuple(asked), rewriting=new.name, theta=new.theta, run=run)
-        return leaves
+        return [jnp.asarray(leaf) for leaf in leaves]  # a number of NumPy's counts as an array
 
     jaxpr = jax.make_jaxpr(build)(*axes.values())
     treedef, static = found["treedef"], found["static"]
