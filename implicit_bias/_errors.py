@@ -16,6 +16,8 @@ class Mistake(ValueError):
     implicit_bias._errors.Mistake: step: must be positive, got -0.1; give a step above 0
     """
 
+    exit_code = 2
+
     def __init__(self, field: str, what: str, remedy: str):
         super().__init__(f"{field}: {what}; {remedy}")
         self.field = field
@@ -35,6 +37,29 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if close:
         return f"did you mean {close[0]!r}?"
     return "known: " + (", ".join(known) or "none")
+
+
+def one_line(text: object, most: int = 4000) -> str:
+    """Words of unknown origin as one line that does nothing to a terminal; what is endless loses its middle.
+
+    >>> one_line("a\\nred \\x1b[31m"), one_line("x" * 99 + "; remedy", most=25)
+    ('a red \ufffd[31m', 'xxxxxxxxxx ... xx; remedy')
+    """
+    words = " ".join(_shorter(word, 500, "...") for word in str(text).split())
+    return _shorter("".join(c if c.isprintable() else "\ufffd" for c in words), most, " ... ")
+
+
+def _shorter(text: str, most: int, gap: str) -> str:
+    half = (most - len(gap)) // 2
+    return text if len(text) <= most else text[:half] + gap + text[-half:]
+
+
+def message_of(error: BaseException) -> str:
+    """What an exception says; one of a user's may fail even in that."""
+    try:
+        return str(error)
+    except Exception:
+        return "(it has no message)"
 
 
 def written_bytes(count: float) -> str:

@@ -15,16 +15,14 @@ import numpy as np
 import xarray as xr
 
 import implicit_bias as ib
-from implicit_bias.evidence.runs import over_runs
+from implicit_bias.evidence import references
+from implicit_bias.evidence.curves import last
+from implicit_bias.evidence.runs import along, over_runs
 from implicit_bias.theory import diagonal as theory
 from implicit_bias.theory.weight_normalisation import logarithmic_mean
 
 SOURCE = "Chou et al. 2023"
 SAFETY = 2.0
-
-
-def last(variable):
-    return variable.isel(record=-1)
 
 
 def truth(snapshot):
@@ -50,16 +48,14 @@ class BySeed(ib.Claim):
 # -- what the potentials need of a run: its stacked data, its start and its end ----------------------------------------
 
 
+def two_branches(ds):
+    return ds.z.sizes["z_0"] == 2 * ds.operator.sizes["operator_1"]
+
+
 def stacked(ds):
     """A for one branch, [A, -A] for two: as many columns as the layer has entries."""
-    two = ds.z.sizes["z_0"] == 2 * ds.operator.sizes["operator_1"]
+    two = two_branches(ds)
     return over_runs(ds, lambda A: np.concatenate([A, -A], -1) if two else A, ds.operator, out=2)
-
-
-def by_depth(ds, function, out=0):
-    """function(ds at one depth, depth) for every depth of the grid, side by side."""
-    parts = [function(ds.sel(depth=depth), float(depth)) for depth in ds.depth.values]
-    return xr.concat(parts, ds.depth)
 
 
 def norm(ds, x):
@@ -101,7 +97,7 @@ def _drift(ds):
         ]
         return functools.reduce(np.maximum, moments)
 
-    return by_depth(ds, one)
+    return along(ds, "depth", one)
 
 
 def magnification(ds):
@@ -115,12 +111,12 @@ def plain_from(ds, rho):
         start = ds.z.isel(record=0) / (rho.sel(depth=ds.depth) if hasattr(rho, "sel") else rho)
         return over_runs(ds, lambda A, y, w: theory.plain_limit(A, y, w, depth), stacked(ds), ds.target, start, out=1)
 
-    return by_depth(ds, one)
+    return along(ds, "depth", one)
 
 
 def ends(ds):
     """z^L at the end: x for one branch, both branches of a signed net."""
-    return by_depth(ds, lambda ds, depth: last(ds.z) ** depth).rename({"z_0": "of_0"})
+    return along(ds, "depth", lambda ds, depth: last(ds.z) ** depth).rename({"z_0": "of_0"})
 
 
 def tolerance(ds, stop=LIMIT_STOP):
@@ -130,7 +126,7 @@ def tolerance(ds, stop=LIMIT_STOP):
     def one(ds, depth):
         return over_runs(ds, lambda A, w: theory.sensitivity(A, w, depth), stacked(ds), last(ds.z))
 
-    return SAFETY * by_depth(ds, one) * np.sqrt(2 * stop) * moved + 1e-7 * (1 + norm(ds, ends(ds)))
+    return SAFETY * along(ds, "depth", one) * np.sqrt(2 * stop) * moved + 1e-7 * (1 + norm(ds, ends(ds)))
 
 
 invariant = ib.Claim(
@@ -200,10 +196,12 @@ def _criterion(ds):
     return np.sign(end - first) * (logarithmic_mean(end, first) - ds.ratio)
 
 
+BRANCHES = {"one": "", "two": "-signed"}
+
+
 def on_branches(claim, grid="{}"):
     """A claim on the nets of one branch and of two."""
-    words = {"one": "", "two": "-signed"}
-    return [dataclasses.replace(claim, id=claim.id + end, on=grid.format(name)) for name, end in words.items()]
+    return [dataclasses.replace(claim, id=claim.id + end, on=grid.format(name)) for name, end in BRANCHES.items()]
 
 
 # -- gap ---------------------------------------------------------------------------------------------------------------
@@ -212,15 +210,8 @@ GAP_STOP = 1e-12
 
 
 def least_l1(ds):
-    """(value, duality gap) of min |x|_1 over A x = y, x >= 0 for one branch: HiGHS, once a seed."""
-    two = ds.z.sizes["z_0"] == 2 * ds.operator.sizes["operator_1"]
-
-    def solve(A, y):
-        found = ib.min_l1(A, y, nonnegative=not two)
-        return np.array([found.value, max(found.gap, found.residual)])
-
-    found = over_runs(ds, solve, ds.operator, ds.target, out=1, one_by_one=True)
-    return found.isel(of_0=0), found.isel(of_0=1)
+    """Q = min |x|_1 over A x = y, x >= 0 for one branch, with its doubt."""
+    return references.least_l1(ds, nonnegative=not two_branches(ds))
 
 
 def gap(ds):
@@ -242,15 +233,12 @@ def gap_tolerance(ds):
     return SAFETY * 10 * np.sqrt(2 * GAP_STOP) + 1e-7 * (1 + ds.scale**2)
 
 
-certified_least = ib.Claim(
-    id="least-l1-is-certified",
-    source="linear programming duality",
-    statement="the least l1 norm Q has a dual point of the same value, and a primal one that fits",
-    accepts=ENDED,
-    residual=lambda ds: abs(least_l1(ds)[1]),
-    tolerance=lambda ds: 1e-10,
-    because="a vertex from a linear solve on its support; HiGHS's own tolerance is 1e-7",
-)
+least_is_certified = [
+    dataclasses.replace(
+        references.least_l1_is_certified(nonnegative=not end), id=f"least-l1-is-certified{end}", on=name
+    )
+    for name, end in BRANCHES.items()
+]
 
 gap_is_bounded = ib.Claim(
     id="l1-gap-bound",

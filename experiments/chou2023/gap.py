@@ -28,7 +28,7 @@ study = ib.Study(
     observe={"z": ib.layer, "size": ib.layer_size},
     records=ib.log_records(3),
     claims=[
-        *claims.on_branches(claims.certified_least), *claims.on_branches(claims.gap_is_bounded),
+        *claims.least_is_certified, *claims.on_branches(claims.gap_is_bounded),
         *claims.on_branches(claims.gap_is_bounded_everywhere), *claims.on_branches(claims.gap_beyond),
         *claims.on_branches(claims.gap_is_not_negative),
     ],

@@ -4,6 +4,7 @@ import numpy as np
 import xarray as xr
 
 import implicit_bias as ib
+from implicit_bias.evidence.curves import last
 from implicit_bias.theory import sensing as theory
 
 SOURCE = "Gunasekar et al. 2017"
@@ -11,12 +12,8 @@ STOP = 1e-20
 RANK = 2
 
 
-def last(variable):
-    return variable.isel(record=-1)
-
-
 def small(ds):
-    return {"alpha <= 0.01": np.log(1.001e-2) - np.log(ds.scale) + 0 * ds.time}
+    return {"alpha <= 0.01": np.log(1.001e-2) - np.log(ds.scale)}
 
 
 def excess(ds):
@@ -97,7 +94,7 @@ conjecture = ib.Claim(
     statement="for A_i that do not commute, Z tends to the solution of least nuclear norm as alpha -> 0: |Z - X| <= |X|/10",
     kind=ib.Inequality(),
     on="certified",
-    hypotheses=lambda ds: {"the smallest alpha": 1.001 * float(ds.scale.min()) - ds.scale + 0 * ds.time},
+    hypotheses=lambda ds: {"the smallest alpha": 1.001 * float(ds.scale.min()) - ds.scale},
     residual=lambda ds: last(ds.error),
     tolerance=lambda ds: 0.1,
     because="what commuting ones give at that alpha",
@@ -125,7 +122,7 @@ large_start = ib.Claim(
     statement="from alpha = 1 the error is at least three times that of the smallest start",
     kind=ib.Inequality(),
     on="commuting",
-    hypotheses=lambda ds: {"alpha = 1": np.log(ds.scale) + 1e-9 + 0 * ds.time},
+    hypotheses=lambda ds: {"alpha = 1": np.log(ds.scale) + 1e-9},
     residual=lambda ds: 3 * last(ds.error).isel(scale=int(ds.scale.values.argmin()), drop=True) - last(ds.error),
     tolerance=lambda ds: 0.0,
     because="a factor of three",

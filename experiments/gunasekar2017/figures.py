@@ -3,6 +3,7 @@
 import numpy as np
 
 from implicit_bias._results import Status
+from implicit_bias.evidence.curves import last
 from implicit_bias.evidence.figures import COLOURS, Figure
 
 from . import claims
@@ -18,7 +19,7 @@ def _draw(data):
         if operator not in data.children:
             continue
         ds = data[operator].to_dataset().isel(operator=0)
-        error = claims.last(ds.error).where(ds.status == Status.CONVERGED)
+        error = last(ds.error).where(ds.status == Status.CONVERGED)
         for slack, colour, marker in zip(ds.slack.values, ("blue", "vermillion", "green", "orange"), "osd^"):
             look = dict(color=COLOURS[colour], mfc=COLOURS[colour] if line == "-" else "white")
             one = error.sel(slack=slack).transpose("scale", "seed")

@@ -15,7 +15,9 @@ import optax
 import xarray as xr
 
 import implicit_bias as ib
+from implicit_bias.evidence.curves import log_exponent
 from implicit_bias.evidence.figures import COLOURS, Figure
+from implicit_bias.evidence.references import best_margin
 from implicit_bias.evidence.runs import over_runs
 
 SOURCE, SOUDRY = "Lyu & Li 2020", "Soudry et al. 2018"
@@ -68,17 +70,6 @@ NORMS = {1.0: 2, 2.0: 1}
 """Depth -> the norm whose margin grows largest."""
 
 
-def best_margin(ds, order):
-    """(margin, duality gap) of the best direction in l_order: once a seed."""
-
-    def solve(A, y):
-        found = ib.min_norm_separator(y[:, None] * A, order)
-        return np.array([1 / found.value, max(abs(found.gap), found.residual)])
-
-    found = over_runs(ds, solve, ds.operator, ds.target, out=1, one_by_one=True)
-    return found.isel(of_0=0), found.isel(of_0=1)
-
-
 def _level(ds):
     return -np.log(ds.loss)
 
@@ -109,14 +100,6 @@ def _creeping(ds):
 
     creeping = over_runs(ds, one, ds.operator, ds.target, one_by_one=True)
     return creeping.where(ds.depth == 2, 0.0)
-
-
-def _exponent(ds):
-    """Slope of log(Loss t) against log log t over log t from MIDDLE to END."""
-    clock = ds.clock.where(ds.clock >= np.exp(MIDDLE))
-    x, y = np.log(np.log(clock)), np.log(ds.loss) + np.log(clock)
-    dx, dy = x - x.mean("record"), y - y.mean("record")
-    return (dx * dy).sum("record") / (dx * dx).sum("record")
 
 
 # -- claims ------------------------------------------------------------------------------------------------------------
@@ -155,7 +138,7 @@ rate = ib.Claim(
     statement="Loss t ~ (log t)^-(2 - 2/L): the slope of log(Loss t) against log log t, from log t = 120 to 180",
     on="flow",
     accepts=ENDED,
-    residual=lambda ds: abs(_exponent(ds) + 2 - 2 / ds.depth),
+    residual=lambda ds: abs(log_exponent(ds, MIDDLE) + 2 - 2 / ds.depth),
     tolerance=lambda ds: 0.1,
     because="corrections of relative size log log t / log t, 3 % at log t = 180",
 )

@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 
 import implicit_bias as ib
+from implicit_bias.evidence.curves import log_exponent
 from implicit_bias.evidence.figures import COLOURS, Figure
 
 SOURCE = "Morwani & Ramaswamy 2021"
@@ -41,13 +42,6 @@ def _law(ds):
     share = a.isel(w_0=1 - wins) / a.isel(w_0=wins)
     predicted = 1 / (1 / loser.isel(record=0) - share * (1 / winner.isel(record=0) - 1 / winner))
     return winner, loser, predicted, 1 / (1 / loser.isel(record=0) - share / winner.isel(record=0))
-
-
-def _exponent(ds):
-    clock = ds.clock.where(ds.clock >= np.exp(MIDDLE))
-    x, y = np.log(np.log(clock)), np.log(ds.loss) + np.log(clock)
-    dx, dy = x - x.mean("record"), y - y.mean("record")
-    return (dx * dy).sum("record") / (dx * dx).sum("record")
 
 
 ENDED = (ib.Status.ESCAPING, ib.Status.CAPPED)
@@ -88,7 +82,7 @@ rate = ib.Claim(
     source=f"{SOURCE}, abstract: the rate at any depth",
     statement="Loss t ~ (log t)^-2: the slope of log(Loss t) against log log t, from log t = 120 to 180",
     accepts=ENDED,
-    residual=lambda ds: abs(_exponent(ds) + 2),
+    residual=lambda ds: abs(log_exponent(ds, MIDDLE) + 2),
     tolerance=lambda ds: 0.12,
     because="corrections of relative size (log log t + a_l w_l) / log t",
 )

@@ -44,8 +44,7 @@ study = ib.Study(
     },
     records=ib.time_records(np.linspace(0, END, 21)),
     claims=[
-        claims.flow_conserves, claims.saturates, claims.first_order, claims.population_follows_start,
-        claims.population_ignores_step, claims.descent_conserves,
+        claims.flow_conserves, *claims.orders, claims.descent_conserves,
     ],
     figures=[figures.balance],
     sizes={"paper": dict(seed=range(50), scale=ib.logspace(1e-6, 1e-2, 9))},

@@ -5,20 +5,15 @@ shown beside the measured one and decides nothing.
 """
 
 import numpy as np
-import xarray as xr
 
 import implicit_bias as ib
+from implicit_bias.evidence.curves import among
 from implicit_bias.evidence.starts import claims_of_the_start
 from implicit_bias.theory import sensing as theory
 
 SOURCE = "Soltanolkotabi et al. 2023"
 STEP = 0.25
 ANY_END = (ib.Status.CAPPED, ib.Status.CONVERGED, ib.Status.STALLED)
-
-
-def word(ds, axis, *names):
-    """Slack of a hypothesis on a static axis: 1 for the named values, -1 for the others."""
-    return xr.where(ds[axis].isin(names), 1.0, -1.0) + 0 * ds.time
 
 
 # -- balance -------------------------------------------------------------------------------------------------------
@@ -64,57 +59,53 @@ def _forgotten(ds):
     return np.log(1e-3 * ds.step) - 2 * np.log(ds.scale)
 
 
-saturates = ib.Claim(
-    id="imbalance-saturates",
-    source=f"{SOURCE}, coupling of the factors (derived order)",
-    statement="under descent with A*A != I and alpha^2 << mu, max |D| does not depend on alpha",
-    kind=ib.Exponent(against="scale", value=0.0, within=0.1),
-    on=_descent,
-    accepts=ANY_END,
-    hypotheses=lambda ds: {"sensing": word(ds, "operator", "gaussian"), "alpha^2 < mu/1000": _forgotten(ds)},
-    residual=lambda ds: ds.largest_imbalance,
-    tolerance=lambda ds: 1.0,
-    because="how far the iterate aligns before it grows depends on alpha, weakly",
-)
+SENSING, POPULATION = "A*A != I", "A*A = I"
 
-first_order = ib.Claim(
-    id="imbalance-is-first-order",
-    source=f"{SOURCE}, coupling of the factors (derived order)",
-    statement="under descent with A*A != I and alpha^2 << mu, max |D| is proportional to mu",
-    kind=ib.Exponent(against="step", value=1.0, within=0.2),
-    on=_descent,
-    accepts=ANY_END,
-    hypotheses=lambda ds: {"sensing": word(ds, "operator", "gaussian"), "alpha^2 < mu/1000": _forgotten(ds)},
-    residual=lambda ds: ds.largest_imbalance,
-    tolerance=lambda ds: 1.0,
-    because="1/mu steps of order mu^2; at mu = 1/5 the next order adds a tenth",
-)
 
-population_follows_start = ib.Claim(
-    id="population-imbalance-follows-the-start",
-    source=f"{SOURCE}, coupling of the factors (derived)",
-    statement="with A*A = I, max |D| is proportional to alpha^2",
-    kind=ib.Exponent(against="scale", value=2.0, within=0.1),
-    on=_descent,
-    accepts=ANY_END,
-    hypotheses=lambda ds: {"A*A = I": word(ds, "operator", "population")},
-    residual=lambda ds: ds.largest_imbalance,
-    tolerance=lambda ds: 1.0,
-    because="the error is R = X - V W^T, of which mu^2 (W^T R^T R W - V^T R R^T V) sees the start alone",
-)
+def _largest_imbalance(name, data, against, exponent, within, statement, because):
+    """max |D| of descent is proportional to a power of an axis."""
 
-population_ignores_step = ib.Claim(
-    id="population-imbalance-ignores-the-step",
-    source=f"{SOURCE}, coupling of the factors (derived)",
-    statement="with A*A = I, max |D| does not depend on mu",
-    kind=ib.Exponent(against="step", value=0.0, within=0.1),
-    on=_descent,
-    accepts=ANY_END,
-    hypotheses=lambda ds: {"A*A = I": word(ds, "operator", "population")},
-    residual=lambda ds: ds.largest_imbalance,
-    tolerance=lambda ds: 1.0,
-    because="as for the exponent of alpha",
-)
+    def hypotheses(ds):
+        if data == POPULATION:
+            return {POPULATION: among(ds.operator, "population")}
+        return {SENSING: among(ds.operator, "gaussian"), "alpha^2 < mu/1000": _forgotten(ds)}
+
+    return ib.Claim(
+        id=name,
+        source=f"{SOURCE}, coupling of the factors (derived{' order' if data == SENSING else ''})",
+        statement=statement,
+        kind=ib.Exponent(against=against, value=exponent, within=within),
+        on=_descent,
+        accepts=ANY_END,
+        hypotheses=hypotheses,
+        residual=lambda ds: ds.largest_imbalance,
+        tolerance=lambda ds: 1.0,
+        because=because,
+    )
+
+
+orders = [
+    _largest_imbalance(
+        "imbalance-saturates", SENSING, "scale", 0.0, 0.1,
+        "under descent with A*A != I and alpha^2 << mu, max |D| does not depend on alpha",
+        "how far the iterate aligns before it grows depends on alpha, weakly",
+    ),
+    _largest_imbalance(
+        "imbalance-is-first-order", SENSING, "step", 1.0, 0.2,
+        "under descent with A*A != I and alpha^2 << mu, max |D| is proportional to mu",
+        "1/mu steps of order mu^2; at mu = 1/5 the next order adds a tenth",
+    ),
+    _largest_imbalance(
+        "population-imbalance-follows-the-start", POPULATION, "scale", 2.0, 0.1,
+        "with A*A = I, max |D| is proportional to alpha^2",
+        "the error is R = X - V W^T, of which mu^2 (W^T R^T R W - V^T R R^T V) sees the start alone",
+    ),
+    _largest_imbalance(
+        "population-imbalance-ignores-the-step", POPULATION, "step", 0.0, 0.1,
+        "with A*A = I, max |D| does not depend on mu",
+        "as for the exponent of alpha",
+    ),
+]  # fmt: skip
 
 # -- recovery ------------------------------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ def _plt():
 
 def _draw_balance(data):
     plt = _plt()
-    flow, descent = (data[name].to_dataset() for name in (claims.flow_conserves.on, claims.saturates.on))
+    flow, descent = (data[name].to_dataset() for name in (claims.flow_conserves.on, claims.descent_conserves.on))
     drawing, (left, middle, right) = plt.subplots(1, 3, figsize=(12.4, 3.7))
     for model, label, colour, line in (
         ("factors", "flow, $VW^\\top$", "green", "-"), ("layers", "flow, three factors", "purple", ":"),

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 import implicit_bias as ib
-from implicit_bias.evidence.curves import at_first, first_moment, per_log
+from implicit_bias.evidence.curves import among, at_first, first_moment, per_log
 from implicit_bias.evidence.starts import claims_of_the_start
 from implicit_bias.theory import sensing as theory
 
@@ -91,9 +91,7 @@ second_phase = ib.Claim(
     statement="a start e times smaller makes phase II longer by 1/ln(1 + mu sigma_r(X)) steps",
     kind=ib.Inequality(),
     accepts=ANY_END,
-    residual=lambda ds: (
-        abs(-per_log(ends(ds)[1] - ends(ds)[0], "scale") / theory.steps_per_log(STEP, ds.least) - 1) + 0 * ds.time
-    ),
+    residual=lambda ds: abs(-per_log(ends(ds)[1] - ends(ds)[0], "scale") / theory.steps_per_log(STEP, ds.least) - 1),
     tolerance=lambda ds: 0.1,
     because="the data see sigma_r(A*A(X)) instead, off by the isometry defect",
 )
@@ -184,7 +182,7 @@ recovers = ib.Claim(
     statement="from three times as many measurements as degrees of freedom, X is recovered (to 5 %) with probability 0.8",
     kind=ib.Probability(level=0.8),
     accepts=ANY_END,
-    hypotheses=lambda ds: {"m >= 3 (degrees of freedom)": ds.measurements - 3 * freedom(ds) + 0 * ds.time},
+    hypotheses=lambda ds: {"m >= 3 (degrees of freedom)": ds.measurements - 3 * freedom(ds)},
     residual=lambda ds: ds.error.isel(record=-1),
     tolerance=lambda ds: RECOVERED,
     because="what counts as recovered",
@@ -196,7 +194,7 @@ does_not_recover = ib.Claim(
     statement="from fewer measurements than degrees of freedom, the error stays above 5 % with probability 0.8",
     kind=ib.Probability(level=0.8),
     accepts=ANY_END,
-    hypotheses=lambda ds: {"m < degrees of freedom": freedom(ds) - ds.measurements - 1 + 0 * ds.time},
+    hypotheses=lambda ds: {"m < degrees of freedom": freedom(ds) - ds.measurements - 1},
     residual=lambda ds: RECOVERED - ds.error.isel(record=-1),
     tolerance=lambda ds: 0.0,
     because="what counts as recovered",
@@ -217,9 +215,7 @@ concentrates = ib.Claim(
     statement="m |A(X)|^2 / |X|^2 is chi-square with m degrees of freedom: within its 95 % band with probability 0.75",
     kind=ib.Probability(level=0.75),
     accepts=(*ANY_END, ib.Status.DIVERGED),
-    hypotheses=lambda ds: {
-        "m = 24, r = 1": xr.where((ds.measurements == 24) & (ds["rank"] == "1"), 1.0, -1.0) + 0 * ds.time
-    },
+    hypotheses=lambda ds: {"m = 24, r = 1": xr.where((ds.measurements == 24) & (ds["rank"] == "1"), 1.0, -1.0)},
     residual=lambda ds: abs(ds.isometry_at_the_truth),
     tolerance=_band,
     because="exact; every seed counts once, and 24 of them show 0.75 where the truth is above 0.95",
@@ -231,7 +227,7 @@ recovers_without_isometry = ib.Claim(
     statement="r = 1: the restricted isometry constant of order 2 is above 1/2 with probability 0.8, at m that recover, too",
     kind=ib.Probability(level=0.8),
     accepts=ANY_END,
-    hypotheses=lambda ds: {"r = 1": xr.where(ds["rank"] == "1", 1.0, -1.0) + 0 * ds.time},
+    hypotheses=lambda ds: {"r = 1": among(ds["rank"], "1")},
     residual=lambda ds: 0.5 - ds.defect,
     tolerance=lambda ds: 0.0,
     because="a search bounds the constant from below, so what it finds is certain",

@@ -10,10 +10,13 @@ L = 2, like alpha^{L-2} at worst beyond.
 """
 
 import numpy as np
+import xarray as xr
 
 import implicit_bias as ib
+from implicit_bias.evidence.curves import last
 from implicit_bias.evidence.figures import COLOURS, Figure
-from implicit_bias.evidence.runs import over_runs
+from implicit_bias.evidence.references import least_l1, least_l1_is_certified
+from implicit_bias.evidence.runs import along, over_runs
 from implicit_bias.theory import diagonal as theory
 
 SOURCE = "Woodworth et al. 2020"
@@ -30,20 +33,14 @@ def cell(*, depth, alpha, key, rows=6, columns=15, nonzeros=4, noise=0.1):
 # -- what theory says of a run -----------------------------------------------------------------------------------------
 
 
-def last(variable):
-    return variable.isel(record=-1)
-
-
 def _depths(ds, function, *names, out=0):
     """function(*arrays, depth) for every depth of the grid, side by side."""
-    import xarray as xr
 
-    parts = []
-    for depth in ds.depth.values:
-        at = ds.sel(depth=depth)
-        arrays = [getattr(at, n) if isinstance(n, str) else n(at) for n in names]
-        parts.append(over_runs(at, lambda *a, depth=depth: function(*a, float(depth)), *arrays, out=out))
-    return xr.concat(parts, ds.depth)
+    def one(at, depth):
+        arrays = [getattr(at, name) if isinstance(name, str) else name(at) for name in names]
+        return over_runs(at, lambda *a: function(*a, depth), *arrays, out=out)
+
+    return along(ds, "depth", one)
 
 
 def _end(ds):
@@ -92,27 +89,17 @@ def _imbalance(ds):
         off = u * v - 1 if depth == 2 else u ** (2 - depth) + v ** (2 - depth) - 2
         return np.max(np.abs(off), -1)
 
-    import xarray as xr
-
     moments = [_depths(ds, one, lambda at, i=i: at.z.isel(record=i), _start) for i in range(1, ds.sizes["record"])]
     return xr.concat(moments, "moment").max("moment")
 
 
-def least_l1(ds):
-    def solve(A, y):
-        found = ib.min_l1(A, y)
-        return np.array([found.value, max(abs(found.gap), found.residual)])
-
-    return over_runs(ds, solve, ds.operator, ds.target, out=1, one_by_one=True)
-
-
 def excess_l1(ds):
     """|x|_1 - Q."""
-    return abs(_end(ds)).sum("x_0") - least_l1(ds).isel(of_0=0)
+    return abs(_end(ds)).sum("x_0") - least_l1(ds)[0]
 
 
 def excess_bound(ds):
-    return _depths(ds, theory.plain_gap_bound, _end, lambda at: least_l1(at).isel(of_0=0), lambda at: at.alpha)
+    return _depths(ds, theory.plain_gap_bound, _end, lambda at: least_l1(at)[0], lambda at: at.alpha)
 
 
 def from_least_l2(ds):
@@ -167,16 +154,6 @@ kkt = ib.Claim(
     because="integrator: u v = alpha^2 to 1e-8, and x = u^2 - v^2 rounds to 1e-16 alpha^2",
 )
 
-certified = ib.Claim(
-    id="least-l1-is-certified",
-    source="linear programming duality",
-    statement="the least l1 norm Q has a dual point of the same value, and a primal one that fits",
-    accepts=ENDED,
-    residual=lambda ds: least_l1(ds).isel(of_0=1),
-    tolerance=lambda ds: 1e-10,
-    because="a vertex from a linear solve on its support; HiGHS's own tolerance is 1e-7",
-)
-
 l1_bound = ib.Claim(
     id="l1-excess-bound",
     source=f"{SOURCE}, rich limit (derived, with its rate)",
@@ -221,7 +198,7 @@ def _draw(ds):
     import matplotlib.pyplot as plt
 
     drawing, (left, right) = plt.subplots(1, 2, figsize=(9.4, 3.9))
-    least, good = least_l1(ds).isel(of_0=0), ds.status == ib.Status.CONVERGED
+    least, good = least_l1(ds)[0], ds.status == ib.Status.CONVERGED
     l1, bound, l2 = (
         (values / norm).where(good)
         for values, norm in ((excess_l1(ds), least), (excess_bound(ds), least), (from_least_l2(ds), 1.0))
@@ -273,7 +250,7 @@ study = ib.Study(
     facts={"operator": ib.operator, "target": ib.target},
     observe={"x": ib.predictor(), "z": ib.layer},
     records=ib.log_records(6),
-    claims=[balance, potential, kkt, certified, l1_bound, l1_limit, _kernel_rate(2), _kernel_rate(3)],
+    claims=[balance, potential, kkt, least_l1_is_certified(), l1_bound, l1_limit, _kernel_rate(2), _kernel_rate(3)],
     figures=[figure],
     sizes={"paper": dict(seed=range(50), rows=40, columns=100, nonzeros=5)},
 )  # fmt: skip

@@ -14,15 +14,12 @@ import numpy as np
 import xarray as xr
 
 import implicit_bias as ib
+from implicit_bias.evidence.curves import among, last
 from implicit_bias.theory import weight_normalisation as theory
 
 SOURCE = "Wu et al. 2020"
 SAFETY = 2.0
 ROUNDING = 1e-12
-
-
-def last(variable):
-    return variable.isel(record=-1)
 
 
 def law(ds):
@@ -240,11 +237,6 @@ printed_invariant = ib.Claim(
 # -- path (Figure 2) ---------------------------------------------------------------------------------------------------
 
 
-def _course(ds, *names):
-    """Slack of a hypothesis on the static axis: 1 for the named courses, -1 for the others."""
-    return xr.where(ds.course.isin(names), 1.0, -1.0)
-
-
 RELEASE = 30.0
 
 
@@ -268,7 +260,7 @@ path_ends = ib.Claim(
     id="path-ends-by-the-exact-law",
     source=f"{SOURCE}, Fig. 2 with Theorem 2.6 I (corrected)",
     statement="with a constant ratio each path ends at (2, sqrt(G - 4)); gradient flow ends at (2, g0 w_perp)",
-    hypotheses=lambda ds: {"constant ratio": _course(ds, "together", "careful", "gd")},
+    hypotheses=lambda ds: {"constant ratio": among(ds.course, "together", "careful", "gd")},
     residual=lambda ds: abs(last(ds.excess) - _path_law(ds)),
     tolerance=_path_tolerance,
     because="loss 1e-20 leaves sqrt(2e-20) in x1, amplified by at most |x - x*| |x| / c; integrator 1e-9",
@@ -278,7 +270,7 @@ released_ends_at_min_norm = ib.Claim(
     id="frozen-then-released-ends-at-x*",
     source=f"{SOURCE}, Theorem 2.6 II with its missing hypothesis g0 < g*",
     statement="with g frozen at g0 < g* until w has turned, then released, the path ends at x* = (2, 0)",
-    hypotheses=lambda ds: {"g frozen first": _course(ds, "frozen"), "g0 (g* - g0) T > 20": _fallen(ds) - 20},
+    hypotheses=lambda ds: {"g frozen first": among(ds.course, "frozen"), "g0 (g* - g0) T > 20": _fallen(ds) - 20},
     residual=lambda ds: last(ds.excess),
     tolerance=_path_tolerance,
     because="as for the other paths; while g is frozen |w_perp| falls like exp(-g0 (g* - g0) t), by e^-20 or more",
@@ -288,7 +280,7 @@ release_beyond = ib.Claim(
     id="frozen-then-released-as-printed",
     source=f"{SOURCE}, Theorem 2.6 II (as printed: no hypothesis on g0)",
     statement="with g frozen at any g0 and then released, the path ends at x*",
-    hypotheses=lambda ds: {"g frozen first": _course(ds, "frozen")},
+    hypotheses=lambda ds: {"g frozen first": among(ds.course, "frozen")},
     residual=lambda ds: last(ds.excess),
     tolerance=_path_tolerance,
     because="as for the other paths",

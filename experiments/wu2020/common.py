@@ -5,9 +5,9 @@ descent with step eta is read at the step nearest to T. As eta -> 0 both tend to
 """
 
 import numpy as np
-import xarray as xr
 
 import implicit_bias as ib
+from implicit_bias.evidence.curves import among
 from implicit_bias.evidence.figures import COLOURS, Figure
 
 from .claims import ENDS_AT_T, SOURCE
@@ -35,7 +35,7 @@ tends = ib.Claim(
     statement="WN and rPGD tend to one flow: |x(T) - x_flow(T)| is of first order in the step",
     kind=ib.Exponent(against="step", value=1.0, within=0.1),
     accepts=ENDS_AT_T,
-    hypotheses=lambda ds: {"descent": xr.where(ds.law == "flow", -1.0, 1.0) + 0 * ds.time},
+    hypotheses=lambda ds: {"descent": -among(ds.law, "flow")},
     residual=_gap,
     tolerance=lambda ds: 1.0,
     because="first-order methods: at steps of 0.02 and less the next order bends the slope by a few per cent",

@@ -8,15 +8,15 @@ SGD does share is the direction of w_perp, because its steps lie in the span of 
 
 import jax.numpy as jnp
 import numpy as np
-import xarray as xr
 
 import implicit_bias as ib
 from implicit_bias import _vectors
 from implicit_bias.dynamics.base import Objective
+from implicit_bias.evidence.curves import among, last
 from implicit_bias.evidence.figures import COLOURS, Figure
 from implicit_bias.theory import weight_normalisation as theory
 
-from .claims import SOURCE, descent_tolerance, last, law
+from .claims import SOURCE, descent_tolerance, law
 
 STOP, STEP, RATIO, BATCH = 1e-9, 2e-3, 1.0, 3
 LAWS = {
@@ -53,11 +53,6 @@ def growth_gap(before, after):
     return jnp.abs(new - old - run.dynamics.step**2 * force) / new
 
 
-def _only(ds, *inside):
-    """Slack of a hypothesis on the law: 1 for the laws of which the theorem speaks, -1 for the others."""
-    return xr.where(ds.law.isin(inside), 1.0, -1.0)
-
-
 def _at_ratio(ds):
     """With the ratio as a variable, which here is no axis."""
     return ds.assign(ratio=RATIO)
@@ -74,7 +69,7 @@ norm_grows = ib.Claim(
     source=f"{SOURCE}, Section 2 (derived)",
     statement="|w'|^2 = |w|^2 + eta^2 |grad_w h|^2 at every step of WN by gradient descent",
     hypotheses=lambda ds: {
-        "gradient descent": _only(ds, "gd"),
+        "gradient descent": among(ds.law, "gd"),
         "|w| grew visibly": _growth(ds) - 1e6 * ROUNDING,
     },
     residual=lambda ds: ds.growth_gap,
@@ -86,7 +81,7 @@ norm_constant = ib.Claim(
     id="weight-norm-constant-in-steps",
     source=f"{SOURCE}, Section 2: |w| is constant under the flow (here asked of steps)",
     statement="|w| = 1 at the end of descent",
-    hypotheses=lambda ds: {"gradient descent": _only(ds, "gd")},
+    hypotheses=lambda ds: {"gradient descent": among(ds.law, "gd")},
     residual=_growth,
     tolerance=lambda ds: ROUNDING,
     because="as for the identity",
@@ -98,7 +93,7 @@ limit_law = ib.Claim(
     id="limit-law-of-gradient-descent",
     source=f"{SOURCE}, Theorem 2.6 I (corrected)",
     statement="|x| -> sqrt(G), G (1 - a exp((g0^2 - G)/c)) = g*^2, under gradient descent; other laws are outside",
-    hypotheses=lambda ds: {"gradient descent": _only(ds, "gd")},
+    hypotheses=lambda ds: {"gradient descent": among(ds.law, "gd")},
     residual=lambda ds: abs(last(ds.norm) - theory.limit_norm(**law(_at_ratio(ds)))),
     tolerance=lambda ds: descent_tolerance(_at_ratio(ds), STOP, STEP),
     because="stop rule: row (1 + |x - x*| |x| / c); step: |x - x*| (eta / 2) L0 max(1, |x|^2 / c); factor 2",
@@ -120,7 +115,7 @@ span_kept = ib.Claim(
     id="orthogonal-direction-is-kept",
     source=f"{SOURCE}, Lemma 2.5 (the argument, for each step)",
     statement="w_perp keeps its direction under mini-batch SGD: each step lies in the span of the data and w",
-    hypotheses=lambda ds: {"mini-batch SGD": _only(ds, "sgd")},
+    hypotheses=lambda ds: {"mini-batch SGD": among(ds.law, "sgd")},
     residual=_turned,
     tolerance=_turn_tolerance,
     because="exact; rounding of 10 eps |w| a step at random, over |w_perp|. GD and heavy ball are run in coordinates "
@@ -131,7 +126,7 @@ adam_turns = ib.Claim(
     id="orthogonal-direction-is-kept-by-adam",
     source=f"{SOURCE}, Lemma 2.5 (asked of a law that leaves the span)",
     statement="w_perp keeps its direction under Adam",
-    hypotheses=lambda ds: {"Adam": _only(ds, "adam")},
+    hypotheses=lambda ds: {"Adam": among(ds.law, "adam")},
     residual=_turned,
     tolerance=_turn_tolerance,
     because="as for SGD",

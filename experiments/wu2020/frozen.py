@@ -9,6 +9,7 @@ rest is w* itself. Beyond g* the flow can stop at an interpolator with w_perp !=
 import numpy as np
 
 import implicit_bias as ib
+from implicit_bias.evidence.curves import among
 from implicit_bias.evidence.figures import COLOURS, Figure
 
 from . import observables
@@ -30,13 +31,13 @@ def cell(*, course, matrix, fraction, key, rows=6, columns=15):
 
 
 def _below(ds):
-    return {"g0 < g*": 1 - ds.fraction - 0 * ds.time}
+    return {"g0 < g*": 1 - ds.fraction}
 
 
 def _on(ds, **chosen):
     """Slack of a hypothesis on static axes: 1 for the named ones, -1 for the others."""
     (axis, name), = chosen.items()  # fmt: skip
-    return {f"{axis}: {name}": (2.0 * (ds[axis] == name) - 1) + 0 * ds.time}
+    return {f"{axis}: {name}": among(ds[axis], name)}
 
 
 def _settling(ds):
@@ -60,7 +61,7 @@ def _at_release(ds):
 
 def _time_to_turn(ds):
     """For A A^T = I the rate is g0 (g* - g0) and known beforehand; it says g0 < g*, with a margin for a finite T."""
-    return {"g0 (g* - g0) T > 18": ds.fraction * (1 - ds.fraction) * G_STAR**2 * RELEASE - FALLEN + 0 * ds.time}
+    return {"g0 (g* - g0) T > 18": ds.fraction * (1 - ds.fraction) * G_STAR**2 * RELEASE - FALLEN}
 
 
 turns = ib.Claim(

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import implicit_bias as ib
+from implicit_bias.evidence.curves import among
 from implicit_bias.evidence.figures import COLOURS, Figure
 from implicit_bias.theory import projected_descent as theory
 
@@ -66,7 +67,7 @@ def grows_after_the_first(before, after):
 
 
 def _variant(ds, name):
-    return {f"variant ({name})": (2.0 * (ds.variant == name) - 1) + 0 * ds.time}
+    return {f"variant ({name})": among(ds.variant, name)}
 
 
 def _g0(ds):

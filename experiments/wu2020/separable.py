@@ -18,9 +18,10 @@ import jax.numpy as jnp
 import numpy as np
 
 import implicit_bias as ib
+from implicit_bias.evidence.curves import last
 from implicit_bias.evidence.figures import COLOURS, Figure
 
-from .claims import SAFETY, SOURCE, last
+from .claims import SAFETY, SOURCE
 
 SOUDRY = "Soudry et al. 2018, Theorem 3"
 ROWS, RATIO, CAP = 6, 10.0, 5_000

@@ -1,4 +1,4 @@
-r"""Reading curves: a value at a moment that each run has of its own, and what is added per factor e of an axis.
+r"""Reading curves: values at the end or at a moment that each run has of its own, slopes, and slacks of words.
 
 >>> import numpy as np, xarray as xr
 >>> scale = xr.DataArray([1e-3, 1e-2, 1e-1], dims="scale", coords={"scale": [1e-3, 1e-2, 1e-1]})
@@ -15,6 +15,16 @@ from .._lazy import lazy
 xr = lazy("xarray")
 
 
+def last(variable: xr.DataArray) -> xr.DataArray:
+    """The last record."""
+    return variable.isel(record=-1)
+
+
+def among(words: xr.DataArray, *names: str) -> xr.DataArray:
+    """The slack of a hypothesis on an axis of words: 1 for the named ones, -1 for the others."""
+    return xr.where(words.isin(names), 1.0, -1.0)
+
+
 def at_first(variable: xr.DataArray, clock: xr.DataArray, moment: xr.DataArray | float) -> xr.DataArray:
     """The value at the first record whose clock has reached the moment; nan if the run ended before."""
     reached = clock >= moment
@@ -28,10 +38,20 @@ def first_moment(holds: xr.DataArray, clock: xr.DataArray) -> xr.DataArray:
     return clock.where(holds, np.inf).min("record")
 
 
-def per_log(variable: xr.DataArray, axis: str) -> xr.DataArray:
-    """The slope of `variable` against the logarithm of an axis, by least squares over where it is finite."""
-    known = np.isfinite(variable)
-    x = np.log(variable[axis]).where(known)
-    y = variable.where(known)
+def slope(y: xr.DataArray, x: xr.DataArray, axis: str) -> xr.DataArray:
+    """The slope of y against x along an axis, by least squares over where both are finite."""
+    known = np.isfinite(y) & np.isfinite(x)
+    x, y = x.where(known), y.where(known)
     dx, dy = x - x.mean(axis), y - y.mean(axis)
     return (dx * dy).sum(axis) / (dx * dx).sum(axis)
+
+
+def per_log(variable: xr.DataArray, axis: str) -> xr.DataArray:
+    """The slope of `variable` against the logarithm of an axis."""
+    return slope(variable, np.log(variable[axis]), axis)
+
+
+def log_exponent(ds: xr.Dataset, start: float) -> xr.DataArray:
+    """The p of Loss t ~ (log t)^p: the slope of log(Loss t) against log log t, from log t = `start` on."""
+    clock = ds.clock.where(ds.clock >= np.exp(start))
+    return slope(np.log(ds.loss) + np.log(clock), np.log(np.log(clock)), "record")

@@ -6,7 +6,8 @@ import csv
 from pathlib import Path
 
 
-from .._errors import Mistake
+from .._errors import Mistake, one_line
+from .._files import FilePath
 from .._lazy import lazy
 from ..sweep.dataset import open_results, to_dataframe
 from .claims import Data
@@ -27,7 +28,7 @@ def codebook(data: Data) -> list[tuple[str, str, str, str]]:
     return list(rows.values())
 
 
-def export(path: Path, format: str, to: Path) -> list[Path]:
+def export(path: FilePath, format: str, to: Path) -> list[Path]:
     """Write the table and its codebook; returns the files."""
     data = open_results(path)
     target = to if to.suffix else to.with_suffix(".csv" if format == "csv" else ".nc")
@@ -45,4 +46,6 @@ def export(path: Path, format: str, to: Path) -> list[Path]:
         ) from None
     except ImportError:
         raise Mistake("format", "netcdf needs the netCDF4 package", "install implicit-bias[export]") from None
+    except (ValueError, TypeError) as error:  # a name of a variable that the format has no place for
+        raise Mistake("format", f"{format} cannot hold these results ({one_line(error)})", "try the other") from None
     return [target, book]

@@ -9,15 +9,12 @@ loads nothing (styles and drawings are inside it) and runs nothing (no script, a
 
 from __future__ import annotations
 
-import contextlib
 import html
-import os
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
-from .._errors import Mistake
+from .._files import FilePath, make_folder, place, put
 
 
 class Markup(str):
@@ -116,19 +113,11 @@ def _drawing(node: ElementTree.Element, prefix: str, **ours: str) -> Markup:
     return element(tag, *(c for c in children if c and (spaces_count or isinstance(c, Markup))), **attributes, **ours)
 
 
-def write_page(path: Path | str, page: str | bytes) -> None:
+def write_page(path: FilePath | str, page: str | bytes) -> None:
     """Write a page (or a figure beside it) whole or not at all; its folder is made."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(page.encode() if isinstance(page, str) else page)
-        os.replace(temporary, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        remedy = "choose another folder with --out, or mend its permissions"
-        raise Mistake("out", f"cannot write {path} ({error.strerror})", remedy) from None
+    path = place(path)
+    make_folder(path.parent)
+    put(path, page.encode() if isinstance(page, str) else page)
 
 
 _CSS = """

@@ -8,6 +8,7 @@ formula that is refuted as expected is not.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib.metadata
 import math
@@ -238,11 +239,15 @@ class Entry:
 
 
 def _card(entry: Entry, prefix: str) -> Markup:
-    thumbnail = entry.thumbnail and inline_svg(entry.thumbnail, prefix, f"First figure of {entry.name}")
+    thumbnail = Markup()
+    # a drawing read from a file, which somebody may have edited: `ParseError` is a `SyntaxError`
+    with contextlib.suppress(ValueError, SyntaxError, RecursionError):
+        if entry.thumbnail:
+            thumbnail = inline_svg(entry.thumbnail, prefix, f"First figure of {entry.name}")
     tally = _tally(entry.judgements) if entry.judgements else "no claim is made"
     said = element("p", f"{entry.runs:,} runs ", tally, class_="summary")
     told = element("div", element("h3", entry.link), _statement(entry.statement), said)
-    return element("article", element("div", thumbnail or "", class_="thumbnail"), told)
+    return element("article", element("div", thumbnail, class_="thumbnail"), told)
 
 
 def index_page(entries: Sequence[Entry]) -> str:

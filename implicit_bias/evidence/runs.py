@@ -18,6 +18,11 @@ from .._lazy import lazy
 xr = lazy("xarray")
 
 
+def along(ds: xr.Dataset, axis: str, function: Callable[[xr.Dataset, float], xr.DataArray]) -> xr.DataArray:
+    """function(ds at one value of an axis, that value) for every value, side by side: shapes may hang on it."""
+    return xr.concat([function(ds.sel({axis: value}), float(value)) for value in ds[axis].values], ds[axis])
+
+
 def over_runs(
     ds: xr.Dataset, function: Callable, *variables: Any, out: int = 0, one_by_one: bool = False
 ) -> xr.DataArray:

@@ -74,7 +74,7 @@ def claims_of_the_start(
     def slope_gap(ds: xr.Dataset) -> xr.DataArray:
         """Steps per factor e of 1/alpha, over what is expected, - 1: one number for each curve."""
         steps = reached(ds).where(ds.scale <= LARGEST_FIT)
-        return abs(-per_log(steps, "scale") / steps_per_log(ds) - 1) + 0 * ds.time
+        return abs(-per_log(steps, "scale") / steps_per_log(ds) - 1)
 
     def error(ds: xr.Dataset) -> xr.DataArray:
         return stopped(ds, ds.error)

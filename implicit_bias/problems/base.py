@@ -14,8 +14,9 @@ from functools import singledispatch
 from typing import ClassVar
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int
+from jaxtyping import Array, Float, Int
 
 from .._keys import SeedKey
 from .._types import Flag, Pred, Requirements, Scalar
@@ -59,6 +60,12 @@ class AbstractProblem(eqx.Module):
 
 
 ProblemSampler = Callable[[SeedKey | int], AbstractProblem]
+
+
+def random_frame(key, size: int, count: int) -> Float[Array, "size count"]:
+    """A uniformly random orthonormal frame: the Q of a Gaussian with the signs of R's diagonal made positive."""
+    q, r = jnp.linalg.qr(jax.random.normal(key, (size, count)))
+    return q * jnp.sign(jnp.diagonal(r))[None, :]
 
 
 @singledispatch

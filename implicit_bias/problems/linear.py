@@ -30,7 +30,7 @@ from jaxtyping import Array, Float, Int
 from .._errors import Mistake
 from .._keys import SeedKey, stream
 from .._types import Matrix, Requirements, Scalar, ScalarLike, Targets
-from .base import AbstractProblem, ProblemSampler, min_norm, orthogonal_part, singular_values, truth
+from .base import AbstractProblem, ProblemSampler, min_norm, orthogonal_part, random_frame, singular_values, truth
 from .losses import SEPARABLE, Loss, square
 
 
@@ -120,12 +120,6 @@ def gaussian(rows: int, columns: int, *, target_norm: ScalarLike | None = None, 
     return sample
 
 
-def _frame(key, size: int, count: int) -> Float[Array, "size count"]:
-    """A uniformly random orthonormal frame: the Q of a Gaussian with the signs of R's diagonal made positive."""
-    q, r = jnp.linalg.qr(jax.random.normal(key, (size, count)))
-    return q * jnp.sign(jnp.diagonal(r))[None, :]
-
-
 def with_spectrum(
     spectrum: Float[Array, " rows"], columns: int, *, target_norm: ScalarLike | None = None, loss: Loss = square
 ) -> ProblemSampler:
@@ -135,8 +129,8 @@ def with_spectrum(
     _overparametrised(rows, columns)
 
     def sample(key: SeedKey | int) -> Linear:
-        left = _frame(stream(key, "left frame"), rows, rows)
-        right = _frame(stream(key, "right frame"), columns, rows)
+        left = random_frame(stream(key, "left frame"), rows, rows)
+        right = random_frame(stream(key, "right frame"), columns, rows)
         operator = (left * spectrum[None, :]) @ right.T
         return Linear(operator, _target(operator, key, target_norm, loss), loss)
 

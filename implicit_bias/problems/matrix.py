@@ -38,7 +38,7 @@ from jaxtyping import Array, Float
 from .._errors import Mistake
 from .._keys import SeedKey, stream
 from .._types import Requirements, Scalar, ScalarLike, Targets
-from .base import AbstractProblem, ProblemSampler, condense
+from .base import AbstractProblem, ProblemSampler, condense, random_frame
 
 Shape = int | tuple[int, int]
 MatrixPred = Float[Array, "first second"]
@@ -171,17 +171,11 @@ def _checked(shape: Shape, rank: int, measurements: int = 1) -> None:
         raise Mistake("measurements", f"must be at least 1, got {measurements}", "give a positive number")
 
 
-def _frame(key, size: int, count: int) -> Float[Array, "size count"]:
-    """A uniformly random orthonormal frame."""
-    q, r = jnp.linalg.qr(jax.random.normal(key, (size, count)))
-    return q * jnp.sign(jnp.diagonal(r))[None, :]
-
-
 def _truth(shape: Shape, rank: int, condition: ScalarLike, key: SeedKey | int):
     """(left, values, right), with values from 1 to 1/condition, equally spaced in the logarithm."""
     first, second, symmetric = _sides(shape)
-    left = _frame(stream(key, "left frame"), first, rank)
-    right = left if symmetric else _frame(stream(key, "right frame"), second, rank)
+    left = random_frame(stream(key, "left frame"), first, rank)
+    right = left if symmetric else random_frame(stream(key, "right frame"), second, rank)
     spread = jnp.arange(rank, dtype=float) / max(rank - 1, 1)
     return left, jnp.exp(-spread * jnp.log(condition)), right
 
@@ -263,7 +257,7 @@ def _with_certificate(size, rank, measurements, slack, condition, *, commute: bo
         )
 
     def sample(key: SeedKey | int) -> MatrixSensing:
-        basis = _frame(stream(key, "left frame"), size, size)
+        basis = random_frame(stream(key, "left frame"), size, size)
         _, values, _ = _truth(size, rank, condition, key)
         off = jax.random.uniform(stream(key, "certificate"), (size - rank - 1,), minval=-1.0)
         first = jnp.concatenate([jnp.ones(rank), (1 - slack) * jnp.concatenate([jnp.ones(1), off])])

@@ -205,6 +205,14 @@ def tuned(name: str, make: Callable, data: Data, seeds: int, most: int) -> list[
     return peers
 
 
+def vmapped(one, data: Data, seeds: int) -> Peer:
+    """one(A, y, w, g, steps), over seeds and, within a seed, over scales."""
+    over_scales = jax.vmap(one, in_axes=(None, None, None, 0, None))
+    sweep = jax.jit(jax.vmap(over_scales, in_axes=(0, 0, 0, None, None)))
+    arrays = jax.device_put((data.A[:seeds], data.y[:seeds], data.w[:seeds], SCALES))
+    return Peer("plain jax, nested vmap", seeds, lambda steps: np.asarray(sweep(*arrays, steps)))
+
+
 def plain_jax(data: Data, seeds: int) -> Peer:
     def one(A, y, w, g, steps):
         def step(_, theta):
@@ -216,10 +224,7 @@ def plain_jax(data: Data, seeds: int) -> Peer:
 
         return jnp.abs(jax.lax.fori_loop(0, steps, step, (g, w))[0])
 
-    over_scales = jax.vmap(one, in_axes=(None, None, None, 0, None))
-    sweep = jax.jit(jax.vmap(over_scales, in_axes=(0, 0, 0, None, None)))
-    arrays = jax.device_put((data.A[:seeds], data.y[:seeds], data.w[:seeds], SCALES))
-    return Peer("plain jax, nested vmap", seeds, lambda steps: np.asarray(sweep(*arrays, steps)))
+    return vmapped(one, data, seeds)
 
 
 def numpy_loop(data: Data, seeds: int) -> Peer:

@@ -15,7 +15,7 @@ import numpy as np
 import implicit_bias as ib
 
 from .common import Row, framework, report, seconds, turns
-from .descent import AGREE, G_STAR, RATIO, SCALES, STEP, Data, Peer, affordable, draw, lanes_last, tuned
+from .descent import AGREE, G_STAR, RATIO, SCALES, STEP, Data, Peer, affordable, draw, lanes_last, tuned, vmapped
 
 WEIGHTS = {"gd": ib.Euclidean, "rpgd": ib.Sphere}
 
@@ -140,10 +140,7 @@ def plain_jax(method: str, data: Data, seeds: int) -> Peer:
             return jnp.linalg.norm(jax.lax.fori_loop(0, steps, gd, g * w))
         return jnp.abs(jax.lax.fori_loop(0, steps, rpgd, (g, w))[0])
 
-    over_scales = jax.vmap(one, in_axes=(None, None, None, 0, None))
-    sweep = jax.jit(jax.vmap(over_scales, in_axes=(0, 0, 0, None, None)))
-    arrays = jax.device_put((data.A[:seeds], data.y[:seeds], data.w[:seeds], SCALES))
-    return Peer("plain jax, nested vmap", seeds, lambda steps: np.asarray(sweep(*arrays, steps)))
+    return vmapped(one, data, seeds)
 
 
 def loop(method: str, data: Data) -> Peer:

@@ -63,7 +63,7 @@ def diagonal_block(drawn, seeds: slice):
     def run(steps: int) -> np.ndarray:
         sizes = []
         for A, y in drawn[seeds]:
-            u = np.repeat(np.full((COLUMNS, 1), 1 / np.sqrt(2 * COLUMNS)) * SCALES, 1, axis=1)
+            u = np.full((COLUMNS, len(SCALES)), SCALES / np.sqrt(2 * COLUMNS))
             v, x, q = u.copy(), np.empty_like(u), np.empty_like(u)
             r = np.empty((ROWS, len(SCALES)))
             for _ in range(steps):

@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from implicit_bias.evidence.curves import at_first, first_moment, per_log
+from implicit_bias.evidence.curves import among, at_first, first_moment, last, log_exponent, per_log
 from implicit_bias.evidence.kinds import Remembered
 
 CLOCK = xr.DataArray([0.0, 2, 4, 8], dims="record")
@@ -16,6 +16,23 @@ def test_values_at_moments_of_their_own():
     np.testing.assert_array_equal(reached, [2, np.inf])
     np.testing.assert_array_equal(at_first(CURVES, CLOCK, 1.5 * reached), [3, np.nan])
     np.testing.assert_array_equal(at_first(CURVES, CLOCK, 0.0), [9, 9])
+
+
+def test_the_last_record():
+    np.testing.assert_array_equal(last(CURVES), [1, 6])
+
+
+def test_slack_of_words():
+    words = xr.DataArray(["gd", "wn", "rpgd"], dims="law")
+    np.testing.assert_array_equal(among(words, "gd", "rpgd"), [1, -1, 1])
+
+
+def test_exponent_of_the_logarithm():
+    """Loss = 1 / (t (log t)^1.5) from log t = 10 on: -1.5, whatever came before."""
+    t = np.exp(np.linspace(1, 60, 40))
+    loss = np.where(np.log(t) < 10, 1.0, 1 / (t * np.log(t) ** 1.5))
+    ds = xr.Dataset({"loss": ("record", loss), "clock": ("record", t)})
+    np.testing.assert_allclose(log_exponent(ds, 10.0), -1.5, rtol=1e-10)
 
 
 def test_slope_per_factor_e():

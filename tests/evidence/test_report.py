@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from implicit_bias import _files
 from implicit_bias._errors import Mistake
 from implicit_bias._results import Status
 from implicit_bias.evidence import page as pages
@@ -352,8 +353,8 @@ def test_a_page_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     pages.write_page(target, "∥w∥")
     pages.write_page(target.with_suffix(".png"), b"\x89PNG")
     assert target.read_text(encoding="utf-8") == "∥w∥" and target.with_suffix(".png").read_bytes() == b"\x89PNG"
-    monkeypatch.setattr(pages.os, "replace", lambda *a: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-    with pytest.raises(Mistake, match="out: cannot write .*No space left"):
+    monkeypatch.setattr(_files.os, "replace", lambda *a: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(Mistake, match="out: cannot write .*the disk is full; 3 B to write"):
         pages.write_page(target, "new")
     assert target.read_text(encoding="utf-8") == "∥w∥"
     assert sorted(p.name for p in target.parent.iterdir()) == ["report.html", "report.png"]
