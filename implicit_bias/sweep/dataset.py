@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .._errors import Mistake
+from .._files import FilePath, place
 from .._lazy import lazy
 from .._results import Status
+from .document import plan_of, read_plan
 from .store import Store, Tile
 
 xr = lazy("xarray")
@@ -23,26 +24,22 @@ xr = lazy("xarray")
 RESERVED = ("status", "steps", "time", "clock")
 
 
-def open_results(path: Path | str) -> xr.Dataset | xr.DataTree:
+def open_results(path: FilePath | str) -> xr.Dataset | xr.DataTree:
     """The results in a study's folder (its newest plan), or those of one plan file.
 
     A `Dataset` where the study has one grid, else a `DataTree` with a dataset for each grid, named by its words.
     """
-    path = Path(path)
-    if path.is_file():
-        store, plan = Store(path.parent.parent), path
-    else:
-        store = Store(path)
-        plan = store.latest_plan()
-    if plan is None:
-        raise Mistake("path", f"{path} holds no results", "`implicit-bias run STUDY` makes them")
+    store, plan = plan_of(place(path))
+    document = read_plan(plan)
     try:
-        document = json.loads(plan.read_text())
         return assemble(document, store)
-    except (json.JSONDecodeError, KeyError, UnicodeDecodeError) as error:
+    except Mistake:
+        raise
+    except Exception as error:  # a forged plan, or tiles that it should not name
+        what = " ".join(f"{type(error).__name__}: {error}".split())[:120]
         raise Mistake(
-            "path", f"{plan} is not a plan ({type(error).__name__})", "`implicit-bias run STUDY` writes it again"
-        ) from None
+            "path", f"{plan} does not fit its tiles ({what})", "`implicit-bias run STUDY` mends it"
+        ) from error
 
 
 def _read(store: Store, name: str) -> Tile | None:
@@ -110,6 +107,8 @@ class _Collector:
                 self.status[where] = array[rows]
                 continue
             short = name.removeprefix("fact.")
+            if short in RESERVED and short != name:
+                raise ValueError(f"a fact is called {short}")
             if name.startswith("fact.") or name == "clock":
                 self.depends.setdefault(short, set(statics)).update(batch["depends"].get(short, []))
             if short not in self.arrays:

@@ -28,6 +28,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import SingleDeviceSharding
+from jaxtyping import PyTree
 
 from .._lanes import rows_major
 from .._results import Status
@@ -52,10 +53,17 @@ class Layout:
 class Program:
     """The compiled block of one traced cell."""
 
-    def __init__(self, traced: Traced, layout: Layout, axes: dict[str, jax.ShapeDtypeStruct]):
+    def __init__(
+        self,
+        traced: Traced,
+        layout: Layout,
+        axes: dict[str, jax.ShapeDtypeStruct],
+        close: Callable[[PyTree], PyTree] = rows_major,
+    ):
+        """`close` puts what leaves a block into the layouts that JAX expects."""
         self.traced = traced
         self.layout = layout
-        self._axes = axes
+        self.axes = axes
         known = [a in traced.shared for a in traced.axes]
         first, second = cut.split(traced.jaxpr, known)
         self._compiled: dict[tuple[str, Any], Callable] = {}
@@ -90,23 +98,23 @@ class Program:
 
         def advance_block(results, lanes, state, fresh, until):
             each = jax.vmap(advance, in_axes=(shared_axis, 0, 0, None, None))
-            return rows_major(each(results, lanes, state, fresh, until))
+            return close(each(results, lanes, state, fresh, until))
 
         self._state_of = state_of
-        self._functions = {"first": first, "advance": advance_block}
+        self.functions = {"first": first, "advance": advance_block}
 
     # -- shapes -------------------------------------------------------------------------------------------------
 
     @cached_property
-    def _shapes(self) -> dict[str, tuple]:
+    def shapes(self) -> dict[str, tuple]:
         """The arguments of each function, as shapes."""
 
         def lanes_of(shape: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
             return jax.ShapeDtypeStruct((self.layout.width, *shape.shape), shape.dtype)
 
-        shared = [self._axes[a] for a in self.traced.shared]
-        lanes = [lanes_of(self._axes[a]) for a in self.traced.lanes]
-        results = jax.eval_shape(self._functions["first"], *shared)
+        shared = [self.axes[a] for a in self.traced.shared]
+        lanes = [lanes_of(self.axes[a]) for a in self.traced.lanes]
+        results = jax.eval_shape(self.functions["first"], *shared)
         if self.layout.mixed:
             results = [lanes_of(r) for r in results]
         state = jax.eval_shape(self._state_of, results, lanes)
@@ -117,27 +125,27 @@ class Program:
     @property
     def shared_bytes(self) -> int:
         """What `first` hands to a lane."""
-        results = jax.eval_shape(self._functions["first"], *self._shapes["first"])
+        results = jax.eval_shape(self.functions["first"], *self.shapes["first"])
         return sum(r.size * r.dtype.itemsize for r in results)
 
     @cached_property
     def outputs(self) -> dict[str, jax.ShapeDtypeStruct]:
         """What a block returns, with the lane axis first."""
-        return jax.eval_shape(self._functions["advance"], *self._shapes["advance"])[1]
+        return jax.eval_shape(self.functions["advance"], *self.shapes["advance"])[1]
 
     # -- programs -----------------------------------------------------------------------------------------------
 
     @cached_property
     def _lowered(self) -> dict[str, Any]:
         """For the first device; lowering costs as much as loading a compiled program."""
-        return {name: jax.jit(f).lower(*self._shapes[name]) for name, f in self._functions.items()}
+        return {name: jax.jit(f).lower(*self.shapes[name]) for name, f in self.functions.items()}
 
     def _lower(self, name: str, device: Any):
         if device == jax.local_devices()[0]:
             return self._lowered[name]
         sharding = SingleDeviceSharding(device)
-        placed = jax.tree.map(lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=sharding), self._shapes[name])
-        return jax.jit(self._functions[name]).lower(*placed)
+        placed = jax.tree.map(lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=sharding), self.shapes[name])
+        return jax.jit(self.functions[name]).lower(*placed)
 
     @cached_property
     def identity(self) -> str:
@@ -169,16 +177,14 @@ class Program:
 
         And three arrays as large as the largest that building a run makes: A, its transpose, a factor of it.
         """
-        shapes = jax.tree.leaves((self._shapes["advance"], self._shapes["advance"][2], self.outputs))
+        shapes = jax.tree.leaves((self.shapes["advance"], self.shapes["advance"][2], self.outputs))
         made = [v.aval for equation in self.traced.jaxpr.eqns for v in equation.outvars if hasattr(v.aval, "dtype")]
         sizes = [math.prod(a.shape) * getattr(a.dtype, "itemsize", 8) for a in made]
         return _with_margin(sum(s.size * s.dtype.itemsize for s in shapes) + 3 * max(sizes, default=0))
 
     def needed_bytes(self, device: Any) -> int:
-        """What a block needs, from its executables: arguments + output + temporaries, + 8 MB, x 1.2."""
-        analysis = self.compiled("advance", device).memory_analysis()
-        sizes = ("argument_size_in_bytes", "output_size_in_bytes", "temp_size_in_bytes")
-        return _with_margin(sum(getattr(analysis, size, 0) for size in sizes))
+        """What a block needs, from its executable."""
+        return needed_bytes(self.compiled("advance", device))
 
     # -- running ------------------------------------------------------------------------------------------------
 
@@ -191,7 +197,7 @@ class Program:
     def _no_state(self, device: Any) -> Any:
         """What a fresh block is given and does not read; kept on the device."""
         if device not in self._blank:
-            shapes = self._shapes["advance"][2]
+            shapes = self.shapes["advance"][2]
             self._blank[device] = jax.device_put(jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), shapes), device)
         return self._blank[device]
 
@@ -208,7 +214,11 @@ class Program:
         until = np.float64(np.inf if segment is None else segment)
         while True:
             state, outputs, holds = advance(results, lanes, state, np.bool_(fresh), until)
-            if segment is None or not (np.asarray(outputs["status"]) == Status.RUNNING).any():
+            # a lane that does not meet a requirement may never end (a max_time of nan), and is refused by the caller
+            if (
+                segment is None
+                or not ((np.asarray(outputs["status"]) == Status.RUNNING) & np.asarray(holds).all(-1)).any()
+            ):
                 return outputs, holds
             fresh = False
             until += segment
@@ -231,6 +241,13 @@ class Program:
             return each(results, lanes)  # axis_size: a study may have shared axes only
 
         return jax.jit(first), jax.jit(holds)
+
+
+def needed_bytes(executable: Any) -> int:
+    """What an executable needs on each of its devices: arguments + output + temporaries, + 8 MB, x 1.2."""
+    analysis = executable.memory_analysis()
+    sizes = ("argument_size_in_bytes", "output_size_in_bytes", "temp_size_in_bytes")
+    return _with_margin(sum(getattr(analysis, size, 0) for size in sizes))
 
 
 def _with_margin(count: int) -> int:

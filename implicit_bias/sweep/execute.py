@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import Any
@@ -17,9 +18,10 @@ import numpy as np
 
 from .._errors import Mistake, written_bytes
 from .._results import Status
+from .deal import Block, Crowd, Queue, Tiles
 from .engine import Program, free_memory
 from .plan import Batch, Plan, as_array, check_holds
-from .store import Store, Tile
+from .store import Store
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,20 +33,8 @@ class Progress:
     seconds: float
     by_status: dict[str, int]
     tiles_done: int
-
-
-@dataclasses.dataclass(frozen=True)
-class _Block:
-    tile: int
-    batch: Batch
-    runs: list[int]
-    """Which runs its first lanes are; the rest of the lanes repeat the last one."""
-
-
-def _cuts(batch: Batch, runs: list[int]) -> list[list[int]]:
-    """A tile's runs in blocks. Unmixed blocks hold one shared value (a tile then does, too)."""
-    width = batch.program.layout.width
-    return [runs[i : i + width] for i in range(0, len(runs), width)]
+    passed_over: int = 0
+    """Of the runs done: those that another worker has written, or that are given up."""
 
 
 class _Results:
@@ -76,12 +66,10 @@ class _Results:
                 there = self.get(batch, run, home, home)
                 mine.set_result(jax.device_put([np.asarray(r) for r in there], device))
         except BaseException as error:
+            with self._lock:  # the next try computes it again
+                self._known.pop(key, None)
             mine.set_exception(error)
         return mine.result()
-
-
-WORTH_COMPILING = 1.0
-"""A device takes over blocks of another's program where they would last this many times as long as compiling it."""
 
 
 def workers_of(device: Any, devices: Sequence[Any]) -> int:
@@ -96,81 +84,148 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+class Stop:
+    """A request to end early, made from anywhere (a signal's handler): tiles that are begun are finished, no other is."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._queue: Queue | None = None
+
+    def ask(self) -> None:
+        self.asked = True
+        if self._queue is not None:
+            self._queue.close(but_finish=True)
+
+    def watch(self, queue: Queue) -> None:
+        self._queue = queue
+        if self.asked:
+            queue.close(but_finish=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What became of the tiles asked for. All is well if there is no failure."""
+
+    written: int
+    failed: Mapping[str, str]
+    """Tile -> why, for those that raised three times."""
+
+
 def execute(
     plan: Plan,
     store: Store,
     *,
+    tiles: Sequence[tuple[Batch, list[int]]] | None = None,
     devices: list | None = None,
     tell: Callable[[Progress], None] = lambda progress: None,
     segment: float | None = None,
-) -> None:
-    """Compute every missing tile. An interrupt keeps the finished ones: `KeyboardInterrupt` passes through.
+    stop: Stop | None = None,
+) -> Outcome:
+    """Compute every missing tile, or those given, in about their order; what another worker has written is passed over.
 
-    Each worker takes a block from its first draw to its tile on the disk, so that nothing is handed over on the way.
+    An interrupt keeps the finished tiles: `KeyboardInterrupt` passes through. A tile that raises is tried again; after
+    the third time it is recorded and the others go on.
     """
-    if not plan.missing:
-        return
-    devices = devices or jax.local_devices()
-    tiles = _Tiles(plan, store)
-    queue = _Queue(tiles.blocks, devices)
-    results = _Results(keep=4 * plan.width)
-    x64 = jax.config.jax_enable_x64
-    fits: set[tuple[Program, int]] = set()
-    news: SimpleQueue[_Finished | BaseException | None] = SimpleQueue()
-
-    def work(device: int) -> None:
-        try:
-            with jax.enable_x64(x64):  # thread-local: a worker would fall back to the process default
-                while (number := queue.take(device)) is not None:
-                    block = tiles.blocks[number]
-                    program = block.batch.program
-                    program.compile([devices[device]])
-                    if (program, device) not in fits:  # asking costs as much as a short block
-                        _check_memory(program, devices[device], workers_of(devices[device], devices))
-                        fits.add((program, device))
-                    begun = time.perf_counter()
-                    outputs = _run_block(block, results, queue.home(program), devices[device], segment)
-                    spent = time.perf_counter() - begun
-                    queue.took(program, spent)
-                    news.put(_Finished(outputs["status"], tiles.add(number, outputs, spent)))
-        except BaseException as error:
-            queue.close()
-            news.put(error)
-        finally:
-            news.put(None)
-
+    crew = _Crew(plan, store, list(plan.pending()) if tiles is None else tiles, devices or jax.local_devices(), segment)
+    if stop is not None:
+        stop.watch(crew.queue)
+    progress = _Count(crew.tiles.runs, tell)
     workers = [
-        threading.Thread(target=work, args=[i], name=f"device-{i}.{k}")
-        for i, device in enumerate(devices)
-        for k in range(workers_of(device, devices))
+        threading.Thread(target=crew.work, args=[i], name=f"device-{i}.{k}")
+        for i, device in enumerate(crew.devices)
+        for k in range(workers_of(device, crew.devices) if crew.tiles.blocks else 0)
     ]
-    ahead = _CompileAhead(queue)
-    progress = _Count(plan.missing, tell)
+    ahead = _CompileAhead(crew.queue)
     for worker in workers:
         worker.start()
     errors = []
     try:
         for _ in workers:
-            while (new := news.get()) is not None:
+            while (new := crew.news.get()) is not None:
                 errors.append(new) if isinstance(new, BaseException) else progress.add(new)
     finally:  # after a failure or an interrupt, too, what is under way is finished and kept
-        queue.close()
+        crew.queue.close()
         ahead.stop()
         for worker in workers:
             worker.join()
-        while not news.empty():
-            if isinstance(new := news.get(), _Finished):
+        while not crew.news.empty():
+            if isinstance(new := crew.news.get(), _Finished):
                 progress.add(new)
+        crew.tiles.journal.flush()
     if errors:
         raise errors[0]
+    return Outcome(crew.tiles.written, crew.tiles.failed)
+
+
+class _Crew:
+    """What the worker threads share. Each takes a block from its first draw to its tile on the disk."""
+
+    def __init__(
+        self, plan: Plan, store: Store, tiles: Sequence[tuple[Batch, list[int]]], devices: list, segment: float | None
+    ):
+        self.devices, self.news = devices, SimpleQueue[_Finished | BaseException | None]()
+        self.tiles = Tiles(plan, store, list(tiles))
+        self.queue = Queue(self.tiles, devices, pass_over=lambda runs: self.news.put(_Finished(passed_over=runs)))
+        self._results = _Results(keep=4 * plan.width)
+        self._segment = segment
+        self._crowds = [Crowd() for _ in devices]
+        self._x64 = jax.config.jax_enable_x64
+        self._fits: set[tuple[Program, int]] = set()
+        self._broken: dict[Program, Exception] = {}
+
+    def work(self, device: int) -> None:
+        """A thread's life: blocks until there are no more. Its news end with None."""
+        try:
+            with jax.enable_x64(self._x64):  # thread-local: a worker would fall back to the process default
+                while (number := self.queue.take(device)) is not None:
+                    try:
+                        outputs, spent = self._run(number, device)
+                    except Mistake:
+                        raise
+                    except Exception as error:  # what fails beyond it, in `tiles.add`, is no matter of this tile
+                        if (lost := self.tiles.fail(number, error)) is None:
+                            self.queue.again(number)
+                        else:
+                            self.news.put(_Finished(passed_over=lost))
+                        continue
+                    self.queue.took(self.tiles.blocks[number].batch.program, spent)
+                    self.news.put(_Finished(outputs["status"], self.tiles.add(number, outputs, spent)))
+        except BaseException as error:
+            self.queue.close()
+            self.news.put(error)
+        finally:
+            self.news.put(None)
+
+    def _run(self, number: int, index: int) -> tuple[dict[str, np.ndarray], float]:
+        """(outputs, seconds) of one block."""
+        block, device = self.tiles.blocks[number], self.devices[index]
+        self._make_ready(block.batch.program, index)
+        with self._crowds[index].entered(alone=self.tiles.tried(number) > 0):  # what found no room is alone next time
+            begun = time.perf_counter()
+            outputs = _run_block(block, self._results, self.queue.home(block.batch.program), device, self._segment)
+            return outputs, time.perf_counter() - begun
+
+    def _make_ready(self, program: Program, index: int) -> None:
+        if program in self._broken:
+            raise self._broken[program]
+        device = self.devices[index]
+        try:
+            program.compile([device])
+        except Exception as error:  # compiling it again would take as long and fail as surely
+            self._broken[program] = error
+            raise
+        if (program, index) not in self._fits:  # asking costs as much as a short block
+            _check_memory(program, device, workers_of(device, self.devices))
+            self._fits.add((program, index))
 
 
 @dataclasses.dataclass(frozen=True)
 class _Finished:
-    """News of a block."""
+    """News of a block, or of runs that need no more doing."""
 
-    status: np.ndarray
-    tiles: int
+    status: Sequence[int] | np.ndarray = ()
+    tiles: int = 0
+    passed_over: int = 0
 
 
 class _Count:
@@ -179,111 +234,16 @@ class _Count:
     def __init__(self, total: int, tell: Callable[[Progress], None]):
         self._total, self._tell, self._started = total, tell, time.perf_counter()
         self._by_status: Counter[str] = Counter()
-        self._tiles = 0
+        self._tiles = self._passed_over = 0
 
     def add(self, finished: _Finished) -> None:
         for code, count in zip(*np.unique(finished.status, return_counts=True)):
             self._by_status[Status(int(code)).label] += int(count)
         self._tiles += finished.tiles
+        self._passed_over += finished.passed_over
         seconds, counts = time.perf_counter() - self._started, dict(self._by_status)
-        self._tell(Progress(sum(counts.values()), self._total, seconds, counts, self._tiles))
-
-
-class _Tiles:
-    """The missing tiles in blocks, written as their last block arrives."""
-
-    def __init__(self, plan: Plan, store: Store):
-        self._plan, self._store = plan, store
-        self._tiles = list(plan.pending())
-        self.blocks = [
-            _Block(t, batch, cut) for t, (batch, runs) in enumerate(self._tiles) for cut in _cuts(batch, runs)
-        ]
-        self._awaited = Counter(block.tile for block in self.blocks)
-        self._parts: dict[int, dict[int, dict[str, np.ndarray]]] = {t: {} for t in range(len(self._tiles))}
-        self._statics = {id(b): d["statics"] for b, d in zip(plan.batches, plan.description["batches"])}
-        self._lock = threading.Lock()
-
-    def add(self, number: int, outputs: dict[str, np.ndarray], seconds: float) -> int:
-        """A block's results; the number of tiles that they complete and that are on the disk now."""
-        tile = self.blocks[number].tile
-        with self._lock:
-            self._parts[tile][number] = outputs
-            if len(self._parts[tile]) < self._awaited[tile]:
-                return 0
-            parts = [part for _, part in sorted(self._parts.pop(tile).items())]
-        self._write(*self._tiles[tile], parts, seconds)
-        return 1
-
-    def _write(self, batch: Batch, runs: list[int], parts: list[dict[str, np.ndarray]], seconds: float) -> None:
-        arrays = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
-        identity, marks = batch.program.identity, self._plan.fingerprint
-        statics = self._statics[id(batch)]
-        tile = Tile(identity, marks, statics, batch.traced_axes, batch.coordinates[runs], arrays)
-        name = self._store.write(tile)
-        steps = int(arrays["steps"].sum())
-        self._store.log(event="tile", tile=name, runs=len(runs), steps=steps, seconds=round(seconds, 4))
-
-
-class _Queue:
-    """Which block a device does next.
-
-    Compiling a program costs as much as many blocks, so each has one device at first, and a device with nothing of
-    its own left takes over from another only where that saves time: the program is compiled there already, or what
-    is left of it would last longer than compiling it.
-    """
-
-    def __init__(self, blocks: list[_Block], devices: list):
-        self._waiting: dict[Program, deque[int]] = {}
-        for number, block in enumerate(blocks):
-            self._waiting.setdefault(block.batch.program, deque()).append(number)
-        self._devices = devices
-        self._home: dict[Program, int] = {}
-        load = [0] * len(devices)
-        for program, numbers in self._waiting.items():
-            self._home[program] = load.index(min(load))
-            load[self._home[program]] += len(numbers)
-        self._seconds: dict[Program, float] = {}
-        self._changed = threading.Condition()
-
-    def home(self, program: Program):
-        return self._devices[self._home[program]]
-
-    def homes(self) -> list[tuple[Program, Any]]:
-        return [(program, self.home(program)) for program in self._home]
-
-    def took(self, program: Program, seconds: float) -> None:
-        """A block of the program lasted so long."""
-        with self._changed:
-            self._seconds[program] = seconds
-            self._changed.notify_all()
-
-    def close(self) -> None:
-        """Hand out no more."""
-        with self._changed:
-            self._waiting.clear()
-            self._changed.notify_all()
-
-    def take(self, device: int) -> int | None:
-        """The next block for a device; waits while it is not known whether one is worth taking over."""
-        with self._changed:
-            while any(self._waiting.values()):
-                for takes in (self._owns, self._worth_taking):
-                    for program, numbers in self._waiting.items():
-                        if numbers and takes(program, device):
-                            return numbers.popleft()
-                self._changed.wait()
-            self._changed.notify_all()
-            return None
-
-    def _owns(self, program: Program, device: int) -> bool:
-        return self._home[program] == device
-
-    def _worth_taking(self, program: Program, device: int) -> bool:
-        compiling = program.compile_seconds(self._devices[device])
-        if compiling == 0:
-            return True
-        left = len(self._waiting[program]) * self._seconds.get(program, 0.0)
-        return compiling is not None and left > WORTH_COMPILING * compiling
+        done = sum(counts.values()) + self._passed_over
+        self._tell(Progress(done, self._total, seconds, counts, self._tiles, self._passed_over))
 
 
 def _check_memory(program: Program, device: Any, at_once: int) -> None:
@@ -298,7 +258,7 @@ def _check_memory(program: Program, device: Any, at_once: int) -> None:
         )
 
 
-def _run_block(block: _Block, results: _Results, home, device, segment: float | None) -> dict[str, np.ndarray]:
+def _run_block(block: Block, results: _Results, home, device, segment: float | None) -> dict[str, np.ndarray]:
     batch, runs = block.batch, block.runs
     program = batch.program
     lanes = [*runs, *[runs[-1]] * (program.layout.width - len(runs))]
@@ -325,7 +285,7 @@ def _column(batch: Batch, axis: str, runs: list[int]) -> np.ndarray:
 class _CompileAhead:
     """Compile the programs in the order they will be needed, while earlier ones run."""
 
-    def __init__(self, queue: _Queue):
+    def __init__(self, queue: Queue):
         self._stopped = False
         arguments = (queue.homes(), jax.config.jax_enable_x64)
         self._thread = threading.Thread(target=self._compile, args=arguments, name="compile-ahead")
@@ -335,7 +295,8 @@ class _CompileAhead:
         with jax.enable_x64(x64):
             for program, device in homes:
                 if not self._stopped:
-                    program.compile([device])
+                    with contextlib.suppress(Exception):  # its first block meets it again, and reports it
+                        program.compile([device])
 
     def stop(self) -> None:
         self._stopped = True

@@ -53,7 +53,14 @@ def fingerprint() -> dict[str, str]:
         "compiler": " ".join(f"{name}={value}" for name, value in sorted(compiler_options(device).items())),
         # jaxlib calls SciPy's OpenBLAS for factorisations, whose bits depend on kernel and threads
         "openblas": f"{os.environ.get('OPENBLAS_CORETYPE', 'default')} x {os.environ.get('OPENBLAS_NUM_THREADS', 'all')}",
+        **_span(),
     }
+
+
+def _span() -> dict[str, str]:
+    """Sums over several hosts are taken in another order than one host's, by another executable."""
+    processes, devices = jax.process_count(), jax.local_device_count()
+    return {"span": f"{processes} processes x {devices} device{'s' * (devices > 1)}"} if processes > 1 else {}
 
 
 def difference(old: Fingerprint, new: Fingerprint) -> str:

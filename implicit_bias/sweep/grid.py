@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,9 @@ import numpy as np
 from .._errors import Mistake, nearest
 
 Value = float | int | str | bool | tuple[float, ...]
+
+MOST_RUNS = 2**24
+"""Of one plan: a table of them must fit into memory, and their tiles into one plan file."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +66,8 @@ class Grids(Sequence):
     def titled(self) -> Grids:
         """Each grid called by what tells it from the others: its words on the axes where they differ, joined."""
         words = [{n: "+".join(v) for n, v in g.axes.items() if all(isinstance(x, str) for x in v)} for g in self]
+        # a grid's name is the name of a node of a tree, where a slash would be a level
+        words = [{n: text.replace("/", "-") for n, text in own.items()} for own in words]
         plain = [
             " ".join(text for name, text in own.items() if any(other.get(name) != text for other in words)) or "runs"
             for own in words
@@ -76,6 +81,8 @@ def _values(name: str, given: Any) -> tuple[Any, ...]:
         return tuple(Labelled(str(k), tuple(float(x) for x in np.ravel(v))) for k, v in given.items())
     if isinstance(given, (str, bytes, int, float, np.generic)) or not isinstance(given, Iterable):
         given = [given]
+    if isinstance(given, Sized):
+        check_count(name, len(given))
     values = tuple(v.item() if isinstance(v, (np.generic, np.ndarray)) and np.ndim(v) == 0 else v for v in given)
     if not values:
         raise Mistake(name, "has no values", "give at least one")
@@ -85,6 +92,12 @@ def _values(name: str, given: Any) -> tuple[Any, ...]:
     if len(set(values)) != len(values):
         raise Mistake(name, "has the same value twice", "give each value once")
     return values
+
+
+def check_count(name: str, count: int) -> None:
+    """Refuse what is far too many before it fills the memory."""
+    if count > MOST_RUNS:
+        raise Mistake(name, f"asks for {count:.3g} values", f"at most {MOST_RUNS:,} at a time")
 
 
 def grid(**axes: Any) -> Grids:
@@ -132,6 +145,7 @@ def _parse_range(name: str, text: str) -> Any:
         if not rest:
             if not (low.is_integer() and high.is_integer() and low <= high):
                 raise ValueError
+            check_count(name, int(high) - int(low) + 1)
             return list(range(int(low), int(high) + 1))
         count = int(rest[0])
         if (
@@ -141,8 +155,11 @@ def _parse_range(name: str, text: str) -> Any:
             or (len(rest) == 2 and rest[1] not in ("log", "lin"))
         ):
             raise ValueError
+    except Mistake:
+        raise
     except ValueError:
         raise Mistake(name, f"malformed range {text!r}", remedy) from None
+    check_count(name, count)
     return list((logspace if rest[1:] == ["log"] else linspace)(low, high, count))
 
 

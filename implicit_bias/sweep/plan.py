@@ -20,7 +20,7 @@ import numpy as np
 from .._errors import Mistake, written_bytes
 from .engine import SMALL, Layout, Program, free_memory
 from .fingerprint import difference, fingerprint
-from .grid import Grid, Grids, Labelled
+from .grid import MOST_RUNS, Grid, Grids, Labelled
 from .prepare import Recipe, trace
 from .store import Store, Tile, canonical, tile_id
 
@@ -113,6 +113,10 @@ class Plan:
             for runs in batch.tiles(self.tile_runs):
                 yield batch, runs
 
+    def look_up(self, store: Store) -> None:
+        """Find the plan's runs in the pool of tiles: what is there now, verified."""
+        _look_up(self, store)
+
     def tile_id(self, batch: Batch, runs: Sequence[int]) -> str:
         return tile_id(batch.program.identity, self.fingerprint, batch.traced_axes, batch.coordinates[list(runs)])
 
@@ -128,13 +132,15 @@ class Plan:
 
 def block_width() -> int:
     """Lanes of a block: small on CPU, where its code stays in XLA's inline path and its data in cache."""
+    if jax.process_count() > 1:  # hosts work together on a cell for its size, not for its number of runs
+        return 8
     return 64 if jax.devices()[0].platform == "cpu" else 4096
 
 
 def check_size(batch: Batch) -> None:
     """Refuse what cannot fit into memory before anything of that size is drawn: the host's killer leaves no message."""
     needs, free = batch.program.estimated_bytes, free_memory(jax.local_devices()[0])
-    if free is not None and needs > free:
+    if free is not None and needs > free * jax.process_count():  # several hosts share it: see `span`
         raise Mistake(
             "size",
             f"needs about {written_bytes(needs)} of memory for one block, {written_bytes(free)} are free",
@@ -196,6 +202,8 @@ def make_plan(
 ) -> Plan:
     """Trace and lower each program, open the door, and look up what the store already holds."""
     width = width or block_width()
+    if (runs := sum(grid.size for grid in grids)) > MOST_RUNS:
+        raise Mistake("settings", f"ask for {runs:.3g} runs", f"ask for at most {MOST_RUNS:,} at a time")
     batches = []
     for index, grid in enumerate(grids):
         static_names = [n for n, v in grid.axes.items() if not is_traced(n, v)]
@@ -207,7 +215,8 @@ def make_plan(
     for batch in batches:
         batch.program = known.setdefault((batch.program.identity, batch.traced_axes), batch.program)
         check_size(batch)
-        check_door(batch, door_closes)
+        if jax.process_count() == 1:  # else the problem is too large for this host, and `span` opens the door
+            check_door(batch, door_closes)
     marks = fingerprint()
     description = {
         "study": name,
@@ -283,6 +292,7 @@ def _look_up(plan: Plan, store: Store) -> None:
     """Find the plan's runs in the pool of tiles."""
     wanted: dict[tuple[str, tuple[str, ...]], list[tuple[Batch, dict[bytes, int]]]] = {}
     for batch in plan.batches:
+        batch.found = {}
         places = {row.tobytes(): i for i, row in enumerate(batch.coordinates)}
         wanted.setdefault((batch.program.identity, batch.traced_axes), []).append((batch, places))
     done: dict[int, set[int]] = {id(b): set() for b in plan.batches}

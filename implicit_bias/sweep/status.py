@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import math
+import shlex
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 
-from .._errors import Mistake
+from .._errors import one_line
+from .._files import FilePath
 from .._results import Status
+from .document import Document, plan_of, read_plan, runs_asked_for
+from .journal import SILENT, Journal
 from .store import Store
 
 
-def describe(name: str, path: Path) -> str:
+def describe(name: str, path: FilePath) -> str:
     """A few lines: runs done of asked for, how they ended, what is damaged, and how to go on."""
-    store = Store(path.parent.parent if path.is_file() else path)
-    plan = path if path.is_file() else store.latest_plan()
-    if plan is None:
-        raise Mistake("RESULT", f"{path} holds no results", f"`implicit-bias run {name}` makes them")
-    document = json.loads(plan.read_text())
-    total = _runs_asked_for(document)
+    store, plan = plan_of(path, name)
+    document = read_plan(plan)
+    total = runs_asked_for(document)
     ended: Counter[str] = Counter()
     damaged, runs = 0, set()
     for batch, tiles in zip(document["batches"], document["tiles"]):
@@ -40,22 +40,52 @@ def describe(name: str, path: Path) -> str:
                 if inside and key not in runs:
                     runs.add(key)
                     ended[Status(int(status)).label] += 1
-    lines = [f"{name}: {len(runs):,} of {total:,} runs done ({plan.stem})"]
+    lines = [one_line(f"{name}: {len(runs):,} of {total:,} runs done ({plan.stem})")]
     lines += [f"  {label:<10} {count:>9,}  {Status[label.upper()].advice}" for label, count in sorted(ended.items())]
     if damaged:
         lines.append(
             f"  {damaged} damaged tile{'s' if damaged > 1 else ''}: `run` sets them aside and computes them again"
         )
+    lines += [*_failed(store), *_working(store)]
     if len(runs) < total:
-        lines.append(f"  go on with: implicit-bias run {name}")
+        lines.append(f"  go on with: {one_line(how_to_go_on(name, document, store))}")
     return "\n".join(lines)
 
 
-def _runs_asked_for(document: dict) -> int:
-    return sum(
-        math.prod(len(document["grids"][b["grid"]]["axes"][a]["values"]) for a in b["axes"])
-        for b in document["batches"]
-    )
+def how_to_go_on(name: str, document: Document, store: Store) -> str:
+    """The command that computes the rest of a plan."""
+    study = document["study"]
+    out = str(store.folder).removesuffix(f"/{study}")
+    request = document.get("request") or {}
+    size = request.get("size", "laptop")
+    words = [f"{name}={value}" for name, value in request.get("settings", {}).items()]
+    words += ["--size", size] * (size != "laptop") + ["--out", out] * (out not in ("results", study))
+    return shlex.join(["implicit-bias", "run", name, *words])
+
+
+def _failed(store: Store) -> list[str]:
+    failures = Journal(store).failures()
+    if not failures:
+        return []
+    runs = sum(n for f in failures if isinstance(n := f.get("runs"), int) and 0 <= n < 2**53)
+    first = one_line(f"{failures[0].get('tile')}: {failures[0].get('why')}", most=500)
+    return [
+        f"  {len(failures)} tile{'s' * (len(failures) > 1)} ({runs:,} runs) raised three times, for instance {first}",
+        f"  the traceback is in {store.folder / 'failed'}; `run` tries again",
+    ]
+
+
+def _working(store: Store) -> list[str]:
+    """Workers that gave a sign of life lately, and those that ended without a word."""
+    seen = Journal(store).workers()
+    alive = [w for w, age in seen if age <= SILENT]
+    lines = [f"  {len(alive)} worker{'s' * (len(alive) > 1)} at work"] if alive else []
+    if silent := [(w, age) for w, age in seen if age > SILENT]:
+        worker, age = min(silent, key=lambda one: one[1])
+        where, others = one_line(worker.get("host"), most=100), len(silent) - 1
+        also = f", and {others} before" * (others > 0)
+        lines.append(f"  a worker on {where} fell silent {age / 60:.0f} min ago{also}: its tiles are done by others")
+    return lines
 
 
 def _places(grid: dict, axes: list[str]) -> dict[str, set[str]]:
@@ -64,10 +94,8 @@ def _places(grid: dict, axes: list[str]) -> dict[str, set[str]]:
 
 def rate(store: Store) -> float | None:
     """Run-steps a second of the latest tiles in the log; None without a history."""
-    try:
-        lines = (store.folder / "log.jsonl").read_text().splitlines()[-200:]
-    except OSError:
-        return None
-    events = [json.loads(line) for line in lines]
-    speeds = [e["steps"] / e["seconds"] for e in events if e.get("event") == "tile" and e.get("seconds")]
+    speeds = []
+    for event in Journal(store).latest():
+        with contextlib.suppress(KeyError, TypeError, ValueError, OverflowError, ZeroDivisionError):
+            speeds += [float(event["steps"]) / float(event["seconds"])] if event["event"] == "tile" else []
     return float(np.median(speeds)) if speeds else None

@@ -3,9 +3,8 @@
     <folder>/tiles/<id>.safetensors     arrays of its runs; one metadata key of canonical JSON
     <folder>/plans/<digest>.json        which tiles make up a sweep
     <folder>/damaged/                   what failed verification
-    <folder>/log.jsonl                  wall times, host, pid: nothing that a result depends on
 
-A file is written under a temporary name, synced, renamed, and the folder synced; there is no marker, lock, index or
+A file is written whole or not at all (`_files`), in a folder or in an object store; there is no marker, lock, index or
 pickle. A duplicate is harmless, because a tile's id is a hash of all that determines its bytes. Reading verifies: a
 torn, flipped, renamed or foreign file is noticed.
 """
@@ -15,10 +14,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
-import socket
-import threading
-import time
+import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,10 +23,32 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load, save
 
-from .._errors import Mistake
+from .._errors import Mistake, written_bytes
+from .._files import (
+    FilePath,
+    check_length,
+    is_local,
+    listed,
+    make_folder,
+    modified,
+    move,
+    place,
+    put,
+    read,
+    size_of_file,
+    touch,
+)
+from .._results import Status
 
-FORMAT = 2
+FORMAT = 3
+LARGEST_TILE = 2**36
+LONG = 2**24
+"""Bytes from which on a tile's header is looked at first, so that a file that is none is not read to its end."""
+LARGEST_PLAN = 2**23
+"""Bytes of a plan file: 200,000 tiles."""
+TILE_NAME = re.compile("[0-9a-f]{32}")
 _KEY = "implicit_bias"
+_STATUSES = [int(s) for s in Status if s != Status.ABSENT]
 
 
 class DamagedTile(UserWarning):
@@ -72,9 +90,11 @@ def tile_id(program: str, fingerprint: Mapping[str, str], axes: tuple[str, ...],
     return digest.hexdigest()[:32]
 
 
-def _payload_hash(arrays: Mapping[str, np.ndarray]) -> str:
-    said = [[name, arrays[name].dtype.str, list(arrays[name].shape)] for name in sorted(arrays)]
-    digest = hashlib.sha256(canonical(said).encode())
+def _checksum(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str:
+    """A hash of all that a tile says: its header but for the hash itself, and its arrays."""
+    said = {name: value for name, value in header.items() if name != "sha256"}
+    forms = [[name, arrays[name].dtype.str, list(arrays[name].shape)] for name in sorted(arrays)]
+    digest = hashlib.sha256(canonical([said, forms]).encode())
     for name in sorted(arrays):
         digest.update(np.ascontiguousarray(arrays[name]))
     return digest.hexdigest()
@@ -88,8 +108,8 @@ def encode(tile: Tile) -> bytes:
         "fingerprint": dict(tile.fingerprint),
         "statics": dict(tile.statics),
         "axes": list(tile.axes),
-        "sha256": _payload_hash(arrays),
     }
+    header["sha256"] = _checksum(header, arrays)
     return save({n: np.ascontiguousarray(a) for n, a in arrays.items()}, metadata={_KEY: canonical(header)})
 
 
@@ -104,51 +124,72 @@ def decode(data: bytes, expected: str) -> Tile:
         arrays = load(data)
         if header["format"] != FORMAT:
             raise ValueError(f"format {header['format']}, this version reads {FORMAT}")
-        if _payload_hash(arrays) != header["sha256"]:
+        if _checksum(header, arrays) != header["sha256"]:
             raise ValueError("its content does not match its checksum")
         coordinates = arrays.pop("coordinates")
         tile = Tile(
             header["program"], header["fingerprint"], header["statics"], tuple(header["axes"]), coordinates, arrays
         )
-        if any(len(a) != tile.size for a in arrays.values()):
+        if coordinates.shape != (tile.size, len(tile.axes)) or any(len(a) != tile.size for a in arrays.values()):
             raise ValueError("its arrays disagree on the number of runs")
+        if coordinates.dtype != np.float64 or any(arrays[n].shape != (tile.size,) for n in ("status", "steps")):
+            raise ValueError("its arrays have other forms than a tile's")
+        if not np.isin(arrays["status"], _STATUSES).all() or arrays["steps"].dtype.kind not in "iu":
+            raise ValueError("its statuses are none")
+        identity = tile.id
     except ValueError:
         raise
     except Exception as error:  # safetensors, json and numpy each have their own words for "not a tile"
         raise ValueError(f"not a tile: {type(error).__name__}") from error
-    if tile.id != expected:
+    if identity != expected:
         raise ValueError("its content belongs to another name")
     return tile
+
+
+def _check_header(path: Path, size: int) -> None:
+    """Raise unless a file is as long as its header says."""
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        check_length(length, LONG)
+        try:
+            header = json.loads(file.read(length))
+            end = max(header[name]["data_offsets"][1] for name in header if name != "__metadata__")
+        except Exception as error:
+            raise ValueError(f"not a tile: {type(error).__name__}") from None
+    if 8 + length + end != size:
+        raise ValueError("it is not as long as its header says")
 
 
 class Store:
     """The tiles and plans of one study."""
 
-    def __init__(self, folder: Path | str):
-        self.folder = Path(folder)
+    def __init__(self, folder: FilePath | str):
+        self.folder = place(folder)
         self.tiles = self.folder / "tiles"
         self.plans = self.folder / "plans"
 
     def prepare(self) -> None:
-        """Make the folders, and find out now whether they can be written."""
-        try:
-            for folder in (self.tiles, self.plans):
-                folder.mkdir(parents=True, exist_ok=True)
-            probe = self.folder / f".probe-{os.getpid()}"
-            probe.touch()
-            probe.unlink()
-        except OSError as error:
-            raise _cannot_write(self.folder, error) from None
+        """Make the folders, find out now whether they can be written, and remove what dead writers left."""
+        for folder in (self.tiles, self.plans):
+            make_folder(folder)
 
-    def path(self, tile: str) -> Path:
+    def path(self, tile: str) -> FilePath:
         return self.tiles / f"{tile}.safetensors"
 
     def names(self) -> list[str]:
-        return sorted(p.stem for p in self.tiles.glob("*.safetensors")) if self.tiles.is_dir() else []
+        """Of every file that is named like a tile."""
+        return sorted(n for p in listed(self.tiles, ".safetensors") if TILE_NAME.fullmatch(n := p.stem))
+
+    def has(self, tile: str) -> bool:
+        """Whether a file of that name is there; whether it is whole, reading tells."""
+        return self.path(tile).exists()
 
     def read(self, tile: str) -> Tile:
         """One tile, verified; `ValueError` if it is damaged, `FileNotFoundError` if it is not there."""
-        return decode(self.path(tile).read_bytes(), tile)
+        path = self.path(tile)
+        if is_local(path) and (size := size_of_file(path)) > LONG:
+            _check_header(path, size)
+        return decode(read(path, LARGEST_TILE), tile)
 
     def read_or_set_aside(self, tile: str) -> Tile | None:
         """One tile; a damaged one is moved to `damaged/`, named in a warning, and counts as not computed."""
@@ -158,11 +199,7 @@ class Store:
             return None
         except ValueError as reason:
             aside = self.folder / "damaged"
-            try:
-                aside.mkdir(exist_ok=True)
-                os.replace(self.path(tile), aside / f"{tile}.safetensors")
-            except OSError as error:
-                raise _cannot_write(aside, error) from None
+            move(self.path(tile), aside / f"{tile}.safetensors")
             warnings.warn(
                 f"{self.path(tile)}: {reason}; moved to {aside.name}/ and computed again", DamagedTile, stacklevel=2
             )
@@ -170,47 +207,17 @@ class Store:
 
     def write(self, tile: Tile) -> str:
         name = tile.id
-        self._atomic(self.path(name), encode(tile))
+        put(self.path(name), encode(tile))
         return name
 
-    def write_plan(self, digest: str, plan: Mapping[str, Any], file: str | None = None) -> Path:
-        """Keep a plan under its digest; `file` says where its study was found, so that `check` finds it again."""
+    def write_plan(self, digest: str, plan: Mapping[str, Any], **found: Any) -> FilePath:
+        """Keep a plan under its digest; `found` says where its study is and what was asked of it, to find it again."""
         path = self.plans / f"{digest}.json"
-        data = json.dumps({**plan, "file": file}, sort_keys=True, indent=1, allow_nan=False).encode()
-        if not path.exists() or path.read_bytes() != data:
-            self._atomic(path, data)
-        else:
-            os.utime(path)  # the newest plan is what `check` and `report` show
+        data = json.dumps({**plan, **found}, sort_keys=True, indent=1, allow_nan=False).encode()
+        if len(data) > LARGEST_PLAN:
+            raise Mistake("size", f"makes a plan of {written_bytes(len(data))}", "ask for fewer runs at a time")
+        touch(path, data)  # the newest plan is what `check` and `report` show
         return path
 
-    def latest_plan(self) -> Path | None:
-        plans = list(self.plans.glob("*.json")) if self.plans.is_dir() else []
-        return max(plans, key=lambda p: (p.stat().st_mtime_ns, p.name), default=None)
-
-    def log(self, **event: Any) -> None:
-        line = canonical({**event, "at": round(time.time(), 3), "host": socket.gethostname(), "pid": os.getpid()})
-        with open(self.folder / "log.jsonl", "a") as file:
-            file.write(line + "\n")
-
-    def _atomic(self, path: Path, data: bytes) -> None:
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-        try:
-            with open(temporary, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-            folder = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise _cannot_write(path, error) from None
-
-
-def _cannot_write(path: Path, error: OSError) -> Mistake:
-    return Mistake(
-        "out", f"cannot write {path} ({error.strerror})", "choose another folder with --out, or mend its permissions"
-    )
+    def latest_plan(self) -> FilePath | None:
+        return max(listed(self.plans, ".json"), key=lambda p: (modified(p), p.name), default=None)

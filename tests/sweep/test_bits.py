@@ -6,6 +6,7 @@ import pytest
 import xarray as xr
 
 import implicit_bias as ib
+from implicit_bias.sweep import deal
 from implicit_bias.sweep import execute as execution
 from implicit_bias.sweep.store import Store, encode
 
@@ -32,7 +33,7 @@ def test_a_segmented_sweep_has_the_bytes_of_a_whole_one(whole, tmp_path, segment
 
 
 def test_two_devices_have_the_bytes_of_one(tmp_path, monkeypatch):
-    monkeypatch.setattr(execution, "WORTH_COMPILING", 0.0)  # even a small program runs on both
+    monkeypatch.setattr(deal, "WORTH_COMPILING", 0.0)  # even a small program runs on both
     used = set()
     ran = execution._run_block
     monkeypatch.setattr(execution, "_run_block", lambda *a: used.add(a[3]) or ran(*a))
@@ -44,7 +45,7 @@ def test_two_devices_have_the_bytes_of_one(tmp_path, monkeypatch):
 
 
 def test_a_sweep_that_was_killed_and_resumed_has_the_bytes_of_an_uninterrupted_one(whole, tmp_path, monkeypatch):
-    class Killed(Exception):
+    class Killed(BaseException):
         pass
 
     ran, calls = execution._run_block, []

@@ -1,6 +1,7 @@
 """A tile is done if and only if its file is valid; editing what is judged computes nothing."""
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -150,7 +151,63 @@ def test_encode_refuses_nothing_that_is_a_number():
         {},
         ("x",),
         np.array([[0.1], [0.2]]),
-        {"status": np.zeros(2, np.int32), "y": np.array([np.nan, np.inf])},
+        {
+            "status": np.zeros(2, np.int32),
+            "steps": np.zeros(2, np.int32),
+            "time": np.zeros(2),
+            "y": np.array([np.nan, np.inf]),
+        },
     )
     again = decode(encode(tile), tile.id)
     np.testing.assert_array_equal(again.arrays["y"], tile.arrays["y"])
+
+
+def test_the_words_of_a_tile_are_under_its_checksum():
+    tile = Tile(
+        "p",
+        {},
+        {"method": "wn"},
+        ("x",),
+        np.zeros((1, 1)),
+        {"status": np.ones(1, np.int32), "steps": np.ones(1, np.int32)},
+    )
+    data = encode(tile)
+    assert data.count(b"wn") == 1
+    with pytest.raises(ValueError, match="checksum"):
+        decode(data.replace(b"wn", b"gd"), tile.id)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink(path.name, path)])
+def test_what_is_no_file_is_set_aside_like_a_damaged_tile(copy, make):
+    path = Store(copy).path(Store(copy).names()[0])
+    path.unlink()
+    make(path)
+    with pytest.warns(DamagedTile, match=path.stem):
+        assert missing(copy) == 8
+
+
+def test_a_torn_line_of_the_log_loses_no_other(copy):
+    from implicit_bias.sweep.journal import Journal
+
+    before = Journal(Store(copy)).latest()
+    log = copy / "log.jsonl"
+    log.write_bytes(b'{"event": "ti\n' + log.read_bytes() + b"\xff\n[]\n")
+    assert Journal(Store(copy)).latest() == before and len(before) == 3
+
+
+TAKEN = {
+    "a result's name": dict(observe={"status": ib.norm(2)}),
+    "the loss": dict(observe={"loss": ib.norm(2)}),
+    "no name": dict(facts={" ": ib.min_norm_size}),
+    "a name twice": dict(observe={"g": ib.norm(2)}, facts={"g": ib.min_norm_size}),
+    "half a seed": dict(grids=ib.grid(seed=[0.5], scale=[1.0])),
+    "no list of claims": dict(claims=[3]),
+    "no list of figures": dict(figures=[3]),
+    "too many seeds": dict(grids=lambda: ib.grid(seed=range(10**9), scale=[1.0])),
+}
+
+
+@pytest.mark.parametrize("changes", TAKEN.values(), ids=TAKEN)
+def test_what_would_be_lost_or_mistaken_in_the_results_is_refused(changes):
+    with pytest.raises(ib.Mistake):
+        study(**{name: value() if callable(value) else value for name, value in changes.items()})

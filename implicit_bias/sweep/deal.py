@@ -1,0 +1,232 @@
+"""Dealing: tiles cut into blocks, which block a device does next, and what becomes of a tile whose block raises."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import threading
+import traceback
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from .._errors import message_of
+from .engine import Program
+from .journal import Journal
+from .plan import Batch, Plan, show
+from .store import Store, Tile
+
+TRIES = 3
+"""How often a tile is computed before it counts as failed."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    tile: int
+    batch: Batch
+    runs: list[int]
+    """Which runs its first lanes are; the rest of the lanes repeat the last one."""
+
+
+def _cuts(batch: Batch, runs: list[int]) -> list[list[int]]:
+    """A tile's runs in blocks. Unmixed blocks hold one shared value (a tile then does, too)."""
+    width = batch.program.layout.width
+    return [runs[i : i + width] for i in range(0, len(runs), width)]
+
+
+class Tiles:
+    """Tiles in blocks, each written as its last block arrives."""
+
+    def __init__(self, plan: Plan, store: Store, tiles: list[tuple[Batch, list[int]]]):
+        self._plan, self._store, self._tiles = plan, store, tiles
+        self.blocks = [Block(t, batch, cut) for t, (batch, runs) in enumerate(tiles) for cut in _cuts(batch, runs)]
+        self._blocks_of = Counter(block.tile for block in self.blocks)
+        self.runs = sum(len(runs) for _, runs in tiles)
+        self.written = 0
+        self.failed: dict[str, str] = {}
+        self.journal = Journal(store)
+        self._parts: dict[int, dict[int, dict[str, np.ndarray]]] = {t: {} for t in self._blocks_of}
+        self._tries = Counter[int]()
+        self._statics = {id(b): d["statics"] for b, d in zip(plan.batches, plan.description["batches"])}
+        self._lock = threading.Lock()
+
+    def name(self, tile: int) -> str:
+        return self._plan.tile_id(*self._tiles[tile])
+
+    def wanted(self, tile: int, begun: bool) -> bool:
+        """Whether a tile is still to be done: it has not failed, and no other worker has written it."""
+        with self._lock:
+            open_ = tile in self._parts
+        return open_ and (begun or not self._store.has(self.name(tile)))
+
+    def tried(self, number: int) -> int:
+        """How often the tile of a block has failed."""
+        return self._tries[self.blocks[number].tile]
+
+    def add(self, number: int, outputs: dict[str, np.ndarray], seconds: float) -> int:
+        """A block's results; the number of tiles that they complete and that are on the disk now."""
+        tile = self.blocks[number].tile
+        with self._lock:
+            if tile not in self._parts:  # another block of it has failed for the last time
+                return 0
+            self._parts[tile][number] = outputs
+            if len(self._parts[tile]) < self._blocks_of[tile]:
+                return 0
+            parts = [part for _, part in sorted(self._parts.pop(tile).items())]
+        self._write(tile, parts, seconds)
+        return 1
+
+    def _write(self, number: int, parts: list[dict[str, np.ndarray]], seconds: float) -> None:
+        batch, runs = self._tiles[number]
+        arrays = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
+        identity, marks = batch.program.identity, self._plan.fingerprint
+        statics = self._statics[id(batch)]
+        tile = Tile(identity, marks, statics, batch.traced_axes, batch.coordinates[runs], arrays)
+        name = self._store.write(tile)
+        steps = int(arrays["steps"].sum())
+        with self._lock:
+            self.written += 1
+            self.journal.log(event="tile", tile=name, runs=len(runs), steps=steps, seconds=round(seconds, 4))
+        self.journal.clear_failure(name)
+
+    def fail(self, number: int, error: Exception) -> int | None:
+        """A block has raised: None if it is to be done again, or the number of runs that are given up and recorded."""
+        tile = self.blocks[number].tile
+        batch, runs = self._tiles[tile]
+        with self._lock:
+            self._tries[tile] += 1
+            if self._tries[tile] < TRIES:
+                return None
+            if self._parts.pop(tile, None) is None:  # another block of it was given up before
+                return 0
+            name, why = self.name(tile), explain(error)
+            self.failed[name] = why
+        first, last = (dict(zip(batch.traced_axes, map(show, batch.points[i]))) for i in (runs[0], runs[-1]))
+        self.journal.record_failure(
+            name, why=why, runs=len(runs), statics=self._statics[id(batch)], first=first, last=last,
+            traceback="".join(traceback.format_exception(error)),
+        )  # fmt: skip
+        return len(runs)
+
+
+def explain(error: BaseException) -> str:
+    """An error of a computation in one line, with the remedy where it is known."""
+    text = " ".join(f"{type(error).__name__}: {message_of(error)}".split())[:300]
+    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text or "out of memory" in text.lower():
+        text += "; ask for fewer rows, columns or records, or for more memory"
+    return text
+
+
+WORTH_COMPILING = 1.0
+"""A device takes over blocks of another's program where they would last this many times as long as compiling it."""
+
+
+class Queue:
+    """Which block a device does next.
+
+    Compiling a program costs as much as many blocks, so each has one device at first, and a device with nothing of
+    its own left takes over from another only where that saves time: the program is compiled there already, or what
+    is left of it would last longer than compiling it.
+    """
+
+    def __init__(self, tiles: Tiles, devices: list, pass_over: Callable[[int], None]):
+        self._tiles, self._pass_over = tiles, pass_over
+        self._waiting: dict[Program, deque[int]] = {}
+        for number, block in enumerate(tiles.blocks):
+            self._waiting.setdefault(block.batch.program, deque()).append(number)
+        self._begun: set[int] = set()
+        self._closed = False
+        self._devices = devices
+        self._home: dict[Program, int] = {}
+        load = [0] * len(devices)
+        for program, numbers in self._waiting.items():
+            self._home[program] = load.index(min(load))
+            load[self._home[program]] += len(numbers)
+        self._seconds: dict[Program, float] = {}
+        self._changed = threading.Condition()
+
+    def home(self, program: Program):
+        return self._devices[self._home[program]]
+
+    def homes(self) -> list[tuple[Program, Any]]:
+        return [(program, self.home(program)) for program in self._home]
+
+    def took(self, program: Program, seconds: float) -> None:
+        """A block of the program lasted so long."""
+        with self._changed:
+            self._seconds[program] = seconds
+            self._changed.notify_all()
+
+    def close(self, but_finish: bool = False) -> None:
+        """Hand out no more, or only what is left of tiles that are begun."""
+        with self._changed:
+            self._closed = self._closed or not but_finish
+            for numbers in self._waiting.values():
+                kept = [n for n in numbers if but_finish and self._tiles.blocks[n].tile in self._begun]
+                numbers.clear()
+                numbers.extend(kept)
+            self._changed.notify_all()
+
+    def take(self, device: int) -> int | None:
+        """The next block for a device; waits while it is not known whether one is worth taking over."""
+        with self._changed:
+            while any(self._waiting.values()):
+                for takes in (self._owns, self._worth_taking):
+                    for program, numbers in self._waiting.items():
+                        if numbers and takes(program, device) and (number := self._next(numbers)) is not None:
+                            return number
+                if any(self._waiting.values()):
+                    self._changed.wait()
+            self._changed.notify_all()
+            return None
+
+    def _next(self, numbers: deque[int]) -> int | None:
+        """The first block whose tile is still to be done."""
+        while numbers:
+            number = numbers.popleft()
+            block = self._tiles.blocks[number]
+            if self._tiles.wanted(block.tile, block.tile in self._begun):
+                self._begun.add(block.tile)
+                return number
+            if block.tile not in self._begun:
+                self._pass_over(len(block.runs))
+        return None
+
+    def again(self, number: int) -> None:
+        """A block is to be done again, last of its program's."""
+        with self._changed:
+            if not self._closed:
+                self._waiting[self._tiles.blocks[number].batch.program].append(number)
+                self._changed.notify_all()
+
+    def _owns(self, program: Program, device: int) -> bool:
+        return self._home[program] == device
+
+    def _worth_taking(self, program: Program, device: int) -> bool:
+        compiling = program.compile_seconds(self._devices[device])
+        if compiling == 0:
+            return True
+        left = len(self._waiting[program]) * self._seconds.get(program, 0.0)
+        return compiling is not None and left > WORTH_COMPILING * compiling
+
+
+class Crowd:
+    """Blocks on one device: any number together, or one alone."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._inside = 0
+
+    @contextlib.contextmanager
+    def entered(self, alone: bool) -> Iterator[None]:
+        with self._changed:
+            self._changed.wait_for(lambda: self._inside == 0 if alone else self._inside >= 0)
+            self._inside = -1 if alone else self._inside + 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._inside = 0 if alone else self._inside - 1
+                self._changed.notify_all()

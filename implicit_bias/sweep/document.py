@@ -1,0 +1,92 @@
+"""Plan files: what was asked for, and which tiles hold it. Read with suspicion: a file may be torn, old or forged."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from .._errors import Mistake, one_line
+from .._files import FilePath, read
+from .grid import MOST_RUNS
+from .store import LARGEST_PLAN, TILE_NAME, Store
+
+Document = Mapping[str, Any]
+
+MOST_IN_A_TILE = 2**18
+"""Runs of a tile: 16 blocks of 4,096 lanes, and room for wider ones."""
+MOST_TABLES = 2**16
+"""Lists and tables of a plan file: a small file of nothing else would fill the memory."""
+
+
+def read_plan(path: FilePath) -> Document:
+    """A plan file's content; `Mistake` with the remedy if it is not a plan."""
+    try:
+        data = read(path, LARGEST_PLAN)
+        _need(data.count(b"[") + data.count(b"{") <= MOST_TABLES, "it has too many tables")
+        document = json.loads(data)
+        _check(document)
+    except FileNotFoundError:
+        raise Mistake("path", f"there is no plan {path}", "`implicit-bias run STUDY` writes one") from None
+    except OSError as error:
+        raise Mistake("path", f"cannot read {path} ({error.strerror or error})", "mend its permissions") from None
+    except Exception as error:
+        what = one_line(f"{type(error).__name__}: {error}", most=120)
+        raise Mistake("path", f"{path} is not a plan ({what})", "`implicit-bias run STUDY` writes it again") from None
+    return document
+
+
+def plan_of(path: FilePath, name: str = "STUDY") -> tuple[Store, FilePath]:
+    """(store, plan file) of a plan file, or of the newest plan in a results folder."""
+    if path.is_file():
+        return Store(path.parent.parent), path
+    store = Store(path)
+    plan = store.latest_plan()
+    if plan is None:
+        raise Mistake("path", f"{path} holds no results", f"`implicit-bias run {name}` makes them")
+    return store, plan
+
+
+def runs_asked_for(document: Document) -> int:
+    return sum(_product(document["grids"][b["grid"]], b["axes"]) for b in document["batches"])
+
+
+def _product(grid: Mapping[str, Any], axes: list[str]) -> int:
+    return math.prod(len(grid["axes"][a]["values"]) for a in axes)
+
+
+def _check(document: Any) -> None:
+    """Raise for what is not of a plan's form."""
+    _need(isinstance(document, dict), "it is no table")
+    for key, kind in (("study", str), ("fingerprint", dict), ("grids", list), ("batches", list), ("tiles", list)):
+        _need(isinstance(document.get(key), kind), f"it has no {key}")
+    asked = document.get("request") or {"settings": {}, "size": ""}
+    words = (*asked["settings"].keys(), *asked["settings"].values(), asked["size"])
+    _need(all(isinstance(w, str) for w in words), "its request is no words")
+    for grid in document["grids"]:
+        _need(isinstance(grid["name"], str) and sorted(grid["order"]) == sorted(grid["axes"]), "a grid has no axes")
+        for axis in grid["axes"].values():
+            _need(len(axis["labels"]) == len(axis["values"]) > 0, "an axis has no values")
+            _need(all(isinstance(v, str) for v in (*axis["labels"], *axis["values"])), "a value is no word")
+            _need(isinstance(axis["traced"], bool) and isinstance(axis["words"], bool), "an axis is of no kind")
+    cells = sum(_product(grid, grid["order"]) for grid in document["grids"])
+    _need(cells <= MOST_RUNS, f"it asks for {cells:.1e} runs")
+    names = [grid["name"] for grid in document["grids"]]
+    _need(0 < len(names) == len(set(names)), "its grids have no names")
+    _need(len(document["batches"]) == len(document["tiles"]), "batches and tiles differ in number")
+    for batch, tiles in zip(document["batches"], document["tiles"]):
+        _need(0 <= batch["grid"] < len(names), "a batch has no grid")
+        axes = document["grids"][batch["grid"]]["axes"]
+        _need({*batch["axes"], *batch["statics"]} == set(axes), "a batch has other axes than its grid")
+        known = all(isinstance(v, str) and v in axes[a]["values"] for a, v in batch["statics"].items())
+        _need(known and isinstance(batch["unit"], str) and isinstance(batch["depends"], dict), "a batch is of no kind")
+        _need(all(isinstance(t, str) and TILE_NAME.fullmatch(t) for t in tiles), "a tile's name is no hash")
+        _need(len(set(tiles)) == len(tiles), "a tile is named twice")
+        runs = _product(document["grids"][batch["grid"]], batch["axes"])
+        _need(runs <= MOST_IN_A_TILE * len(tiles), "it has too few tiles for its runs")
+
+
+def _need(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise ValueError(otherwise)
