@@ -1,0 +1,159 @@
+r"""A block on the devices of several processes: large arrays in parts, the rest whole on each.
+
+What is large is split along its longest axis that the devices divide:
+
+    A [rows, columns]                 columns / devices on each
+    theta, the law's state, records   likewise
+    outputs                           whole, on each
+
+A step then costs a sum over the devices of A's products (and a signed diagonal net, whose halves lie on different
+devices, an exchange of its weights). Long factorisations are done in parts (`tall`), so that A is nowhere whole, unless
+the cell itself was given it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import PyTree
+
+from .._errors import Mistake, written_bytes
+from .._lanes import LONGEST_SHORT_VECTOR, rows_major
+from .engine import SMALL, Program, free_memory, needed_bytes
+from .fingerprint import compiler_options
+from .plan import Batch, as_array, check_holds
+from .tall import in_parts
+
+AXIS = "devices"
+
+
+def split_axis(shape: Sequence[int], itemsize: int, devices: int) -> int | None:
+    """The longest axis that the devices divide; None for a small array, which each of them has whole.
+
+    >>> split_axis((16, 4096), 8, 2), split_axis((16, 4097), 8, 2), split_axis((16, 8), 8, 2)
+    (1, 0, None)
+    """
+    if np.prod(shape, dtype=float) * itemsize <= SMALL:
+        return None
+    return max((k for k in range(len(shape)) if shape[k] % devices == 0), key=lambda k: shape[k], default=None)
+
+
+def _close(tree: PyTree) -> PyTree:
+    """`rows_major` where `lanes_last` was: a layout asked of a split array would gather it."""
+    return jax.tree.map(lambda x: rows_major(x) if x[0].size <= LONGEST_SHORT_VECTOR else x, tree)
+
+
+class Split:
+    """A program over the devices of all processes."""
+
+    def __init__(self, program: Program, mesh: Mesh):
+        def hold(blocks):
+            return jax.lax.with_sharding_constraint(blocks, NamedSharding(mesh, PartitionSpec(AXIS)))
+
+        self._mesh, traced = mesh, program.traced
+        parted = dataclasses.replace(traced, jaxpr=in_parts(traced.jaxpr, mesh.size, hold))
+        self.program = Program(parted, program.layout, program.axes, _close)
+
+    def split(self, shapes: PyTree) -> PyTree:
+        """Where arrays of these shapes lie: the large ones in parts."""
+
+        def one(s: jax.ShapeDtypeStruct) -> NamedSharding:
+            axis = split_axis(s.shape, s.dtype.itemsize, self._mesh.size)
+            names = () if axis is None else (*[None] * axis, AXIS)
+            return NamedSharding(self._mesh, PartitionSpec(*names))
+
+        return jax.tree.map(one, shapes)
+
+    def whole(self, shapes: PyTree) -> PyTree:
+        return jax.tree.map(lambda _: NamedSharding(self._mesh, PartitionSpec()), shapes)
+
+    @cached_property
+    def first(self) -> Callable:
+        (shared, function) = self.program.shapes["first"], self.program.functions["first"]
+        return self._compile(function, shared, self.whole(shared), self.split(jax.eval_shape(function, *shared)))
+
+    @cached_property
+    def advance(self) -> Callable:
+        shapes, function = self.program.shapes["advance"], self.program.functions["advance"]
+        results, lanes, state, *numbers = shapes
+        state_after, outputs, holds = jax.eval_shape(function, *shapes)
+        there = (self.split(results), self.whole(lanes), self.split(state), *self.whole(numbers))
+        back = (self.split(state_after), self.whole(outputs), self.whole(holds))
+        return self._compile(function, shapes, there, back)
+
+    def _compile(self, function: Callable, shapes: PyTree, there: PyTree, back: PyTree) -> Callable:
+        placed = jax.tree.map(lambda s, at: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=at), shapes, there)
+        lowered = jax.jit(function, out_shardings=back).lower(*placed)
+        return lowered.compile(compiler_options(self._mesh.devices.flat[0]))
+
+    def check_memory(self) -> None:
+        """Refuse what would not fit: devices of a CPU share its memory."""
+        device = jax.local_devices()[0]
+        at_once = jax.local_device_count() if device.platform == "cpu" else 1
+        needs, free = at_once * max(map(needed_bytes, (self.first, self.advance))), free_memory(device)
+        if free is not None and needs > free:
+            what = f"this host's part of a block needs {written_bytes(needs)}, {written_bytes(free)} are free"
+            raise Mistake("memory", what, "start more processes, or ask for fewer rows, columns or records")
+
+    def results(self, batch: Batch, lanes: Sequence[int]) -> list[Any]:
+        """The first part's results for these lanes; where lanes mix, each has its own."""
+        columns = [batch.traced_axes.index(a) for a in self.program.traced.shared]
+        found = []
+        for run in lanes if self.program.layout.mixed else lanes[:1]:
+            values = [as_array(batch.traced_axes[j], batch.points[run][j]) for j in columns]
+            found.append(self.first(*_put(values, self.whole(values))))
+        if not self.program.layout.mixed:
+            return found[0]
+        stacked = [np.stack([np.asarray(one[k]) for one in found]) for k in range(len(found[0]))]
+        return _put(stacked, self.split(stacked))
+
+    def block(self, batch: Batch, lanes: Sequence[int], results: list[Any]) -> dict[str, np.ndarray]:
+        axes = self.program.traced.lanes
+        values = [np.stack([as_array(a, batch.points[i][batch.traced_axes.index(a)]) for i in lanes]) for a in axes]
+        values = _put(values, self.whole(values))
+        _, _, state, fresh, until = self.program.shapes["advance"]
+
+        def advance(state: PyTree, fresh_: bool, until_: float) -> tuple:
+            given = [np.asarray(fresh_, fresh.dtype), np.asarray(until_, until.dtype)]
+            return self.advance(results, values, state, *_put(given, self.whole(given)))
+
+        # no step is taken up to 0: the block's own door, since no host could open it alone
+        state, _, holds = advance(_put(state, self.split(state)), True, 0.0)
+        check_holds(batch, lanes, np.asarray(holds))
+        _, outputs, _ = advance(state, False, np.inf)
+        return {name: np.asarray(array) for name, array in outputs.items()}
+
+    def tile(self, batch: Batch, runs: list[int], done: Callable[[np.ndarray], None]) -> dict[str, np.ndarray]:
+        """The arrays of some runs of one shared value, block by block; `done` hears of each."""
+        parts, results, width = [], None, self.program.layout.width
+        for start in range(0, len(runs), width):
+            block = runs[start : start + width]
+            lanes = [*block, *[block[-1]] * (width - len(block))]
+            if results is None or self.program.layout.mixed:
+                results = self.results(batch, lanes)
+            outputs = self.block(batch, lanes, results)
+            parts.append({name: array[: len(block)] for name, array in outputs.items()})
+            done(parts[-1]["status"])
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _put(tree: PyTree, shardings: PyTree) -> PyTree:
+    """Arrays that every process has, or zeros of these shapes, over the devices of all."""
+
+    def one(x: np.ndarray | jax.ShapeDtypeStruct, at: NamedSharding) -> jax.Array:
+        dtype = jax.dtypes.canonicalize_dtype(x.dtype)
+
+        def part(index: tuple[slice, ...]) -> np.ndarray:
+            if isinstance(x, np.ndarray):
+                return x[index].astype(dtype)
+            return np.zeros([len(range(*i.indices(n))) for i, n in zip(index, x.shape)], dtype)
+
+        return jax.make_array_from_callback(x.shape, at, part)
+
+    return jax.tree.map(one, tree, shardings)
