@@ -18,7 +18,7 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ._errors import Mistake, nearest
+from ._errors import Mistake, message_of, nearest
 
 if TYPE_CHECKING:
     from .study import Study
@@ -59,7 +59,7 @@ def _read(path: Path, name: str) -> Entry | None:
     """The entry of a study file; None if the file is no study."""
     try:
         tree = ast.parse(path.read_text())
-    except (OSError, SyntaxError, ValueError):
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         # Listed all the same, so that `run` can say what is wrong with it.
         return Entry(name, path, "(cannot be read as Python)")
     assigned = {
@@ -150,7 +150,7 @@ def load(entry: Entry) -> Study:
         module = importlib.import_module(f"{package}.{entry.path.stem}")
     except Mistake:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise Mistake("study", blame(error, folder), f"mend {entry.path.name}") from error
     study = getattr(module, "study", None)
     from .study import Study
@@ -172,5 +172,5 @@ def blame(error: BaseException, folder: Path | None = None) -> str:
     where = f"{Path(own[-1].filename).name}:{own[-1].lineno}: " if own else ""
     if isinstance(error, SyntaxError) and error.filename:
         where = f"{Path(error.filename).name}:{error.lineno}: "
-    text = " ".join(str(error).split())
+    text = " ".join(message_of(error).split())
     return f"{where}{type(error).__name__}: {text[:300]}"

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import catalogue
-from ._errors import Mistake, nearest
+from ._errors import Mistake, nearest, one_line
+from ._files import FilePath, place
+
+if TYPE_CHECKING:
+    from .request import Request
 
 INTERRUPTED = 130
-MISTAKE = 2
+RESULTS = "results"
 
 _STUDY = "a short name (wu2020/robustness), a file (mine.py) or a module (my.package.mine)"
 _VALUES = """values of name=value:
@@ -49,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
 
     def results(sub: argparse.ArgumentParser) -> None:
         sub.add_argument(
-            "--out", type=Path, default=Path("results"), metavar="DIR", help="results folder (default: results)"
+            "--out", default=RESULTS, metavar="DIR", help="results folder, or s3://... or gs://... (default: results)"
         )
 
     command("list", "studies by paper, one line each")
@@ -58,16 +64,46 @@ def _parser() -> argparse.ArgumentParser:
         ("plan", "what a run would compute: runs, blocks, tiles, programs, memory, what is done"),
         ("run", "run, resume or extend a study; then its verdicts, figures and page"),
     ):
-        sub = command(name, text, epilog=_VALUES)
+        sub = command(name, text, epilog=_VALUES, aliases=["resume"] if name == "run" else [])
         sub.add_argument("study", metavar="STUDY", help=_STUDY)
         sub.add_argument("settings", nargs="*", metavar="name=value", help="axes and settings of the study")
         sub.add_argument("--size", default="laptop", help="laptop (default), or another size that the study names")
         results(sub)
 
+    sub = command("work", "a worker: its share of a plan's tiles, then any tile still missing")
+    sub.add_argument("plan", metavar="PLAN", help="a plan file, RESULTS/<study>/plans/<digest>.json")
+    sub.add_argument(
+        "--worker", type=int, metavar="I", help="which worker this is, from 0 (default: as the scheduler says)"
+    )
+    sub.add_argument("--of", type=int, metavar="N", help="of how many (default: as the scheduler says, or 1)")
+    sub.add_argument("--span", action="store_true", help="one of several processes that compute each block together")
+    sub.add_argument("--coordinator", metavar="HOST:PORT", help="of --span: where process 0 is (default: SLURM's)")
+    sub.add_argument("--process", type=int, metavar="I", help="of --span (default: SLURM's)")
+    sub.add_argument("--processes", type=int, metavar="N", help="of --span (default: SLURM's)")
+
+    sub = command(
+        "submit", "workers for what is missing: a SLURM array, or text for Kubernetes or a TPU pod", epilog=_VALUES
+    )
+    sub.add_argument("study", metavar="STUDY", help=_STUDY)
+    sub.add_argument("settings", nargs="*", metavar="name=value", help="axes and settings of the study")
+    sub.add_argument("--size", default="laptop", help="laptop (default), or another size that the study names")
+    sub.add_argument("--workers", type=int, metavar="N", help="default: one for each missing tile, at most 32")
+    sub.add_argument("--at-once", type=int, metavar="K", help="array tasks or pods at a time (default: all)")
+    sub.add_argument(
+        "--slurm", nargs="+", action="extend", default=[], metavar="key=value", help="sbatch's options, without dashes"
+    )
+    sub.add_argument("--dry-run", action="store_true", help="print the script; write and submit nothing")
+    sub.add_argument("--for", dest="engine", choices=["slurm", "kubernetes", "tpu-pod"], default="slurm")
+    sub.add_argument("--name", help="of the job (default: the study's name), or of the TPU pod")
+    sub.add_argument("--image", help="Kubernetes: a container image with implicit-bias in it")
+    sub.add_argument("--claim", metavar="PVC", help="Kubernetes: the volume claim that holds the results")
+    results(sub)
+
     for name, text in (
         ("check", "verdicts; exit 0 only if none is against expectation"),
         ("report", "one self-contained page per study, and an index"),
         ("status", "what is done and what is missing"),
+        ("cancel", "take submitted jobs out of SLURM's queue; finished tiles are kept"),
     ):
         sub = command(name, text)
         sub.add_argument(
@@ -123,8 +159,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Mistake as mistake:
         if os.environ.get("IMPLICIT_BIAS_TRACEBACK"):
             raise
-        print(f"error: {' '.join(str(mistake).split())}", file=sys.stderr)
-        return MISTAKE
+        print(f"error: {one_line(mistake)}", file=sys.stderr)
+        return mistake.exit_code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -132,6 +168,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         # `implicit-bias list | head`: the reader has what it wanted
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if os.environ.get("IMPLICIT_BIAS_TRACEBACK"):
+            raise
+        what = f"cannot read or write {error.filename or 'a file'} ({error.strerror or error})"
+        print(f"error: path: {one_line(what)}; mend its permissions, or remove it", file=sys.stderr)
+        return Mistake.exit_code
 
 
 # -- commands that need no JAX -----------------------------------------------------------------------------------------
@@ -162,26 +204,36 @@ def _new(arguments: argparse.Namespace) -> None:
 
 
 def _status(arguments: argparse.Namespace) -> None:
+    from .scheduler import queue_lines
     from .sweep.status import describe
 
     for name, folder in _folders(arguments):
         print(describe(name, folder))
+        for line in queue_lines(folder.parent.parent if folder.suffix == ".json" else folder):
+            print(f"  {line}")
+
+
+def _cancel(arguments: argparse.Namespace) -> None:
+    from .submission import cancel
+
+    named = [folder for _, folder in _folders(arguments)] if arguments.targets else None
+    cancel(named, place(arguments.out))
 
 
 # -- commands that judge and show --------------------------------------------------------------------------------------
 
 
-def _folders(arguments: argparse.Namespace) -> list[tuple[str, Path]]:
+def _folders(arguments: argparse.Namespace) -> list[tuple[str, FilePath]]:
     """(study name, results folder or plan file) of each target that has results."""
-    targets, out = arguments.targets, arguments.out
+    targets, out = arguments.targets, place(arguments.out)
     if not targets:
         found = [(e.name, out / e.name) for e in catalogue.entries() if (out / e.name / "plans").is_dir()]
         if not found:
             raise Mistake("out", f"{out} holds no results", "`implicit-bias reproduce` makes them")
         return found
-    folders: list[tuple[str, Path]] = []
+    folders: list[tuple[str, FilePath]] = []
     for target in targets:
-        path = Path(target)
+        path = place(target)
         if (path / "plans").is_dir() or (path.suffix == ".json" and path.is_file()):
             folders.append((_study_of(path), path))
             continue
@@ -194,20 +246,12 @@ def _folders(arguments: argparse.Namespace) -> list[tuple[str, Path]]:
     return folders
 
 
-def _study_of(path: Path) -> str:
+def _study_of(path: FilePath) -> str:
     """The study that made a results folder, as its plan tells."""
-    import json
+    from .sweep.document import plan_of, read_plan
 
-    from .sweep.store import Store
-
-    plan = path if path.is_file() else Store(path).latest_plan()
-    try:
-        document = json.loads(plan.read_text()) if plan else {}
-        return document.get("file") or document["study"]
-    except (OSError, ValueError, KeyError):
-        raise Mistake(
-            "RESULT", f"{path} holds no plan that can be read", "`implicit-bias run STUDY` writes one"
-        ) from None
+    document = read_plan(plan_of(path)[1])
+    return document.get("file") or document["study"]
 
 
 def _check(arguments: argparse.Namespace) -> int:
@@ -237,7 +281,7 @@ def _report(arguments: argparse.Namespace) -> None:
     judged = [judge_folder(name, folder) for name, folder in _folders(arguments)]
     for one in judged:
         print(write_report(one))
-    print(write_index(arguments.out, judged))
+    print(write_index(place(arguments.out), judged))
 
 
 def _export(arguments: argparse.Namespace) -> None:
@@ -254,49 +298,64 @@ def _export(arguments: argparse.Namespace) -> None:
 # -- commands that compute ---------------------------------------------------------------------------------------------
 
 
-def _settings(words: Sequence[str]) -> dict:
-    from .sweep.grid import parse
+def _requested(arguments: argparse.Namespace) -> Request:
+    from .request import requested
 
-    settings = {}
-    for word in words:
-        name, equals, text = word.partition("=")
-        if not equals or not name:
-            raise Mistake("settings", f"{word!r} is no name=value", f"write {name or 'name'}=VALUE")
-        if name in settings:
-            raise Mistake(name, "is given twice", "give each name once")
-        settings[name] = parse(name, text)
-    return settings
+    return requested(arguments.study, arguments.settings, arguments.size, place(arguments.out))
 
 
 def _plan(arguments: argparse.Namespace) -> None:
-    settings = _settings(arguments.settings)
-    entry = catalogue.find(arguments.study)
+    request = _requested(arguments)
     from .session import describe_plan, start
 
     start()
-    print(describe_plan(entry, settings, arguments.size, arguments.out))
+    print(describe_plan(request))
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    settings = _settings(arguments.settings)
-    entry = catalogue.find(arguments.study)
+    request = _requested(arguments)
     from .evidence.console import verdict_table
     from .session import run_study, start, write_index, write_report
 
     start()
-    again = f"implicit-bias run {' '.join([arguments.study, *arguments.settings])}"
-    again += f" --size {arguments.size}" * (arguments.size != "laptop") + f" --out {arguments.out}" * (
-        arguments.out != Path("results")
-    )
-    judged = run_study(entry, settings, arguments.size, arguments.out, again)
+    judged = run_study(request)
     print(verdict_table(judged.study.name, judged.judgements))
     print(write_report(judged))
-    write_index(arguments.out, [judged])
-    return 0
+    write_index(request.out, [judged])
+    return 1 if judged.failed else 0
+
+
+def _submit(arguments: argparse.Namespace) -> None:
+    request = _requested(arguments)
+    from .submission import submit
+
+    submit(arguments, request)
+
+
+def _work(arguments: argparse.Namespace) -> int:
+    from .worker import work, work_together
+
+    path = place(arguments.plan)
+    if arguments.span:
+        return work_together(path, arguments.coordinator, arguments.process, arguments.processes)
+    return work(path, *_share(arguments))
+
+
+def _share(arguments: argparse.Namespace) -> tuple[int, int]:
+    """Which worker of how many: as the command says, or else the scheduler."""
+    from . import cluster
+
+    there = cluster.place(os.environ, arguments.of) if arguments.worker is None else None
+    worker, of = there or (arguments.worker or 0, arguments.of or 1)
+    if not 0 <= worker < of:
+        raise Mistake("worker", f"there is no worker {worker} of {of}", "they count from 0")
+    return worker, of
 
 
 def _refute(arguments: argparse.Namespace) -> int:
-    settings = _settings(arguments.settings)
+    from .request import parsed
+
+    settings = parsed(arguments.settings)
     for name, least in (("budget", 1), ("seed", 0)):
         if getattr(arguments, name) < least:
             raise Mistake(name, f"must be at least {least}", f"write --{name} {max(least, 64 * (name == 'budget'))}")
@@ -323,17 +382,18 @@ def _refute(arguments: argparse.Namespace) -> int:
 def _reproduce(arguments: argparse.Namespace) -> int:
     chosen = catalogue.expand(arguments.papers)
     from .evidence.console import verdict_table
+    from .request import Request
     from .session import run_study, start, write_index, write_report
 
     start()
     done = []
     for entry in chosen:
-        again = " ".join(["implicit-bias reproduce", *arguments.papers])
-        judged = run_study(entry, {}, arguments.size, arguments.out, again)
+        again = shlex.join(["implicit-bias", "reproduce", *arguments.papers])
+        judged = run_study(Request(entry, size=arguments.size, out=place(arguments.out)), again)
         print(verdict_table(judged.study.name, judged.judgements))
         write_report(judged)
         done.append(judged)
-    page = write_index(arguments.out, done)
+    page = write_index(place(arguments.out), done)
     computed, total = sum(j.computed for j in done), sum(j.runs for j in done)
     unexpected = sum(not j.as_expected for judged in done for j in judged.judgements)
     undrawn = sum(len(judged.not_drawn) for judged in done)
@@ -343,10 +403,12 @@ def _reproduce(arguments: argparse.Namespace) -> int:
         print(f"nothing to compute: all {total:,} runs of {len(chosen)} studies are done; open {page}")
     if unexpected:
         print(f"{unexpected} verdicts against expectation", file=sys.stderr)
-    return 1 if unexpected or undrawn else 0
+    return 1 if unexpected or undrawn or any(judged.failed for judged in done) else 0
 
 
 def _warn(message, category, filename, lineno, file=None, line=None) -> None:
     """Warnings of ours in one line, without a source line of the library."""
     del filename, lineno, file, line
-    print(f"{'warning' if issubclass(category, UserWarning) else category.__name__}: {message}", file=sys.stderr)
+    print(
+        f"{'warning' if issubclass(category, UserWarning) else category.__name__}: {one_line(message)}", file=sys.stderr
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
+import functools
 import os
 import shutil
 import sys
@@ -12,22 +12,31 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import catalogue
 from ._errors import Mistake, written_bytes
+from ._files import FilePath, is_local
 from .catalogue import Entry
+from .devices import settings as device_settings
 from .evidence import report
 from .evidence.claims import Data, Judgement, judge_all
 from .evidence.figures import Figure, render
 from .evidence.page import write_page
+from .request import Request
+from .sweep.document import plan_of, read_plan
 from .sweep.store import Store
+
+if TYPE_CHECKING:
+    from .study import Study
+    from .sweep.plan import Plan
 
 
 def start() -> None:
     """Configure the process before JAX makes its first device: threads, precision, dispatch, compile cache."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the bits of an SVD depend on the number of threads
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.update(device_settings(os.environ))
     import jax
 
     jax.config.update("jax_enable_x64", True)
@@ -46,24 +55,25 @@ class Judged:
     """A study's results with their verdicts."""
 
     study: Any
-    folder: Path
+    folder: FilePath
     data: Data
     judgements: list[Judgement]
     document: Mapping[str, Any]
     runs: int
     computed: int = 0
     not_drawn: list[str] = dataclasses.field(default_factory=list)
+    failed: int = 0
+    """Tiles that raised three times."""
 
 
-def judge_folder(name: str, path: Path, computed: int = 0) -> Judged:
+def judge_folder(name: str, path: FilePath, computed: int = 0) -> Judged:
     """Read a results folder (its newest plan) or a plan file, and judge it by the study's claims of today."""
     from .sweep.dataset import open_results
 
     study = catalogue.load(catalogue.find(name))
-    store = Store(path.parent.parent if path.is_file() else path)
-    plan = path if path.is_file() else store.latest_plan()
-    data = open_results(plan or path)
-    document = json.loads(plan.read_text())
+    store, plan = plan_of(path, name)
+    data = open_results(plan)
+    document = read_plan(plan)
     judgements = _judged(name, study, data)
     runs = sum(node["status"].size for node in _nodes(data))
     return Judged(study, store.folder, data, judgements, document, runs, computed)
@@ -87,56 +97,71 @@ def _nodes(data: Data) -> list:
     return list(data.children.values()) if hasattr(data, "children") else [data]
 
 
-def run_study(entry: Entry, settings: Mapping[str, Any], size: str, out: Path, again: str) -> Judged:
+def make_plan(request: Request, store: Store | None) -> tuple[Study, Plan]:
+    """The study of a request, and its plan against a store (or against none)."""
+    study = catalogue.load(request.entry)
+    ask = functools.partial(study.plan, request.settings, size=request.size, store=store)
+    return study, guarded(request.entry, ask)
+
+
+def run_study(request: Request, again: str | None = None) -> Judged:
     """Plan, compute what is missing, judge."""
-    study = catalogue.load(entry)
-    store = Store(out / entry.name)
-    plan = guarded(entry, lambda: study.plan(settings, size=size, store=store))
-    missing = plan.missing
-    if missing and (what := _disk_too_small(plan, store)):
+    entry, store = request.entry, request.store
+    study, plan = make_plan(request, store)
+    missing, failed = plan.missing, {}
+    if missing and (what := disk_too_small(plan, store)):
         raise Mistake("size", what, "ask for fewer seeds, records, rows or columns")
     store.prepare()
     if missing:
         with progress(entry.name, plan.runs, missing) as tell:
             try:
-                guarded(entry, lambda: study.execute(plan, store, tell=tell, file=str(entry.path)))
+                act = functools.partial(study.execute, plan, store, tell=tell, found=request.found)
+                failed = guarded(entry, act).failed
             except KeyboardInterrupt:
                 tell.close()
-                left = study.plan(settings, size=size, store=store).missing
+                plan.look_up(store)
                 print(
-                    f"interrupted: {plan.runs - left:,} of {plan.runs:,} runs are kept in {store.folder}; "
-                    f"go on with: {again}",
+                    f"interrupted: {plan.runs - plan.missing:,} of {plan.runs:,} runs are kept in {store.folder}; "
+                    f"go on with: {again or request.command()}",
                     file=sys.stderr,
                 )
                 raise SystemExit(130) from None
     else:
-        store.write_plan(*plan.document(), file=str(entry.path))
+        store.write_plan(*plan.document(), **request.found)
         print(f"{entry.name}: all {plan.runs:,} runs are done, nothing to compute", file=sys.stderr)
-    return judge_folder(str(entry.path), store.folder, computed=missing)
+    say_failed(store, failed)
+    return dataclasses.replace(judge_folder(str(entry.path), store.folder, computed=missing), failed=len(failed))
+
+
+def say_failed(store: Store, failed: Mapping[str, str]) -> None:
+    """One line on tiles that raised three times."""
+    if failed:
+        tile, why = next(iter(failed.items()))
+        text = f"{len(failed)} tile{'s' * (len(failed) > 1)} raised three times, for instance {tile}: {why}"
+        print(f"{text}; tracebacks are in {store.folder / 'failed'}", file=sys.stderr)
 
 
 def guarded(entry: Entry, act: Callable[[], Any]) -> Any:
     """Run the user's own code: an exception in it is one line that names its place."""
     try:
         return act()
-    except (Mistake, KeyboardInterrupt):
+    except Mistake:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         folder = entry.path.resolve().parent
         raise Mistake("cell", catalogue.blame(error, folder), f"mend {entry.path.name}") from error
 
 
-def describe_plan(entry: Entry, settings: Mapping[str, Any], size: str, out: Path) -> str:
+def describe_plan(request: Request) -> str:
     """What `run` would do."""
     import jax
 
     from .sweep.execute import workers_of
     from .sweep.status import rate
 
-    study = catalogue.load(entry)
-    store = Store(out / entry.name)
+    store = request.store
     begun = time.perf_counter()
-    plan = guarded(entry, lambda: study.plan(settings, size=size, store=store))
+    _, plan = make_plan(request, store)
     traced = time.perf_counter() - begun
     devices = jax.local_devices()
     device, at_once = devices[0], workers_of(devices[0], devices)
@@ -146,7 +171,7 @@ def describe_plan(entry: Entry, settings: Mapping[str, Any], size: str, out: Pat
     blocks = sum(-(-len(runs) // plan.width) for _, runs in tiles)
     size_of = sum(_runwritten_bytes(b) * len(b.missing) for b in plan.batches)
     lines = [
-        f"{entry.name} ({size})",
+        f"{request.entry.name} ({request.size})",
         f"  runs      {plan.runs:,} asked for, {plan.runs - plan.missing:,} done, {plan.missing:,} to compute",
         f"  blocks    {blocks:,} of {plan.width} lanes, {at_once} at a time on {len(devices)} {device.platform} "
         f"device{'s' * (len(devices) > 1)}",
@@ -161,16 +186,18 @@ def describe_plan(entry: Entry, settings: Mapping[str, Any], size: str, out: Pat
         words = ", ".join(f"{k}={v}" for k, v in b.statics.items()) or "one program"
         need = f"about {written_bytes(_blockwritten_bytes(b))} a block"
         lines.append(f"  {words}: {b.program.traced.rewriting}; {b.program.traced.dynamics_name}; {need}")
-    if what := _disk_too_small(plan, store):
+    if what := disk_too_small(plan, store):
         lines.append(f"  DOES NOT FIT: {what}")
     return "\n".join(lines)
 
 
-def _disk_too_small(plan, store: Store) -> str | None:
+def disk_too_small(plan, store: Store) -> str | None:
     """What the tiles of a plan need and the disk does not have."""
     needs = sum(_runwritten_bytes(b) * len(b.missing) for b in plan.batches)
-    place = next(p for p in (store.folder.resolve(), *store.folder.resolve().parents) if p.is_dir())
-    free = shutil.disk_usage(place).free
+    if not is_local(store.folder):
+        return None
+    near = next(p for p in (store.folder.resolve(), *store.folder.resolve().parents) if p.is_dir())
+    free = shutil.disk_usage(near).free
     return f"needs about {written_bytes(needs)} of disk, {written_bytes(free)} are free" if needs > free else None
 
 
@@ -281,7 +308,7 @@ def _drawn(judged: Judged) -> list[tuple[Figure, bytes]]:
     return drawn
 
 
-def write_report(judged: Judged) -> Path:
+def write_report(judged: Judged) -> FilePath:
     """The study's page and its figures as files beside it."""
     page = report.study_page(
         name=judged.study.name,
@@ -295,7 +322,7 @@ def write_report(judged: Judged) -> Path:
     return judged.folder / "report.html"
 
 
-def write_index(out: Path, known: Sequence[Judged] = ()) -> Path:
+def write_index(out: FilePath, known: Sequence[Judged] = ()) -> FilePath:
     """`index.html` over every study that has results in `out`; those in `known` are not judged again."""
     judged_before = {judged.study.name: judged for judged in known}
     listed = []
@@ -309,7 +336,7 @@ def write_index(out: Path, known: Sequence[Judged] = ()) -> Path:
             warnings.warn(f"{entry.name} is left out of the index: {old}", stacklevel=2)
             continue
         drawings = [p for f in judged.study.figures if (p := folder / "figures" / f"{f.id}.svg").is_file()]
-        thumbnail = drawings[0].read_text() if drawings else None
+        thumbnail = drawings[0].read_text(errors="replace") if drawings else None
         listed.append(
             report.Entry(
                 name=entry.name,

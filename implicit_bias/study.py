@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import inspect
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,16 +20,21 @@ from typing import Any
 import jax
 
 from ._errors import Mistake, nearest
+from .evidence.claims import Claim
+from .evidence.figures import Figure
 from .observables.base import AbstractFold, definition
 from .observables.predictor import loss
 from .sweep import grid as grids_
 from .sweep.dataset import RESERVED, open_results
-from .sweep.execute import Progress, execute
+from .sweep.execute import Outcome, Progress, execute
 from .sweep.grid import Grids, Labelled
 from .sweep.plan import Plan, make_plan, show
 from .sweep.prepare import Fact, Recipe, Run
 from .sweep.records import Records, log_records
 from .sweep.store import Store
+
+
+_TAKEN = {*RESERVED, "loss", "coordinates", "record"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,12 +56,26 @@ class Study:
     def __post_init__(self):
         if self.precision not in ("float64", "float32"):
             raise Mistake("precision", f"is {self.precision!r}", "give 'float64' or 'float32'")
+        for field, kind in (("claims", Claim), ("figures", Figure)):
+            given = getattr(self, field)
+            if not isinstance(given, Sequence) or not all(isinstance(one, kind) for one in given):
+                raise Mistake(field, f"are no list of ib.{kind.__name__}", f"write {field}=[...]")
+        if not all(isinstance(asked, Mapping) for asked in (self.sizes, *self.sizes.values())):
+            raise Mistake("sizes", "are no table of settings by name", "write sizes={'paper': dict(seed=range(200))}")
+        for name in (*self.observe, *self.facts):
+            if name in _TAKEN or not str(name).strip() or str(name).startswith("fact."):
+                raise Mistake("observe, facts", f"have one called {name!r}, as results have already", "rename it")
+        if both := set(self.observe) & set(self.facts):
+            raise Mistake("observe, facts", f"both have {sorted(both)[0]!r}", "rename one of them")
         for g in self.grids:
             for axis in g.axes:
                 if not self._accepts(axis):
                     raise Mistake(axis, "is an axis of a grid but no keyword of the cell", _keywords_remedy(axis, self))
                 if axis in {*RESERVED, "loss", *self.observe, *self.facts}:
                     raise Mistake(axis, "names both an axis and a result", "rename the axis, or the observable or fact")
+            for axis in (a for a in g.axes if a == "seed" or a.startswith("seed.")):
+                for value in g.axes[axis]:
+                    _seed(axis, value)
             absent = [n for n, p in self._keywords.items() if p.default is p.empty and n not in g.axes]
             if absent:
                 raise Mistake(
@@ -147,12 +167,15 @@ class Study:
         with self._precision():
             return make_plan(self.name, self.recipe, grids, fixed, store, width=width, extra=extra)
 
-    def execute(self, plan: Plan, store: Store, *, file: str | None = None, **options: Any) -> None:
-        """Compute what is missing and write the plan file (first, so that an interrupted sweep can be read)."""
+    def execute(self, plan: Plan, store: Store, *, found: Mapping[str, Any] | None = None, **options: Any) -> Outcome:
+        """Compute what is missing and write the plan file (first, so that an interrupted sweep can be read).
+
+        `found` is kept with the plan: the study's file, and the words of the request.
+        """
         store.prepare()
-        store.write_plan(*plan.document(), file=file)
+        store.write_plan(*plan.document(), **(found or {}))
         with self._precision():
-            execute(plan, store, **options)
+            return execute(plan, store, **options)
 
     def run(
         self,
@@ -170,7 +193,10 @@ class Study:
             folder = out if out is not None else stack.enter_context(tempfile.TemporaryDirectory())
             store = Store(folder)
             plan = self.plan(settings, size=size, store=store, width=width)
-            self.execute(plan, store, tell=tell, devices=devices, segment=segment)
+            outcome = self.execute(plan, store, tell=tell, devices=devices, segment=segment)
+            if outcome.failed:
+                tile, why = next(iter(outcome.failed.items()))
+                warnings.warn(f"{len(outcome.failed)} tiles failed, for instance {tile}: {why}", stacklevel=2)
             return open_results(store.folder)
 
 

@@ -117,7 +117,7 @@ def test_a_mistake_in_a_study_file_is_one_line_too(capsys, tmp_path, problem, we
 def test_a_folder_that_cannot_be_written_is_one_line_and_loses_nothing(capsys, mine, tmp_path):
     (tmp_path / "file").write_text("kept")
     code, _, err = run(capsys, "run", mine, *TINY, "--out", "file")
-    assert code == 2 and err.startswith("error: out: cannot write file") and err.count("\n") == 1
+    assert code == 74 and err.startswith("error: out: cannot write file") and err.count("\n") == 1
     assert (tmp_path / "file").read_text() == "kept"
 
 
@@ -215,15 +215,15 @@ def test_a_study_is_found_by_short_name_path_and_module(tmp_path, monkeypatch, m
 
 
 def test_interrupt_keeps_the_finished_tiles_and_says_how_to_go_on(capsys, mine, monkeypatch):
-    from implicit_bias.sweep import execute as execution
+    from implicit_bias.sweep import deal
 
-    written = execution._Tiles._write
+    written = deal.Tiles._write
 
     def interrupted(*arguments):
         written(*arguments)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(execution._Tiles, "_write", interrupted)
+    monkeypatch.setattr(deal.Tiles, "_write", interrupted)
     with pytest.raises(SystemExit) as ended:
         run(capsys, "run", mine, *TINY)
     assert ended.value.code == 130

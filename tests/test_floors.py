@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parent.parent / "implicit_bias"
 
 FLOORS = [
-    {"_types", "_results", "_errors", "_keys", "_vectors", "_lanes", "_lazy"},
+    {"_types", "_results", "_errors", "_keys", "_vectors", "_lanes", "_lazy", "_files"},
     {"linalg", "problems", "parameterizations", "theory"},
     {"symmetry", "dynamics", "observables"},
     {"sweep"},
