@@ -7,6 +7,7 @@ scenario has it alone, because some of them break it: all three by locks on file
 import contextlib
 import fcntl
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -106,6 +107,26 @@ class Cluster:
                 if marks <= set((folder / "environ").read_text(errors="replace").split("\0")):
                     found[int(folder.name)] = (folder / "cmdline").read_text(errors="replace").split("\0")
         return found
+
+    def workers(self, job):
+        return [pid for pid, words in self.processes(job).items() if "work" in words]
+
+    @contextlib.contextmanager
+    def frozen(self, job):
+        """Its workers stand still meanwhile."""
+        workers = self.workers(job)
+        try:
+            for pid in workers:
+                os.kill(pid, signal.SIGSTOP)
+            yield
+        finally:
+            for pid in workers:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+
+    def saved_at(self):
+        """When the controller last saved what it knows of jobs."""
+        return (self.base / "state" / "job_state").stat().st_mtime_ns
 
     def step_daemons(self, job):
         """The parents of those processes: they would tell the controller of their end."""

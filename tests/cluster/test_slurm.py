@@ -163,11 +163,21 @@ def test_a_node_that_dies(sweep):
 
 
 def test_a_controller_that_dies(sweep):
-    """The workers go on; when the controller is back, it knows of the job."""
+    """The workers go on; when the controller is back, it knows of the job.
+
+    It saves what it knows every five seconds, in which a fast machine would finish the sweep, and a controller that
+    comes back without the job would end it as none of its own. So the workers stand still until it has saved.
+    """
     cluster = sweep.cluster
     job = sweep.submit("--workers", "2")
-    before = len(sweep.under_way())
-    os.kill(cluster.pid("slurmctld"), signal.SIGKILL)
+    sweep.under_way()
+    sweep.wait(lambda: len(cluster.workers(job)) == 2, "not both workers")
+    with cluster.frozen(job):
+        before = len(sweep.unfinished())
+        saved = cluster.saved_at()
+        cluster.run("scontrol", "update", f"JobId={job}", "Comment=under way")
+        until(lambda: cluster.saved_at() > saved, "the controller does not save its state")
+        os.kill(cluster.pid("slurmctld"), signal.SIGKILL)
     until(lambda: len(sweep.tiles()) > before, "no tile without the controller")
     cluster.run("slurmctld", "-f", cluster.env["SLURM_CONF"])
     until(lambda: cluster.run("scontrol", "ping", fails=True).returncode == 0, "the controller is not back")
@@ -179,7 +189,8 @@ def test_cancel_and_submit_again(sweep):
     """Finished tiles are kept, and not touched by those who come after."""
     job = sweep.submit("--workers", "2")
     sweep.under_way()
-    said = sweep.cluster.lab("cancel", cwd=sweep.folder).stdout
+    with sweep.cluster.frozen(job):
+        said = sweep.cluster.lab("cancel", cwd=sweep.folder).stdout
     assert f"cancelled job {job}: " in said and "implicit-bias submit slow.py --workers 2" in said
     sweep.left_the_queue()
     folder = sweep.folder / "results/slow/tiles"
@@ -195,7 +206,7 @@ def test_a_worker_that_is_killed(sweep):
     """As by the kernel for want of memory: the job fails, SLURM does not bring it back, and submitting again does."""
     job = sweep.submit("--workers", "1")
     sweep.under_way()
-    (worker,) = (pid for pid, words in sweep.cluster.processes(job).items() if "work" in words)
+    (worker,) = sweep.cluster.workers(job)
     os.kill(worker, signal.SIGKILL)
     sweep.left_the_queue()
     sweep.unfinished()
