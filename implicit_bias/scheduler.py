@@ -19,9 +19,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ._errors import Mistake
-from ._files import CannotWrite, FilePath, make_folder, put
+from ._files import CannotWrite, FilePath, listed, make_folder, put, read
 
 _BY_HAND = "--dry-run prints the script, and `implicit-bias work PLAN` is a worker without SLURM"
+LONG = 2**16
+"""Bytes of a record at most."""
+
 _THERE = "go to a machine of the cluster"
 
 
@@ -152,16 +155,20 @@ def submit(script: str, folder: Path, *, plan: str, tasks: int, again: str) -> J
 
 
 def recorded(folder: Path) -> list[Job]:
-    """The jobs of a folder, oldest first; a record that cannot be read is left out."""
-    jobs = []
-    for path in folder.glob("*.json"):
-        try:
-            job = Job(**json.loads(path.read_text()))
-        except (OSError, ValueError, TypeError):
-            continue
-        if job.id == path.stem and job.id.isdecimal():
-            jobs.append(job)
+    """The jobs of a folder, oldest first; a record that is none is left out."""
+    jobs = [job for path in listed(folder, ".json") if (job := _job(path)) and job.id == path.stem]
     return sorted(jobs, key=lambda job: (job.submitted, int(job.id)))
+
+
+def _job(path: Path) -> Job | None:
+    try:
+        job = Job(**json.loads(read(path, LONG)))
+    except (OSError, ValueError, TypeError, RecursionError):
+        return None
+    words = (job.id, job.plan, job.submitted, job.again, job.cluster or "")
+    if not all(isinstance(word, str) and word.isprintable() for word in words) or not isinstance(job.tasks, int):
+        return None
+    return job if re.fullmatch(r"[0-9]{1,20}", job.id) and re.fullmatch(r"[\w.-]*", job.cluster or "") else None
 
 
 ANSWER = 4.0

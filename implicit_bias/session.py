@@ -169,7 +169,7 @@ def describe_plan(request: Request) -> str:
     programs = {b.program.identity: b for b in plan.batches}
     pending = {b.program.identity: b for b, _ in tiles}
     blocks = sum(-(-len(runs) // plan.width) for _, runs in tiles)
-    size_of = sum(_runwritten_bytes(b) * len(b.missing) for b in plan.batches)
+    size_of = sum(_run_bytes(b) * len(b.missing) for b in plan.batches)
     lines = [
         f"{request.entry.name} ({request.size})",
         f"  runs      {plan.runs:,} asked for, {plan.runs - plan.missing:,} done, {plan.missing:,} to compute",
@@ -184,7 +184,7 @@ def describe_plan(request: Request) -> str:
         lines.append(f"  speed     {speed / 1e6:.1f} million run-steps a second so far, by the log")
     for b in programs.values():
         words = ", ".join(f"{k}={v}" for k, v in b.statics.items()) or "one program"
-        need = f"about {written_bytes(_blockwritten_bytes(b))} a block"
+        need = f"about {written_bytes(_block_bytes(b))} a block"
         lines.append(f"  {words}: {b.program.traced.rewriting}; {b.program.traced.dynamics_name}; {need}")
     if what := disk_too_small(plan, store):
         lines.append(f"  DOES NOT FIT: {what}")
@@ -193,7 +193,7 @@ def describe_plan(request: Request) -> str:
 
 def disk_too_small(plan, store: Store) -> str | None:
     """What the tiles of a plan need and the disk does not have."""
-    needs = sum(_runwritten_bytes(b) * len(b.missing) for b in plan.batches)
+    needs = sum(_run_bytes(b) * len(b.missing) for b in plan.batches)
     if not is_local(store.folder):
         return None
     near = next(p for p in (store.folder.resolve(), *store.folder.resolve().parents) if p.is_dir())
@@ -201,11 +201,11 @@ def disk_too_small(plan, store: Store) -> str | None:
     return f"needs about {written_bytes(needs)} of disk, {written_bytes(free)} are free" if needs > free else None
 
 
-def _runwritten_bytes(batch) -> int:
+def _run_bytes(batch) -> int:
     return sum(o.size * o.dtype.itemsize for o in batch.program.outputs.values()) // batch.program.layout.width
 
 
-def _blockwritten_bytes(batch) -> int:
+def _block_bytes(batch) -> int:
     """An estimate from shapes: state in and out, lanes, results of the first part."""
     return batch.program.estimated_bytes
 

@@ -131,7 +131,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     asked = options_of(argv)
     kept = asked.out.with_suffix(".json")
     kept.parent.mkdir(parents=True, exist_ok=True)
-    results = json.loads(kept.read_text()) if kept.exists() else {}
     lost = 0
     for name in [] if asked.render else asked.faults or FAULTS:
         fault = FAULTS[name]
@@ -140,12 +139,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         lost += found["lost"]
         said = f"{name}: {found['tried']:,} {fault.unit}, {found['lost']:,} lost, {found['seconds']:,} s"
         print("; ".join(filter(None, (said, found["what"], found["note"]))), flush=True)
-        results[name] = found
-        # after each, so that an interrupted hour is not lost
+        # after each, so that an interrupted hour is not lost; and read again, because another torture may run meanwhile
+        results = {**read(kept), name: found}
         kept.write_text(json.dumps(results, sort_keys=True, indent=1) + "\n")
         asked.out.write_text(rendered(results))
-    asked.out.write_text(rendered(results))
+    asked.out.write_text(rendered(read(kept)))
     return 1 if lost else 0
+
+
+def read(kept: Path) -> dict[str, Any]:
+    return json.loads(kept.read_text()) if kept.exists() else {}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Files that somebody else made, in the place of tiles, plans, the log, failures and workers, and whole folders.
+"""Files that somebody else made, in the place of tiles, plans, the log, failures, workers, jobs, and whole folders.
 
 Pickles, headers that promise too much, nested and endless JSON, names that climb out of the folder, plans of wrong
 types, links, pipes, devices and folders where a file is expected. Each is read in a child by what reads results. It
@@ -26,7 +26,7 @@ from pathlib import Path
 import pandas  # noqa: F401, imported before any child is measured
 import xarray
 
-from implicit_bias import _errors, cli, request
+from implicit_bias import _errors, cli, request, scheduler
 from implicit_bias.evidence import export  # noqa: F401
 from implicit_bias.sweep import dataset, status
 from implicit_bias.sweep.document import plan_of
@@ -90,6 +90,7 @@ READERS: dict[str, Reader] = {
     "tiles": _tiles,
     "journal": _journal,
     "planned": _planned,
+    "jobs": lambda folder: 0 * len(scheduler.recorded(scheduler.jobs_folder(folder))),
 }
 
 

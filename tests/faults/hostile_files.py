@@ -33,8 +33,9 @@ PLACES = {
     "log": lambda folder, rng: folder / "log.jsonl",
     "failed": lambda folder, rng: folder / "failed" / f"{'a' * 32}.json",
     "worker": lambda folder, rng: folder / "workers" / "here-1.json",
+    "job": lambda folder, rng: folder / "jobs" / "7.json",
 }
-FOLDERS = ("tiles", "plans", "failed", "workers", "damaged")
+FOLDERS = ("tiles", "plans", "failed", "workers", "jobs", "damaged")
 
 WORDS = [
     "", " ", "..", "../../x", "/etc/passwd", "a/b", "nul\0nul", "line\nline", "\x1b[31mred\x1b[0m", "\u202eevil",
@@ -306,9 +307,12 @@ def forged_coordinates(rng: Rng, folder: Path) -> str:
 
 
 def forged_table(rng: Rng, folder: Path) -> str:
-    """A failure or a worker of wrong types."""
-    where = ["failed", "workers"][rng.integers(2)]
-    table = {key: junk(rng) for key in ("tile", "why", "runs", "at", "host", "pid", "worker") if rng.random() < 0.8}
+    """A failure, a worker or a job of wrong types."""
+    where = ["failed", "workers", "jobs"][rng.integers(3)]
+    keys = "id cluster plan tasks submitted again" if where == "jobs" else "tile why runs at host pid worker"
+    table = {key: junk(rng) for key in keys.split() if rng.random() < (0.98 if where == "jobs" else 0.8)}
+    if where == "jobs" and rng.random() < 0.7:
+        table["id"] = "7"
     if rng.random() < 0.5:
         table["at"] = number(rng)
     for path in (folder / where).iterdir():
@@ -368,7 +372,7 @@ def all_of(marker: Path) -> list[Maker]:
     in_files = [filled(p, n, c) for p, (n, c) in itertools.product(PLACES, contents(marker).items())]
     no_files = [odd(p, where, n) for (where, p), n in itertools.product(PLACES.items(), ODD)]
     above = [odd(lambda f, r, w=w: f / w, f"the folder {w}", n) for w, n in itertools.product(FOLDERS, ODD)]
-    forged = [forged_plan] * 90 + [forged_tile] * 40 + [forged_coordinates] * 15 + [forged_table] * 40
+    forged = [forged_plan] * 90 + [forged_tile] * 40 + [forged_coordinates] * 15 + [forged_table] * 60
     forged += [forged_log] * 10 + [huge_plan] * 6 + [odd_names] * 6 + [many_files]
     everything = [*in_files, *no_files, *above, *forged]
     order = np.random.default_rng(0).permutation(len(everything))

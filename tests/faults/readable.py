@@ -76,6 +76,8 @@ def make(folder: Path) -> Store:
         canonical({"tile": "a" * 32, "why": "E: e", "runs": 2, **stamp}).encode(),
     )
     write(folder / "workers" / "here-1.json", canonical({"worker": 0, "of": 1, **stamp}).encode())
+    job = {"id": "7", "cluster": None, "plan": "p", "tasks": 2, "submitted": "2026-01-01", "again": "submit mine.py"}
+    write(folder / "jobs" / "7.json", canonical(job).encode())
     return store
 
 

@@ -141,8 +141,9 @@ FAULTS = {
         ),
         Fault(
             "cluster", 8, 80, unit="scenarios", own_test=True,
-            does="a real SLURM: nodes and jobs killed, requeued, submitted again, out of time",
-            must="the sweep is whole, its tiles are those of one run",
+            does="a real SLURM: arrays, requeue, pre-emption, the warning before the time limit; a node, the controller "
+            "and a worker killed; cancelled and submitted again",
+            must="the tiles have the bytes of a run without SLURM",
         ),
     ]
 }  # fmt: skip
