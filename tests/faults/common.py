@@ -39,7 +39,7 @@ class Outcome:
 class Tally:
     """Counts tries and losses."""
 
-    SHOWN = 3
+    SHOWN = 10
 
     def __init__(self, seed: int):
         self.seed, self.tried, self.lost = seed, 0, 0

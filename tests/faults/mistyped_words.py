@@ -80,7 +80,8 @@ def commands(submits: bool) -> Lines:
         line(words("rum", "plans", "", "--", "-x", "Run", "list "), settings()),
         line(reads, no_study),
         line(reads, "--out", words("mine.py")),
-        line("reproduce", no_study.filter(lambda w: not w.startswith("-"))),  # of nothing, it is everything
+        # of nothing, it is everything; of a paper, all of its studies
+        line("reproduce", no_study.filter(lambda w: not w.startswith("-")).map(lambda w: w.replace("2020/", "2021/"))),
         line("export", no_study, "--format", words("csv", "xls", "")),
         line("export", "mine.py", flags()),
         line("work", words(*STUDIES, "mine.py", "folder", "plan.json"), flags()),
