@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shlex
 import sys
 import warnings
@@ -36,6 +37,10 @@ class _Parser(argparse.ArgumentParser):
             wrong = words[1].split("'")[1]
             choices = [c.strip(" ')") for c in words[1].partition("choose from")[2].split(",")]
             raise Mistake("command", f"there is no {wrong!r}", nearest(wrong, choices))
+        missing = re.search(r"arguments are required: ([A-Z|]+)", message)
+        if missing:  # argparse names what may be left out, too
+            what = f"write it first: {self.prog} {missing[1]} ... (--help shows how)"
+            raise Mistake(missing[1], "is missing", what)
         raise Mistake("command", message, f"`{self.prog} --help` shows how")
 
 
@@ -251,7 +256,9 @@ def _study_of(path: FilePath) -> str:
     from .sweep.document import plan_of, read_plan
 
     document = read_plan(plan_of(path)[1])
-    return document.get("file") or document["study"]
+    name, file = document["study"], document.get("file")
+    ours = any((entry.name, str(entry.path)) == (name, file) for entry in catalogue.entries())
+    return name if ours or not file else file
 
 
 def _check(arguments: argparse.Namespace) -> int:
@@ -347,6 +354,8 @@ def _share(arguments: argparse.Namespace) -> tuple[int, int]:
 
     there = cluster.place(os.environ, arguments.of) if arguments.worker is None else None
     worker, of = there or (arguments.worker or 0, arguments.of or 1)
+    if there is None and arguments.of is None and worker:
+        raise Mistake("of", f"worker {worker} of how many is not said", "give --of N")
     if not 0 <= worker < of:
         raise Mistake("worker", f"there is no worker {worker} of {of}", "they count from 0")
     return worker, of
@@ -386,9 +395,11 @@ def _reproduce(arguments: argparse.Namespace) -> int:
     from .session import run_study, start, write_index, write_report
 
     start()
-    done = []
+    done, words = [], ["implicit-bias", "reproduce", *arguments.papers]
+    words += ["--size", arguments.size] * (arguments.size != "laptop")
+    words += ["--out", arguments.out] * (arguments.out != RESULTS)
+    again = shlex.join(words)
     for entry in chosen:
-        again = shlex.join(["implicit-bias", "reproduce", *arguments.papers])
         judged = run_study(Request(entry, size=arguments.size, out=place(arguments.out)), again)
         print(verdict_table(judged.study.name, judged.judgements))
         write_report(judged)

@@ -62,6 +62,10 @@ def jobs_folder(results: FilePath | str) -> Path:
     return Path("jobs", place.strip("/")) if store else Path(results) / "jobs"
 
 
+class Refused(Mistake):
+    """sbatch has said no, so there is no job."""
+
+
 # -- SLURM's commands --------------------------------------------------------------------------------------------------
 
 
@@ -100,7 +104,7 @@ def sbatch(script: str) -> tuple[str, str | None]:
     job, _, cluster = done.stdout.strip().partition(";")
     if done.returncode or not job.isdecimal():
         said = " ".join((done.stderr or done.stdout).split()) or f"exit code {done.returncode}"
-        raise Mistake("slurm", f"sbatch refused: {said}", f"mend the --slurm words; {_BY_HAND}")
+        raise Refused("slurm", f"sbatch refused: {said}", "mend the --slurm words; --dry-run prints the script")
     return job, cluster or None
 
 

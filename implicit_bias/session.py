@@ -110,7 +110,7 @@ def run_study(request: Request, again: str | None = None) -> Judged:
     study, plan = make_plan(request, store)
     missing, failed = plan.missing, {}
     if missing and (what := disk_too_small(plan, store)):
-        raise Mistake("size", what, "ask for fewer seeds, records, rows or columns")
+        raise Mistake("size", what, LESS)
     store.prepare()
     if missing:
         with progress(entry.name, plan.runs, missing) as tell:
@@ -189,6 +189,9 @@ def describe_plan(request: Request) -> str:
     if what := disk_too_small(plan, store):
         lines.append(f"  DOES NOT FIT: {what}")
     return "\n".join(lines)
+
+
+LESS = "ask for fewer seeds, records, rows or columns, or choose another folder with --out"
 
 
 def disk_too_small(plan, store: Store) -> str | None:

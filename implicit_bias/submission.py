@@ -40,6 +40,7 @@ def submit(arguments: argparse.Namespace, request: Request) -> None:
     _, plan = make_plan(request, request.store)
     digest, document = plan.document()
     file = request.store.plans / f"{digest}.json"
+    asked_before = file.is_file()
     if plan.missing and not arguments.dry_run:
         _write(request, plan, digest, document)
     path = str(file.absolute() if is_local(file) else file)
@@ -51,15 +52,20 @@ def submit(arguments: argparse.Namespace, request: Request) -> None:
     elif arguments.engine == "tpu-pod":
         print(pods.tpu_pod_line(name=arguments.name, plan=path, folder=os.getcwd(), workers=arguments.workers))
     else:
-        _to_slurm(arguments, request, site, path, tiles, plan.missing)
+        try:
+            _to_slurm(arguments, request, site, path, tiles, plan.missing)
+        except scheduler.Refused:
+            if not asked_before:  # `status` and `check` show the newest plan
+                file.unlink()
+            raise
 
 
 def _write(request: Request, plan: Plan, digest: str, document: Mapping[str, Any]) -> None:
     """The plan file, from which workers do the request again."""
-    from .session import disk_too_small
+    from .session import LESS, disk_too_small
 
     if what := disk_too_small(plan, request.store):
-        raise Mistake("size", what, "ask for fewer seeds, records, rows or columns")
+        raise Mistake("size", what, LESS)
     request.store.prepare()
     request.store.write_plan(digest, document, **request.found)
 

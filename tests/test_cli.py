@@ -1,5 +1,6 @@
 """The command: what a user types, and one line for each mistake."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -7,8 +8,10 @@ from typing import NamedTuple
 
 import pytest
 
-from implicit_bias import catalogue
+from implicit_bias import catalogue, cli
 from implicit_bias.cli import main
+
+from .faults import readable
 
 TINY = ["seed=0..1", "scale=0.2,1"]
 
@@ -268,3 +271,13 @@ def test_settings_may_follow_a_flag(capsys, mine):
 
 class Disk(NamedTuple):
     free: int
+
+
+def test_a_results_folder_is_called_by_its_study(tmp_path):
+    """By its short name where that is the same file, or else by the file."""
+    entry = catalogue.find("wu2020/limit")
+    for file, name in {str(entry.path): entry.name, str(tmp_path / "limit.py"): str(tmp_path / "limit.py")}.items():
+        plan = {**readable.document(), "study": entry.name, "file": file}
+        (tmp_path / "plans").mkdir(exist_ok=True)
+        (tmp_path / "plans" / "0123456789abcdef.json").write_text(json.dumps(plan))
+        assert cli._study_of(tmp_path) == name

@@ -127,6 +127,20 @@ def test_a_failing_sbatch_is_one_line(capsys, slurm, somewhere, text, expected):
     assert (code, out) == (2, "") and err.startswith("error: slurm: ") and err.count("\n") == 1
     assert expected in err and "--dry-run" in err
     assert not list((somewhere / "results/mine/jobs").iterdir())
+    assert not list((somewhere / "results/mine/plans").iterdir())
+
+
+def test_a_plan_that_was_there_outlives_a_refusal(capsys, slurm, somewhere):
+    assert run(capsys, "submit", "mine.py", *TINY)[0] == 0
+    program(slurm / "sbatch", "#!/bin/sh\nexit 3\n")
+    assert run(capsys, "submit", "mine.py", *TINY)[0] == 2
+    assert len(list((somewhere / "results/mine/plans").iterdir())) == 1
+
+
+def test_a_study_that_the_words_of_slurm_have_swallowed(capsys):
+    code, out, err = run(capsys, "submit", "--slurm", "partition=low", "mine.py")
+    assert (code, out) == (2, "") and err.count("\n") == 1
+    assert err.startswith("error: STUDY: is missing; write it first: implicit-bias submit STUDY ...")
 
 
 def test_without_slurm_the_script_is_printed_and_nothing_is_submitted(capsys, somewhere, monkeypatch):
@@ -135,6 +149,7 @@ def test_without_slurm_the_script_is_printed_and_nothing_is_submitted(capsys, so
     assert code == 0 and out.startswith("#!/bin/bash\n") and err == ""
     code, out, err = run(capsys, "submit", "mine.py", *TINY)
     assert (code, out) == (2, "") and "there is no sbatch on this machine; --dry-run prints the script" in err
+    assert list((somewhere / "results/mine/plans").iterdir())  # for `work PLAN`, of which that line speaks
     code, out, err = run(capsys, "cancel", "mine.py")
     assert code == 0 and out.startswith("nothing to cancel")
     assert run(capsys, "status", "mine.py")[0] == 0

@@ -163,6 +163,7 @@ def test_a_study_edited_since_is_refused(submitted, tmp_path, capsys):
         (["nowhere.json"], "there is no plan nowhere.json"),
         (["PLAN", "--worker", "3", "--of", "3"], "worker: there is no worker 3 of 3"),
         (["PLAN", "--worker", "-1", "--of", "3"], "worker: there is no worker -1 of 3"),
+        (["PLAN", "--worker", "1"], "of: worker 1 of how many is not said; give --of N"),
         (["mine.py"], "mine.py is not a plan"),
     ],
 )
