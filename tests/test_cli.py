@@ -142,6 +142,8 @@ def test_run_resumes_reports_and_exports(capsys, mine, tmp_path):
     assert code == 0 and "4 of 4 runs done" in out
     code, out, _ = run(capsys, "report", "results/mine")
     assert code == 0 and (tmp_path / "results/mine/report.html").read_text().startswith("<!DOCTYPE html>")
+    code, out, err = run(capsys, "export", mine, "--to", ".")
+    assert (code, out, err) == (2, "", "error: to: . names no file; write --to FILE\n")
     code, out, _ = run(capsys, "export", mine, "--to", "table.csv")
     assert code == 0 and len((tmp_path / "table.csv").read_text().splitlines()) == 5
     assert "training loss" in (tmp_path / "table.codebook.csv").read_text()

@@ -30,6 +30,8 @@ def codebook(data: Data) -> list[tuple[str, str, str, str]]:
 
 def export(path: FilePath, format: str, to: Path) -> list[Path]:
     """Write the table and its codebook; returns the files."""
+    if not to.name:
+        raise Mistake("to", f"{to} names no file", "write --to FILE")
     data = open_results(path)
     target = to if to.suffix else to.with_suffix(".csv" if format == "csv" else ".nc")
     book = target.with_suffix(".codebook.csv")
