@@ -209,7 +209,7 @@ def _new(arguments: argparse.Namespace) -> None:
 
 
 def _status(arguments: argparse.Namespace) -> None:
-    from .scheduler import queue_lines
+    from .cluster.scheduler import queue_lines
     from .sweep.status import describe
 
     for name, folder in _folders(arguments):
@@ -219,7 +219,7 @@ def _status(arguments: argparse.Namespace) -> None:
 
 
 def _cancel(arguments: argparse.Namespace) -> None:
-    from .submission import cancel
+    from .cluster.submission import cancel
 
     named = [folder for _, folder in _folders(arguments)] if arguments.targets else None
     cancel(named, place(arguments.out))
@@ -334,31 +334,19 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _submit(arguments: argparse.Namespace) -> None:
     request = _requested(arguments)
-    from .submission import submit
+    from .cluster.submission import submit
 
     submit(arguments, request)
 
 
 def _work(arguments: argparse.Namespace) -> int:
-    from .worker import work, work_together
+    from .cluster.place import share
+    from .cluster.worker import work, work_together
 
     path = place(arguments.plan)
     if arguments.span:
         return work_together(path, arguments.coordinator, arguments.process, arguments.processes)
-    return work(path, *_share(arguments))
-
-
-def _share(arguments: argparse.Namespace) -> tuple[int, int]:
-    """Which worker of how many: as the command says, or else the scheduler."""
-    from . import cluster
-
-    there = cluster.place(os.environ, arguments.of) if arguments.worker is None else None
-    worker, of = there or (arguments.worker or 0, arguments.of or 1)
-    if there is None and arguments.of is None and worker:
-        raise Mistake("of", f"worker {worker} of how many is not said", "give --of N")
-    if not 0 <= worker < of:
-        raise Mistake("worker", f"there is no worker {worker} of {of}", "they count from 0")
-    return worker, of
+    return work(path, *share(arguments.worker, arguments.of, os.environ))
 
 
 def _refute(arguments: argparse.Namespace) -> int:

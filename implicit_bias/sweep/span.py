@@ -1,7 +1,7 @@
 r"""A cell that spans hosts: several processes compute every block together, each on its part of a large problem.
 
 Workers are independent as long as a problem fits on one host. Where it does not, processes that have joined
-(`implicit_bias.distributed`) run one program over all their devices: see `split`. Process 0 alone decides which tiles
+(`cluster.distributed`) run one program over all their devices: see `split`. Process 0 alone decides which tiles
 are missing and alone writes; before each tile all agree to go on.
 
 Their sums are rounded in another order than those of one host, so the tiles have a fingerprint of their own.

@@ -120,8 +120,8 @@ def _work(plan, store, number: int, workers: int, devices: int, resumed: bool, e
     """As `worker.work` does: its share, then what is left in an order of its own. It may stop after a tile."""
     import jax
 
+    from implicit_bias.cluster.worker import shares, shuffled
     from implicit_bias.sweep.execute import Stop, execute
-    from implicit_bias.worker import shares, shuffled
 
     try:
         parts = shares(plan, workers)

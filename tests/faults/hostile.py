@@ -26,7 +26,8 @@ from pathlib import Path
 import pandas  # noqa: F401, imported before any child is measured
 import xarray
 
-from implicit_bias import _errors, cli, request, scheduler
+from implicit_bias import _errors, cli, request
+from implicit_bias.cluster import scheduler
 from implicit_bias.evidence import export  # noqa: F401
 from implicit_bias.sweep import dataset, status
 from implicit_bias.sweep.document import plan_of

@@ -65,7 +65,8 @@ def _import() -> None:
     warnings.filterwarnings("ignore", message=".*os.fork")
     import jax  # noqa: F401
 
-    from implicit_bias import cli, session, study, worker  # noqa: F401
+    from implicit_bias import cli, session, study  # noqa: F401
+    from implicit_bias.cluster import worker  # noqa: F401
     from implicit_bias.evidence import console, report  # noqa: F401
 
 

@@ -97,7 +97,7 @@ def last(process, store_of):
 
 
 def main(act, process, port, folder):
-    from implicit_bias.distributed import joined
+    from implicit_bias.cluster.distributed import joined
     from implicit_bias.session import start
     from implicit_bias.sweep.store import Store
 

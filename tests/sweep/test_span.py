@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import implicit_bias as ib
-from implicit_bias import distributed
+from implicit_bias.cluster import distributed
 from implicit_bias.sweep.agree import go_on
 from implicit_bias.sweep.fingerprint import fingerprint
 from implicit_bias.sweep.span import execute_spanning

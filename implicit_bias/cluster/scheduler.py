@@ -18,8 +18,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ._errors import Mistake
-from ._files import CannotWrite, FilePath, listed, make_folder, put, read
+from .._errors import Mistake
+from .._files import CannotWrite, FilePath, listed, make_folder, put, read
 
 _BY_HAND = "--dry-run prints the script, and `implicit-bias work PLAN` is a worker without SLURM"
 LONG = 2**16

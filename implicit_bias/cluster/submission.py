@@ -13,13 +13,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import cluster, pods, scheduler
-from ._errors import Mistake
-from ._files import FilePath, is_local, place
-from .request import RESULTS, Request
+from .._errors import Mistake
+from .._files import FilePath, is_local, place
+from ..request import RESULTS, Request
+from . import pods, sbatch, scheduler
 
 if TYPE_CHECKING:
-    from .sweep.plan import Plan
+    from ..sweep.plan import Plan
 
 _ONLY_FOR = {
     "slurm": ["slurm"],
@@ -32,9 +32,9 @@ _ONLY_FOR = {
 
 def submit(arguments: argparse.Namespace, request: Request) -> None:
     """Submit workers to SLURM, or print the text for another engine."""
-    site = cluster.parse_site(arguments.slurm)
+    site = sbatch.parse_site(arguments.slurm)
     _check(arguments)
-    from .session import make_plan, start
+    from ..session import make_plan, start
 
     start()
     _, plan = make_plan(request, request.store)
@@ -62,7 +62,7 @@ def submit(arguments: argparse.Namespace, request: Request) -> None:
 
 def _write(request: Request, plan: Plan, digest: str, document: Mapping[str, Any]) -> None:
     """The plan file, from which workers do the request again."""
-    from .session import LESS, disk_too_small
+    from ..session import LESS, disk_too_small
 
     if what := disk_too_small(plan, request.store):
         raise Mistake("size", what, LESS)
@@ -95,21 +95,21 @@ def _manifest(arguments: argparse.Namespace, name: str, path: str, tiles: int) -
         name=arguments.name or name,
         image=arguments.image,
         plan=f"{pods.MOUNT}/{name}/plans/{path.rpartition('/')[2]}" if arguments.claim else path,
-        workers=arguments.workers or min(tiles, cluster.WORKERS),
+        workers=arguments.workers or min(tiles, sbatch.WORKERS),
         at_once=arguments.at_once,
         claim=arguments.claim,
     )
 
 
 def _to_slurm(
-    arguments: argparse.Namespace, request: Request, site: cluster.Site, path: str, tiles: int, missing: int
+    arguments: argparse.Namespace, request: Request, site: sbatch.Site, path: str, tiles: int, missing: int
 ) -> None:
-    tasks, note = cluster.packing(tiles, arguments.workers, site, scheduler.max_array_size())
+    tasks, note = sbatch.packing(tiles, arguments.workers, site, scheduler.max_array_size())
     if note:
         print(f"note: {note}", file=sys.stderr)
     name, results = request.entry.name, request.store.folder
     jobs, again = scheduler.jobs_folder(results), _again(arguments, request)
-    script = cluster.slurm_script(
+    script = sbatch.slurm_script(
         name=arguments.name or name,
         plan=path,
         logs=str(jobs.absolute()),
@@ -125,7 +125,7 @@ def _to_slurm(
     for line in scheduler.queue_lines(results):
         print(f"note: already in the queue, and the same tiles may be computed twice: {line}", file=sys.stderr)
     job = scheduler.submit(script, jobs, plan=path, tasks=tasks, again=again)
-    workers = tasks * cluster.tasks_of(site)
+    workers = tasks * sbatch.tasks_of(site)
     words = [arguments.study, *(["--out", arguments.out] if arguments.out != RESULTS else [])]
     work = f"{missing:,} runs of {name} in {tiles:,} tile{'s' * (tiles > 1)}"
     print(f"job {job.id}: {workers:,} worker{'s' * (workers > 1)} for {work}; logs in {jobs}")

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from implicit_bias import cluster, pods
 from implicit_bias._errors import Mistake
-from tests.test_cluster import program
+from implicit_bias.cluster import pods
+from implicit_bias.cluster.place import told
+from tests.cluster.test_sbatch import program
 
 untimed = settings(deadline=None)
 
@@ -59,7 +60,7 @@ def test_the_manifest_is_an_indexed_job_whose_pods_know_their_place():
     (container,) = pod["containers"]
     assert container["command"] == ["implicit-bias", "work", "/results/p.json"]
     environ = {entry["name"]: entry["value"] for entry in container["env"]}
-    assert cluster.place({**environ, "JOB_COMPLETION_INDEX": "5"}) == (5, 6)
+    assert told({**environ, "JOB_COMPLETION_INDEX": "5"}) == (5, 6)
     (volume,), (mount,) = pod["volumes"], container["volumeMounts"]
     assert volume == {"name": mount["name"], "persistentVolumeClaim": {"claimName": "r"}}
     assert mount["mountPath"] == "/results"

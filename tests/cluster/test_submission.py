@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from implicit_bias import cluster, pods, scheduler
 from implicit_bias._errors import Mistake
 from implicit_bias.cli import _parse, main
-from tests.test_cluster import parts, program
-from tests.test_pods import read_yaml
+from implicit_bias.cluster import COUNT, STOPPED, pods, sbatch, scheduler
+from tests.cluster.test_pods import read_yaml
+from tests.cluster.test_sbatch import parts, program
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 PAGE = (ROOT / "docs/cluster.md").read_text()
 TINY = ["seed=0..1", "scale=0.2,1"]
 
@@ -233,7 +233,7 @@ def test_cancel_and_status_import_no_jax(tmp_path):
     (tmp_path / "results/mine/jobs").mkdir(parents=True)
     script = (
         "import sys\nfrom implicit_bias.cli import main\ntry: main(sys.argv[1:])\nexcept SystemExit: pass\n"
-        "from implicit_bias import cluster, pods, scheduler, submission\n"
+        "from implicit_bias.cluster import place, pods, sbatch, scheduler, submission\n"
         "assert 'jax' not in sys.modules, 'jax was imported'"
     )
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -246,13 +246,13 @@ def test_cancel_and_status_import_no_jax(tmp_path):
 def test_the_script_in_the_page_is_the_script():
     lab = "/home/me/lab"
     words = "wu2020/robustness seed=0..199 --workers 8 --slurm partition=gpu time=60 gres=gpu:1"
-    text = cluster.slurm_script(
+    text = sbatch.slurm_script(
         name="wu2020/robustness",
         plan=f"{lab}/results/wu2020/robustness/plans/5ab05f0bc1e27a0c.json",
         logs=f"{lab}/results/wu2020/robustness/jobs",
         folder=lab,
         array=8,
-        site=cluster.parse_site(words.partition("--slurm ")[2].split()),
+        site=sbatch.parse_site(words.partition("--slurm ")[2].split()),
         command=[f"{lab}/.venv/bin/python", "-m", "implicit_bias"],
         written_by=f"implicit-bias submit {words}",
     )
@@ -269,5 +269,5 @@ def test_every_command_in_the_page_parses():
 
 
 def test_the_page_says_what_the_code_does():
-    for said in (cluster.COUNT, str(cluster.STOPPED), f"{cluster.WARNING} s", f"{cluster.WORKERS}", pods.MOUNT):
+    for said in (COUNT, str(STOPPED), f"{sbatch.WARNING} s", f"{sbatch.WORKERS}", pods.MOUNT):
         assert said in PAGE, said

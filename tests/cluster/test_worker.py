@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from implicit_bias import cli, worker
+from implicit_bias import cli
+from implicit_bias.cluster import worker
 from implicit_bias.request import requested
 from implicit_bias.session import make_plan
 from implicit_bias.sweep import execute as execution

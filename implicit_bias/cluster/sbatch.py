@@ -1,11 +1,7 @@
-"""Many machines: a plan's workers as a SLURM array, and a worker's place among them.
+"""A plan's workers as a SLURM array: what a site may add, how many tasks, and the script, as text.
 
-A worker is `implicit-bias work PLAN --worker I --of N`, and shares nothing with the others but the results folder. So a
-scheduler has only to start N of them, any number of times; this file writes the script that asks SLURM for that, and
-reads I and N back from what a scheduler puts into a process's environment. What talks to SLURM is `scheduler`.
+What talks to SLURM is `scheduler`.
 
->>> place({"SLURM_ARRAY_TASK_ID": "3", "SLURM_ARRAY_TASK_COUNT": "8"})
-(3, 8)
 >>> parse_site(["partition=short", "gres=gpu:4", "exclusive"])
 {'partition': 'short', 'gres': 'gpu:4', 'exclusive': None}
 >>> packing(tiles=100, workers=None, site={"ntasks": "8"}, most=1001)
@@ -20,19 +16,14 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 
-from ._errors import Mistake
-
-STOPPED = 75
-"""A worker's exit code when a signal stopped it (EX_TEMPFAIL: try again)."""
+from .._errors import Mistake
+from . import STOPPED
 
 WARNING = 120
 """Seconds before the time limit at which a worker is told to stop."""
 
 WORKERS = 32
 """Array tasks, where neither --workers nor the number of tiles says fewer."""
-
-COUNT = "IMPLICIT_BIAS_WORKERS"
-"""The environment variable that says N where the scheduler says only I."""
 
 Site = Mapping[str, str | None]
 
@@ -261,65 +252,3 @@ if [ "$code" -eq {stopped} ] && {{ [ -n "$out_of_time" ] || preempted; }}; then
 fi
 exit "$code"
 """
-
-# -- a worker's place --------------------------------------------------------------------------------------------------
-
-
-def place(environ: Mapping[str, str], of: int | None = None) -> tuple[int, int] | None:
-    """(index, number) of this worker by what a scheduler says of its process; None where none says anything.
-
-    SLURM: the array task, and under srun the task within it. Kubernetes: the completion index of an indexed job, with
-    the number in IMPLICIT_BIAS_WORKERS. TPU pod: the host's number. `of`, where given, is the number.
-    """
-    for read in (_slurm_place, _kubernetes_place, _tpu_place):
-        found = read(environ)
-        if found is None:
-            continue
-        who, index, count = found
-        count = count if of is None else of
-        if count is None:
-            raise Mistake("of", f"{who} says that this is worker {index}, and not of how many", "give --of N")
-        if not 0 <= index < count:
-            raise Mistake("worker", f"{who} says {index} of {count}", "give --worker I --of N, with I from 0 to N - 1")
-        return index, count
-    return None
-
-
-def _number(environ: Mapping[str, str], name: str) -> int:
-    text = environ.get(name, "").strip()
-    if not (text.isascii() and text.isdecimal()):
-        raise Mistake(name, f"must be a whole number from 0, got {text!r}", "unset it, or give --worker I --of N")
-    return int(text)
-
-
-_Found = tuple[str, int, int | None] | None
-
-
-def _slurm_place(environ: Mapping[str, str]) -> _Found:
-    index, count = 0, 1
-    array, step = "SLURM_ARRAY_TASK_ID" in environ, "SLURM_STEP_NUM_TASKS" in environ
-    if not array and not step:
-        return None
-    if array:
-        first, stride = (_number({n: "0", **environ}, n) for n in ("SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_STEP"))
-        index = (_number(environ, "SLURM_ARRAY_TASK_ID") - first) // max(stride, 1)
-        count = _number(environ, "SLURM_ARRAY_TASK_COUNT") if "SLURM_ARRAY_TASK_COUNT" in environ else None
-    if step:  # set by srun only; SLURM_NTASKS and SLURM_PROCID are in a batch script's environment, too
-        tasks = _number(environ, "SLURM_STEP_NUM_TASKS")
-        index = index * tasks + _number(environ, "SLURM_PROCID")
-        count = count and count * tasks
-    return "SLURM", index, count
-
-
-def _kubernetes_place(environ: Mapping[str, str]) -> _Found:
-    if "JOB_COMPLETION_INDEX" not in environ:
-        return None
-    count = _number(environ, COUNT) if COUNT in environ else None
-    return "Kubernetes", _number(environ, "JOB_COMPLETION_INDEX"), count
-
-
-def _tpu_place(environ: Mapping[str, str]) -> _Found:
-    if "TPU_WORKER_ID" not in environ:
-        return None
-    hosts = [h for h in environ.get("TPU_WORKER_HOSTNAMES", "").split(",") if h.strip()]
-    return "the TPU pod", _number(environ, "TPU_WORKER_ID"), len(hosts) or None

@@ -1,6 +1,6 @@
 """Workers of a plan on Kubernetes and on a TPU pod, as text: a manifest to apply, a line to run.
 
-Each pod of an indexed job, and each host of a TPU pod, is a worker; `cluster.place` reads which one.
+Each pod of an indexed job, and each host of a TPU pod, is a worker; `place` reads which one.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from ._errors import Mistake
-from .cluster import COUNT, STOPPED, plain
+from .._errors import Mistake
+from . import COUNT, STOPPED
+from .sbatch import plain
 
 MOUNT = "/results"
 """Where a pod sees the volume that holds the results."""

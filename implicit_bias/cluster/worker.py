@@ -16,19 +16,17 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 
-from ._errors import Mistake
-from ._files import FilePath
-from .request import Request, planned
-from .session import guarded, make_plan, progress, say_failed, start
-from .sweep.document import Document
-from .sweep.execute import Outcome, Stop
-from .sweep.fingerprint import difference
-from .sweep.journal import Journal
-from .sweep.plan import Batch, Plan
-from .sweep.store import Store
-
-STOPPED = 75
-"""Exit code, EX_TEMPFAIL of sysexits.h: submit it again."""
+from .._errors import Mistake
+from .._files import FilePath
+from ..request import Request, planned
+from ..session import guarded, make_plan, progress, say_failed, start
+from ..sweep.document import Document
+from ..sweep.execute import Outcome, Stop
+from ..sweep.fingerprint import difference
+from ..sweep.journal import Journal
+from ..sweep.plan import Batch, Plan
+from ..sweep.store import Store
+from . import STOPPED
 
 GRACE = {signal.SIGUSR1: 100.0, signal.SIGTERM: 20.0}
 """Seconds to finish the tile under way: schedulers kill 120 s after USR1 (as `submit` asks) and 30 s after TERM."""
@@ -78,8 +76,8 @@ def work(path: FilePath, worker: int, of: int) -> int:
 
 def work_together(path: FilePath, coordinator: str | None, process: int | None, processes: int | None) -> int:
     """Do a plan whose cell is too large for one host, as one of several processes that compute each block together."""
+    from ..sweep.span import execute_spanning
     from .distributed import joined
-    from .sweep.span import execute_spanning
 
     request, document = planned(path)
     start()

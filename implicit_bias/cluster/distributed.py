@@ -21,7 +21,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 
-from ._errors import Mistake
+from .._errors import Mistake
 
 PATIENCE = 120.0
 """Seconds that processes wait for each other at the start."""
