@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import signal
 import sys
 
 import implicit_bias as ib
@@ -107,6 +108,7 @@ def main(act, process, port, folder):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job was told to ignore it
     try:
         main(*sys.argv[1:])
     except Mistake as mistake:
