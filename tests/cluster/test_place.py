@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from implicit_bias._errors import Mistake
-from implicit_bias.cli import _parse
-from implicit_bias.cluster.place import share, told
+from implicit_bias.cli import main
+from implicit_bias.cluster import worker
+from implicit_bias.cluster.place import told
 
 
 @given(st.integers(1, 5), st.integers(1, 5), st.integers(0, 3), st.integers(1, 3))
@@ -67,8 +68,13 @@ def test_a_given_number_of_workers_is_the_number():
     assert told(ARRAY, of=16) == (3, 16)
 
 
-def test_a_worker_takes_the_place_that_it_is_not_told():
-    for words, expected in {"": (3, 8), "--of 16": (3, 16), "--worker 1 --of 2": (1, 2)}.items():
-        said = _parse(["work", "PLAN", *words.split()])
-        assert share(said.worker, said.of, ARRAY) == expected
-    assert share(None, None, {}) == (0, 1)
+def test_a_worker_takes_the_place_that_it_is_not_told(monkeypatch):
+    """From the command's words and its own environment to what `work` is given."""
+    monkeypatch.setattr(worker, "work", lambda plan, index, of: taken.append((index, of)) or 0)
+    taken = []
+    assert main(["work", "PLAN"]) == 0
+    for name, value in ARRAY.items():
+        monkeypatch.setenv(name, value)
+    for words in ("", "--of 16", "--worker 1 --of 2"):
+        assert main(["work", "PLAN", *words.split()]) == 0
+    assert taken == [(0, 1), (3, 8), (3, 16), (1, 2)]
