@@ -67,12 +67,15 @@ class Study:
                 raise Mistake("observe, facts", f"have one called {name!r}, as results have already", "rename it")
         if both := set(self.observe) & set(self.facts):
             raise Mistake("observe, facts", f"both have {sorted(both)[0]!r}", "rename one of them")
+        for name in self._keywords:
+            if name in {*RESERVED, "loss", "record", *self.observe, *self.facts}:
+                raise Mistake(
+                    name, "names both a keyword of the cell and a result", "rename the keyword, or the observable or fact"
+                )
         for g in self.grids:
             for axis in g.axes:
                 if not self._accepts(axis):
                     raise Mistake(axis, "is an axis of a grid but no keyword of the cell", _keywords_remedy(axis, self))
-                if axis in {*RESERVED, "loss", *self.observe, *self.facts}:
-                    raise Mistake(axis, "names both an axis and a result", "rename the axis, or the observable or fact")
             for axis in (a for a in g.axes if a == "seed" or a.startswith("seed.")):
                 for value in g.axes[axis]:
                     _seed(axis, value)

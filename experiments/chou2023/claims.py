@@ -77,7 +77,7 @@ ENDED = (ib.Status.CONVERGED, ib.Status.CAPPED, ib.Status.STALLED)
 
 
 def _ratio(ds):
-    return ds.ratio if "ratio" in ds.coords else None
+    return ds.ratio if (ds.method == "wn").all() else None
 
 
 def _drift(ds):

@@ -1,7 +1,9 @@
 """Results as xarray: one dataset for each grid of a union, dims named by axis, `record` last.
 
-Numbers of the loops have every axis of their grid; facts and the clock have only the axes they depend on. A run that
-is not computed has the status `absent` (-1) and nan elsewhere, so it is never mistaken for a result.
+Numbers of the loops have every axis of their grid; facts and the clock have only the axes they depend on. Every keyword
+of the cell is a coordinate: an axis where it varies, a scalar where it is fixed or at its default, so that what is said
+of a run is read from the run. A run that is not computed has the status `absent` (-1) and nan elsewhere, so it is never
+mistaken for a result.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from .._files import FilePath, place
 from .._lazy import lazy
 from .._results import Status
 from .document import plan_of, read_plan
+from .keywords import decoded
 from .store import Store, Tile
 
 xr = lazy("xarray")
@@ -142,6 +145,9 @@ class _Collector:
                 coords[a] = [int(v) for v in values] if a == "seed" or a.startswith("seed.") else values
             else:
                 coords[a] = [_number(v) for v in axis["labels"]]
+        for name, written in document["keywords"].items():
+            if name not in coords:
+                coords[name] = decoded(name, written)
         variables: dict[str, tuple] = {
             "status": (self.order, self.status, {"definition": "how the run ended", "codes": _codes()})
         }

@@ -10,6 +10,7 @@ from typing import Any
 from .._errors import Mistake, one_line
 from .._files import FilePath, read
 from .grid import MOST_RUNS
+from .keywords import decoded
 from .store import LARGEST_PLAN, TILE_NAME, Store
 
 Document = Mapping[str, Any]
@@ -59,8 +60,11 @@ def _product(grid: Mapping[str, Any], axes: list[str]) -> int:
 def _check(document: Any) -> None:
     """Raise for what is not of a plan's form."""
     _need(isinstance(document, dict), "it is no table")
-    for key, kind in (("study", str), ("fingerprint", dict), ("grids", list), ("batches", list), ("tiles", list)):
+    parts = {"study": str, "fingerprint": dict, "keywords": dict, "grids": list, "batches": list, "tiles": list}
+    for key, kind in parts.items():
         _need(isinstance(document.get(key), kind), f"it has no {key}")
+    for name, written in document["keywords"].items():
+        decoded(name, written)
     asked = document.get("request") or {"settings": {}, "size": ""}
     words = (*asked["settings"].keys(), *asked["settings"].values(), asked["size"])
     _need(all(isinstance(w, str) for w in words), "its request is no words")

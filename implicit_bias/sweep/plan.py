@@ -21,6 +21,7 @@ from .._errors import Mistake, written_bytes
 from .engine import SMALL, Layout, Program, free_memory
 from .fingerprint import difference, fingerprint
 from .grid import MOST_RUNS, Grid, Grids, Labelled
+from .keywords import defaults, encoded
 from .prepare import Recipe, trace
 from .store import Store, Tile, canonical, tile_id
 
@@ -223,6 +224,7 @@ def make_plan(
         "fingerprint": marks,
         "width": width,
         "settings": {k: show(v) for k, v in settings.items()},
+        "keywords": encoded(defaults(recipe.cell) | dict(settings)),
         "grids": [_describe(grid) for grid in grids],
         "batches": [
             {

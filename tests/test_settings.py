@@ -1,0 +1,65 @@
+"""Any keyword of a cell can be set, and no verdict turns against its expectation: halved, doubled, one size up.
+
+Claims, tolerances and hypotheses read what a run was given from its dataset. Where a claim needs a range of a setting,
+that is a hypothesis with its slack, and outside it the claim is vacuous; where a setting leaves too few runs, it is
+unresolved: neither is a false verdict.
+"""
+
+import inspect
+import warnings
+
+import pytest
+
+from implicit_bias import catalogue
+from implicit_bias._errors import Mistake
+from implicit_bias.evidence.claims import judge_all
+from tests.test_studies import SMALL
+
+pytestmark = pytest.mark.slow
+
+
+def _numeric(study):
+    """The numeric keywords of a cell with the value that each has where nothing is asked."""
+    for name, parameter in inspect.signature(study.cell).parameters.items():
+        default = parameter.default
+        if isinstance(default, (int, float)) and not isinstance(default, bool):
+            yield name, default
+
+
+def changed(value):
+    """A setting's other values: a length one size up, any other number halved and doubled."""
+    return [max(value + 1, 5 * value // 4)] if isinstance(value, int) else [value / 2, 2 * value]
+
+
+def _cases():
+    for name in SMALL:
+        study = catalogue.load(catalogue.find(name))
+        for keyword, default in _numeric(study):
+            if not any(keyword in grid.axes and len(grid.axes[keyword]) > 1 for grid in study.grids):
+                yield pytest.param(name, keyword, default, id=f"{name}-{keyword}")
+
+
+@pytest.mark.parametrize(("name", "keyword", "default"), _cases())
+def test_no_setting_turns_a_verdict_against_its_expectation(name, keyword, default):
+    study = catalogue.load(catalogue.find(name))
+    for value in changed(default):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                data = study.run(**{**SMALL[name], keyword: value})
+        except Mistake as refused:  # a setting that the study cannot have is refused in words, before the first step
+            assert refused.remedy
+            continue
+        for j in judge_all(study.claims, data):
+            unlike = j.verdict in ("supported", "refuted") and not j.as_expected
+            assert not unlike, (f"{keyword}={value}", j.claim.id, j.verdict, j.measured, j.where)
+
+
+def test_every_keyword_is_a_coordinate_with_the_value_that_the_run_had():
+    study = catalogue.load(catalogue.find("wu2020/robustness"))
+    data = study.run(seed=range(1), scale=[0.1, 1.0], step=0.05, columns=30)
+    for grid in data.children.values():
+        ds = grid.to_dataset()
+        assert {*inspect.signature(study.cell).parameters} - {"key"} <= {*ds.coords}
+        assert (float(ds.step), int(ds.columns), int(ds.rows)) == (0.05, 30, 20)
+        assert ds.scale.values.tolist() == [0.1, 1.0] and (ds.ratio == 1.0).all()
