@@ -39,7 +39,7 @@ def _cases():
                 yield pytest.param(name, keyword, default, id=f"{name}-{keyword}")
 
 
-@pytest.mark.parametrize(("name", "keyword", "default"), _cases())
+@pytest.mark.parametrize(("name", "keyword", "default"), list(_cases()))
 def test_no_setting_turns_a_verdict_against_its_expectation(name, keyword, default):
     study = catalogue.load(catalogue.find(name))
     for value in changed(default):
