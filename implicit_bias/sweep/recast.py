@@ -39,6 +39,7 @@ from . import cut
 from .dataset import _Collector
 from .engine import Layout, Program
 from .grid import Grid, Labelled
+from .keywords import defaults, encoded
 from .plan import as_array, is_traced, show
 from .prepare import Recipe, Run, _call, trace
 from .store import Tile
@@ -277,6 +278,7 @@ class Runs:
         grid = {"name": self.subject.grid.title, "order": [*words, "point"], "axes": axes}
         document = {
             "study": "", "fingerprint": {}, "folds": [n for n, o in observed.items() if isinstance(o, AbstractFold)],
+            "keywords": encoded(self._keywords()),
         }  # fmt: skip
         collector = _Collector(grid, document)
         coordinates = np.array(index)[:, None]
@@ -289,6 +291,10 @@ class Runs:
             collector.add(batch, Tile("", {}, {}, ("point",), coordinates, arrays))
         data = collector.dataset(document)
         return data.assign_coords({n: ("point", v) for n, v in self._coordinates(points).items()})
+
+    def _keywords(self) -> dict[str, Any]:
+        """Every keyword of the cell that is no axis, as these runs were given it."""
+        return {**defaults(self.subject.recipe.cell), **self.subject.settings}
 
     def _coordinates(self, points: np.ndarray) -> dict[str, np.ndarray]:
         known = {n: points[:, i] for i, n in enumerate(self.form.axes)}

@@ -49,6 +49,7 @@ def document() -> dict[str, Any]:
         "fingerprint": MARKS,
         "width": 2,
         "settings": {"rows": "3"},
+        "keywords": {"rows": ["int", "3"]},
         "statement": "What is asked.",
         "definitions": {"x": "the predictor"},
         "folds": [],
