@@ -361,7 +361,7 @@ def _refute(arguments: argparse.Namespace) -> int:
     from .session import guarded, start
 
     start()
-    from .refute import find_claim, refute
+    from .referee.refute import find_claim, refute
 
     entry, study, claim = find_claim(arguments.claim)
 

@@ -147,7 +147,7 @@ class Study:
         return Recipe(self.cell, self.facts, {"loss": loss, **self.observe}, self.records)
 
     @contextlib.contextmanager
-    def _precision(self) -> Iterator[None]:
+    def in_precision(self) -> Iterator[None]:
         with jax.enable_x64(self.precision == "float64"):
             yield
 
@@ -167,7 +167,7 @@ class Study:
             "definitions": {n: definition(o) for n, o in {**observed, **self.facts}.items()},
             "folds": sorted(n for n, o in observed.items() if isinstance(o, AbstractFold)),
         }
-        with self._precision():
+        with self.in_precision():
             return make_plan(self.name, self.recipe, grids, fixed, store, width=width, extra=extra)
 
     def execute(self, plan: Plan, store: Store, *, found: Mapping[str, Any] | None = None, **options: Any) -> Outcome:
@@ -177,7 +177,7 @@ class Study:
         """
         store.prepare()
         store.write_plan(*plan.document(), **(found or {}))
-        with self._precision():
+        with self.in_precision():
             return execute(plan, store, **options)
 
     def run(

@@ -60,7 +60,7 @@ def _read(store: Store, name: str) -> Tile | None:
 
 def assemble(document: Mapping[str, Any], store: Store) -> xr.Dataset | xr.DataTree:
     known: dict[str, Tile | None] = {}
-    grids = [_Collector(g, document) for g in document["grids"]]
+    grids = [Collector(g, document) for g in document["grids"]]
     for batch, tiles in zip(document["batches"], document["tiles"]):
         for name in tiles:
             if name not in known:
@@ -75,7 +75,7 @@ def assemble(document: Mapping[str, Any], store: Store) -> xr.Dataset | xr.DataT
     return tree
 
 
-class _Collector:
+class Collector:
     """Fills the arrays of one grid."""
 
     def __init__(self, grid: Mapping[str, Any], document: Mapping[str, Any]):

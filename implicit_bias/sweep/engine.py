@@ -194,7 +194,7 @@ class Program:
         """The work of one shared value, done on one device and brought back for all."""
         return [np.asarray(x) for x in self.compiled("first", device)(*values)]
 
-    def _no_state(self, device: Any) -> Any:
+    def blank_state(self, device: Any) -> Any:
         """What a fresh block is given and does not read; kept on the device."""
         if device not in self._blank:
             shapes = self.shapes["advance"][2]
@@ -210,7 +210,7 @@ class Program:
         """
         results, lanes = list(results), list(lanes)
         advance = self.compiled("advance", device)
-        state, fresh = self._no_state(device), True
+        state, fresh = self.blank_state(device), True
         until = np.float64(np.inf if segment is None else segment)
         while True:
             state, outputs, holds = advance(results, lanes, state, np.bool_(fresh), until)

@@ -110,7 +110,8 @@ def _leaves_start(prepared: Prepared) -> Requirements:
     }
 
 
-def _call(cell: Callable[..., Run], arguments: dict[str, Any]) -> Run:
+def build_run(cell: Callable[..., Run], arguments: dict[str, Any]) -> Run:
+    """What a cell returns; it is given a key only if it takes one."""
     if "key" not in inspect.signature(cell).parameters:
         arguments = {name: value for name, value in arguments.items() if name != "key"}
     run = cell(**arguments)
@@ -126,7 +127,7 @@ def trace(recipe: Recipe, statics: Mapping[str, Any], axes: Mapping[str, jax.Sha
     def build(*values: Array) -> list[Array]:
         named = dict(zip(axes, values))
         key = make_key(named)
-        run = _call(recipe.cell, {**statics, **named, "key": key})
+        run = build_run(recipe.cell, {**statics, **named, "key": key})
         theta = run.parameterization.init(run.problem, key)
         new = rewrite(run.problem, run.parameterization, run.dynamics, theta)
         prepared = Prepared(new.problem, run.parameterization, run.dynamics, new.theta, new.lift)

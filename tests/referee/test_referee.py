@@ -13,13 +13,16 @@ from scipy.integrate import solve_ivp
 import implicit_bias as ib
 from implicit_bias import catalogue
 from implicit_bias.cli import main
-from implicit_bias.evidence import referee
-from implicit_bias.evidence.recheck import Motion, NotAvailable, recheck
-from implicit_bias.evidence.counterexample import exact, rational
-from implicit_bias.evidence.referee import Family, Region, canonical, complexity
 from implicit_bias.problems import linear
-from implicit_bias.refute import find_claim, motion_of, refute
-from implicit_bias.sweep.recast import Form, Runs, Subject, form_of
+from implicit_bias.referee import search
+from implicit_bias.referee.counterexample import exact, rational
+from implicit_bias.referee.motion import motion_of
+from implicit_bias.referee.recast import Form, Subject, form_of
+from implicit_bias.referee.recheck import Motion, NotAvailable, recheck
+from implicit_bias.referee.refute import find_claim, refute
+from implicit_bias.referee.region import Family, Region
+from implicit_bias.referee.runs import Runs
+from implicit_bias.referee.shrink import canonical, complexity
 from implicit_bias.theory import weight_normalisation as theory
 
 # -- a second integrator -----------------------------------------------------------------------------------------------
@@ -91,7 +94,8 @@ def test_rechecked_descent_takes_the_engine_s_steps(weights):
     study = ib.Study(cell=cell, grids=ib.grid(scale=[0.5]), observe={"x": ib.predictor()}, records=ib.log_records(4))
     data = study.run()
     run = cell(scale=0.5)
-    done = recheck(motion_of(run, [1.0, 2.0, 2.0], ib.log_records(4)(descent)))
+    theta = run.parameterization.init(run.problem, ib.SeedKey(jax.numpy.asarray(0)))
+    done = recheck(motion_of(run, theta, ib.log_records(4)(descent), [1, 2, 2]))
     last = done.moments[-1]
     x = last.weights["x"] if weights == "Euclidean" else None
     if x is None:
@@ -104,7 +108,7 @@ def test_rechecked_descent_takes_the_engine_s_steps(weights):
 def test_what_cannot_be_rechecked_says_why():
     run = ib.Run(linear.fixed([[1.0, 0.0]], [1.0])(0), ib.Euclidean(1.0), ib.Descent(0.1, law=ib.adam()))
     with pytest.raises(NotAvailable, match="the rule Adam"):
-        motion_of(run, [1.0, 0.0], [0, 1])
+        motion_of(run, run.parameterization.init(run.problem, ib.SeedKey(jax.numpy.asarray(0))), [0, 1])
 
 
 # -- simple numbers, and the same run in simpler coordinates -----------------------------------------------------------
@@ -296,9 +300,9 @@ def test_climbing_finds_what_drawing_missed():
     )
     rng = np.random.default_rng(0)
     begin = form.pack({"scale": 0.7, "ratio": 1.0, **family.draw(rng, 1, 2)})
-    rise = referee.slope(hill, runs, region, begin)
+    rise = search.slope(hill, runs, region, begin)
     np.testing.assert_allclose(rise[0], -2 * np.log(0.7 / 0.9) / 0.02, rtol=1e-4)
-    top = referee.climb(hill, runs, region, referee.Found(begin, 0.05), rng)
+    top = search.climb(hill, runs, region, search.Found(begin, 0.05), rng)
     assert top.ratio > 1.19 and abs(form.unpack(top.point)["scale"] - 0.9) < 0.02
 
 

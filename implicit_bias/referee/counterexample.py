@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .claims import Claim
+from ..evidence.claims import Claim
 
 LONG = 1000
 """A denominator beyond which a number is shown as a decimal."""
@@ -42,9 +42,10 @@ class Counterexample:
     words: Mapping[str, Any]
     settings: Mapping[str, Any]
     axes: Mapping[str, Fraction]
-    A: Sequence[Sequence[Fraction]]
-    y: Sequence[Fraction]
-    start: Sequence[Fraction]
+    A: Sequence[Sequence[Fraction]] | None
+    """None, as `y` and `start`, where the study's own draw is all that is known: `seed` gives it."""
+    y: Sequence[Fraction] | None
+    start: Sequence[Fraction] | None
     """Any multiple of w0 (of x0 under gradient descent)."""
     scale: Fraction | None
     ratio: Any
@@ -77,21 +78,12 @@ class Counterexample:
 
     def python(self) -> str:
         """A literal to paste into Python; fractions are quotients."""
-        whole, length, _ = self._length()
-
-        def over(w: Fraction) -> str:
-            return _plain(w) if length == "1" or w == 0 else f"{_plain(w)}/{length}"
-
         lines = [("claim", json.dumps(f"{self.study}:{self.claim.id}"))]
         lines += [(n, repr(v)) for n, v in {**self.words, **self.settings}.items()]
         lines += [(n, _plain(v)) for n, v in self.axes.items()]
         if self.seed is not None:
             lines.append(("seed", str(self.seed)))
-        lines += [
-            ("A", f"[{', '.join('[' + ', '.join(map(_plain, row)) + ']' for row in self.A)}]"),
-            ("y", f"[{', '.join(map(_plain, self.y))}]"),
-            ("w0", f"[{', '.join(map(over, whole))}]"),
-        ]
+        lines += self._arrays()
         if self.scale is not None:
             lines.append(("g0", _plain(self.scale)))
         if isinstance(self.ratio, tuple):
@@ -106,13 +98,34 @@ class Counterexample:
         ]
         return "{\n" + "".join(f"    {json.dumps(n)}: {v},\n" for n, v in lines) + "}"
 
-    def latex(self) -> str:
-        r"""A sentence for a paper: `\begin{example} ... \end{example}`."""
+    def _arrays(self) -> list[tuple[str, str]]:
+        if self.A is None:
+            return []
+        whole, length, _ = self._length()
+
+        def over(w: Fraction) -> str:
+            return _plain(w) if length == "1" or w == 0 else f"{_plain(w)}/{length}"
+
+        return [
+            ("A", f"[{', '.join('[' + ', '.join(map(_plain, row)) + ']' for row in self.A)}]"),
+            ("y", f"[{', '.join(map(_plain, self.y))}]"),
+            ("w0", f"[{', '.join(map(over, whole))}]"),
+        ]
+
+    def _arrays_in_latex(self) -> list[str]:
+        """Of data that are given; where a seed gives them, the seed and the axes are all there is to say."""
+        if self.A is None:
+            axes = [rf"\mathtt{{{_text(n)}}} = {_tex(v)}" for n, v in self.axes.items()]
+            return [*axes, rf"\mathtt{{seed}} = {self.seed}"]
         whole, _, length = self._length()
         A = r" \\ ".join(" & ".join(map(_tex, row)) for row in self.A)
         w0 = rf"({', '.join(map(_tex, whole))})^\top" + (rf"/{length}" if length != "1" else "")
         y = _tex(self.y[0]) if len(self.y) == 1 else rf"({', '.join(map(_tex, self.y))})^\top"
-        said = [rf"A = \begin{{pmatrix}} {A} \end{{pmatrix}}", f"y = {y}", f"w_0 = {w0}"]
+        return [rf"A = \begin{{pmatrix}} {A} \end{{pmatrix}}", f"y = {y}", f"w_0 = {w0}"]
+
+    def latex(self) -> str:
+        r"""A sentence for a paper: `\begin{example} ... \end{example}`."""
+        said = self._arrays_in_latex()
         if self.scale is not None:
             said.append(f"g_0 = {_tex(self.scale)}")
         if isinstance(self.ratio, tuple):
