@@ -18,6 +18,7 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from . import sources
 from ._errors import Mistake, message_of, nearest
 
 if TYPE_CHECKING:
@@ -146,6 +147,7 @@ def load(entry: Entry) -> Study:
         parent = types.ModuleType(package)
         parent.__path__ = [str(folder)]
         sys.modules[package] = parent
+    sources.begin(folder)
     try:
         module = importlib.import_module(f"{package}.{entry.path.stem}")
     except Mistake:

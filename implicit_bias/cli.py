@@ -268,14 +268,15 @@ def _check(arguments: argparse.Namespace) -> int:
     unexpected = 0
     for name, folder in _folders(arguments):
         judged = judge_folder(name, folder)
-        print(verdict_table(judged.study.name, judged.judgements))
+        print(verdict_table(judged.name, judged.judgements))
         if arguments.sharp:
             from .evidence.console import sharpness_table
             from .evidence.sharpness import sharpness
 
-            asked = [j.claim for j in judged.judgements if not j.left_out]
+            left = {j.claim.id for j in judged.judgements if j.left_out}
+            asked = [claim for claim in judged.study.claims if claim.id not in left]
             left_out = [one for claim in asked for one in sharpness(claim, judged.data)]
-            print(sharpness_table(judged.study.name, [claim.id for claim in asked], left_out))
+            print(sharpness_table(judged.name, [claim.id for claim in asked], left_out))
         unexpected += sum(not j.as_expected for j in judged.judgements)
     if unexpected:
         print(f"{unexpected} verdict{'s' if unexpected > 1 else ''} against expectation", file=sys.stderr)
@@ -283,7 +284,8 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _report(arguments: argparse.Namespace) -> None:
-    from .session import judge_folder, write_index, write_report
+    from .pages import write_index, write_report
+    from .session import judge_folder
 
     judged = [judge_folder(name, folder) for name, folder in _folders(arguments)]
     for one in judged:
@@ -322,11 +324,11 @@ def _plan(arguments: argparse.Namespace) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     request = _requested(arguments)
     from .evidence.console import verdict_table
-    from .session import run_study, start, write_index, write_report
+    from .pages import write_index, write_report
+    from .session import run_study
 
-    start()
     judged = run_study(request)
-    print(verdict_table(judged.study.name, judged.judgements))
+    print(verdict_table(judged.name, judged.judgements))
     print(write_report(judged))
     write_index(request.out, [judged])
     return 1 if judged.failed else 0
@@ -379,17 +381,17 @@ def _refute(arguments: argparse.Namespace) -> int:
 def _reproduce(arguments: argparse.Namespace) -> int:
     chosen = catalogue.expand(arguments.papers)
     from .evidence.console import verdict_table
+    from .pages import write_index, write_report
     from .request import Request
-    from .session import run_study, start, write_index, write_report
+    from .session import run_study
 
-    start()
     done, words = [], ["implicit-bias", "reproduce", *arguments.papers]
     words += ["--size", arguments.size] * (arguments.size != "laptop")
     words += ["--out", arguments.out] * (arguments.out != RESULTS)
     again = shlex.join(words)
     for entry in chosen:
         judged = run_study(Request(entry, size=arguments.size, out=place(arguments.out)), again)
-        print(verdict_table(judged.study.name, judged.judgements))
+        print(verdict_table(judged.name, judged.judgements))
         write_report(judged)
         done.append(judged)
     page = write_index(place(arguments.out), done)

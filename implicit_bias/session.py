@@ -1,37 +1,45 @@
-"""What a command does around a study: set up JAX, run with progress, judge, draw, write the pages."""
+"""What a command does around a study: set up JAX, plan, run what is missing, and have its verdicts, from a file or anew."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import functools
+import hashlib
 import os
 import shutil
 import sys
 import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import catalogue
+from . import catalogue, memo, sources
 from ._errors import Mistake, written_bytes
-from ._files import FilePath, is_local
+from ._files import CannotWrite, FilePath, is_local, read
 from .catalogue import Entry
 from .devices import settings as device_settings
-from .evidence import report
+from .evidence import verdicts
 from .evidence.claims import Data, Judgement, judge_all
-from .evidence.figures import Figure, render
-from .evidence.page import write_page
+from .evidence.verdicts import Kept
+from .progress import progress
 from .request import Request
-from .sweep.document import plan_of, read_plan
-from .sweep.store import Store
+from .sweep.dataset import read_tile
+from .sweep.document import plan_of, read_plan, runs_asked_for
+from .sweep.store import LARGEST_PLAN, Store
 
 if TYPE_CHECKING:
     from .study import Study
     from .sweep.plan import Plan
 
 
+def caches() -> list[Path]:
+    """Where compiled programs are kept, and where matplotlib lists the fonts that it has found: no source of a study."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return [cache / "implicit-bias" / "compiled", cache / "matplotlib"]
+
+
+@functools.cache
 def start() -> None:
     """Configure the process before JAX makes its first device: threads, precision, dispatch, compile cache."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the bits of an SVD depend on the number of threads
@@ -41,7 +49,7 @@ def start() -> None:
 
     jax.config.update("jax_enable_x64", True)
     jax.config.update("jax_cpu_enable_async_dispatch", False)  # a worker waits for its block: no thread between
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "implicit-bias" / "compiled"
+    cache = caches()[0]
     try:
         cache.mkdir(parents=True, exist_ok=True)
     except OSError:
@@ -50,33 +58,129 @@ def start() -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
-@dataclasses.dataclass(frozen=True)
 class Judged:
-    """A study's results with their verdicts."""
+    """A study's results with their verdicts: read from a file where they are still true, or judged now."""
 
-    study: Any
-    folder: FilePath
-    data: Data
-    judgements: list[Judgement]
-    document: Mapping[str, Any]
-    runs: int
-    computed: int = 0
-    not_drawn: list[str] = dataclasses.field(default_factory=list)
-    failed: int = 0
-    """Tiles that raised three times."""
+    def __init__(self, entry: Entry, store: Store, plan: FilePath):
+        self.entry, self.store, self.plan = entry, store, plan
+        self.document: Mapping[str, Any] = read_plan(plan)
+        self.computed = 0
+        self.not_drawn: list[str] = []
+        self.failed = 0
+        """Tiles that raised three times."""
+        self.again = False
+        """Whether it was judged now."""
+        kept = verdicts.read_kept(plan)
+        if kept is None or not self._is_true(kept) or not self._is_whole():
+            kept, self.again = self._judge(), True
+        self.kept = kept
+
+    @property
+    def name(self) -> str:
+        return self.entry.name
+
+    @property
+    def statement(self) -> str:
+        return self.kept.statement
+
+    @property
+    def folder(self) -> FilePath:
+        return self.store.folder
+
+    @property
+    def judgements(self) -> Sequence[Judgement]:
+        return self.kept.judgements
+
+    @property
+    def runs(self) -> int:
+        return self.kept.runs
+
+    @functools.cached_property
+    def study(self) -> Study:
+        start()
+        with sources.listening():
+            return catalogue.load(self.entry)
+
+    @functools.cached_property
+    def data(self) -> Data:
+        from .sweep.dataset import open_results
+
+        return open_results(self.plan)
+
+    # -- verdicts as files ----------------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def _planned(self) -> set[str]:
+        return {name for tiles in self.document["tiles"] for name in tiles}
+
+    @functools.cached_property
+    def _there(self) -> list[str]:
+        return sorted(self._planned & {*self.store.names()})
+
+    def _is_true(self, kept: Kept) -> bool:
+        """Whether verdicts were found by today's code on today's plan and tiles, by name."""
+        same = kept.study == self.name and kept.plan == content_of(self.plan)
+        return same and kept.tiles == sources.together(self._there) and sources.holds(kept.sources, self.entry.path.parent)
+
+    def _is_whole(self) -> bool:
+        """Whether the tiles are what their names say; one that is not stops the reader in one line."""
+        return all(read_tile(self.store, name) is not None for name in self._there)
+
+    def _judge(self) -> Kept:
+        study = self.study
+        with sources.listening():
+            judgements = _judged(str(self.entry.path), study, self.data)
+        asked = (self.document.get("request") or {}).get("settings", {})
+        replays = {j.claim.id: verdicts.replay(self.name, asked, j.where) for j in judgements if j.where}
+        return Kept(
+            plan=content_of(self.plan),
+            tiles=sources.together(self._there),
+            sources=self._sources(),
+            study=self.name,
+            statement=study.statement,
+            runs=sum(node["status"].size for node in _nodes(self.data)),
+            judgements=judgements,
+            replays=replays,
+        )
+
+    def _sources(self) -> Mapping[str, Any] | None:
+        return sources.taken(self.entry.path.parent, [self.folder, *caches()])
+
+    def keep(self, page: Mapping[str, str] | None = None) -> None:
+        """Write the verdicts beside the plan, and which page and drawings were made from them."""
+        if page is not None:
+            self.kept = dataclasses.replace(self.kept, page=page, sources=self._sources())
+        verdicts.write(self.kept, self.plan)
+
+
+def content_of(plan: FilePath) -> str:
+    return hashlib.sha256(read(plan, LARGEST_PLAN)).hexdigest()
 
 
 def judge_folder(name: str, path: FilePath, computed: int = 0) -> Judged:
-    """Read a results folder (its newest plan) or a plan file, and judge it by the study's claims of today."""
-    from .sweep.dataset import open_results
+    """Read a results folder (its newest plan) or a plan file, with the verdicts of the study's claims of today."""
+    judged = Judged(catalogue.find(name), *plan_of(path, name))
+    judged.computed = computed
+    if judged.again:
+        with contextlib.suppress(CannotWrite):  # results may be read where nothing can be written
+            judged.keep()
+    return judged
 
-    study = catalogue.load(catalogue.find(name))
-    store, plan = plan_of(path, name)
-    data = open_results(plan)
-    document = read_plan(plan)
-    judgements = _judged(name, study, data)
-    runs = sum(node["status"].size for node in _nodes(data))
-    return Judged(study, store.folder, data, judgements, document, runs, computed)
+
+def newest_verdicts(entry: Entry, folder: FilePath) -> Kept | None:
+    """What the newest plan of a results folder has for verdicts, if they are still true; nothing is judged."""
+    store = Store(folder)
+    try:
+        plan = store.latest_plan()
+        kept = plan and verdicts.read_kept(plan)
+        if not kept or kept.study != entry.name or kept.plan != content_of(plan):
+            return None
+        planned = {name for tiles in read_plan(plan)["tiles"] for name in tiles}
+        there = sorted(planned & {*store.names()})
+    except (Mistake, OSError, ValueError):
+        return None
+    true = kept.tiles == sources.together(there) and sources.holds(kept.sources, entry.path.parent)
+    return kept if true else None
 
 
 def _judged(name: str, study: Any, data: Data) -> list[Judgement]:
@@ -99,14 +203,21 @@ def _nodes(data: Data) -> list:
 
 def make_plan(request: Request, store: Store | None) -> tuple[Study, Plan]:
     """The study of a request, and its plan against a store (or against none)."""
-    study = catalogue.load(request.entry)
-    ask = functools.partial(study.plan, request.settings, size=request.size, store=store)
-    return study, guarded(request.entry, ask)
+    start()
+    with sources.listening():
+        study = catalogue.load(request.entry)
+        ask = functools.partial(study.plan, request.settings, size=request.size, store=store)
+        return study, guarded(request.entry, ask)
 
 
 def run_study(request: Request, again: str | None = None) -> Judged:
     """Plan, compute what is missing, judge."""
     entry, store = request.entry, request.store
+    done = memo.recall(request)
+    if done is not None:
+        judged = judge_folder(str(entry.path), done)
+        say_done(entry.name, runs_asked_for(judged.document))
+        return judged
     study, plan = make_plan(request, store)
     missing, failed = plan.missing, {}
     if missing and (what := disk_too_small(plan, store)):
@@ -128,9 +239,17 @@ def run_study(request: Request, again: str | None = None) -> Judged:
                 raise SystemExit(130) from None
     else:
         store.write_plan(*plan.document(), **request.found)
-        print(f"{entry.name}: all {plan.runs:,} runs are done, nothing to compute", file=sys.stderr)
+        say_done(entry.name, plan.runs)
     say_failed(store, failed)
-    return dataclasses.replace(judge_folder(str(entry.path), store.folder, computed=missing), failed=len(failed))
+    if not failed:
+        memo.keep(request, store.plans / f"{plan.document()[0]}.json", [store.folder, *caches()])
+    judged = judge_folder(str(entry.path), store.folder, computed=missing)
+    judged.failed = len(failed)
+    return judged
+
+
+def say_done(name: str, runs: int) -> None:
+    print(f"{name}: all {runs:,} runs are done, nothing to compute", file=sys.stderr)
 
 
 def say_failed(store: Store, failed: Mapping[str, str]) -> None:
@@ -211,144 +330,3 @@ def _run_bytes(batch) -> int:
 def _block_bytes(batch) -> int:
     """An estimate from shapes: state in and out, lanes, results of the first part."""
     return batch.program.estimated_bytes
-
-
-# -- progress ----------------------------------------------------------------------------------------------------------
-
-
-class _Tell:
-    def __init__(self, name: str, done: int, missing: int):
-        self.name, self.done, self.missing = name, done, missing
-
-    def __call__(self, progress) -> None: ...
-
-    def close(self) -> None: ...
-
-
-class _Bar(_Tell):
-    """A live bar on a terminal."""
-
-    def __init__(self, name: str, done: int, missing: int):
-        super().__init__(name, done, missing)
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-        )
-        self._task = self._bar.add_task(name, total=done + missing, completed=done, note="compiling")
-        self._bar.start()
-
-    def __call__(self, progress) -> None:
-        note = f"{progress.runs_done / max(progress.seconds, 1e-9):,.0f} runs/s{_failed(progress)}"
-        self._bar.update(self._task, completed=self.done + progress.runs_done, note=note)
-
-    def close(self) -> None:
-        self._bar.stop()
-
-
-class _Lines(_Tell):
-    """One line every few seconds, for logs."""
-
-    EVERY = 5.0
-
-    def __init__(self, name: str, done: int, missing: int):
-        super().__init__(name, done, missing)
-        self._last = 0.0
-        print(f"{name}: {missing:,} runs to compute, {done:,} done", file=sys.stderr)
-
-    def __call__(self, progress) -> None:
-        over = progress.runs_done == progress.runs_total
-        if over or progress.seconds - self._last >= self.EVERY:
-            self._last = progress.seconds
-            speed = progress.runs_done / max(progress.seconds, 1e-9)
-            left = (progress.runs_total - progress.runs_done) / max(speed, 1e-9)
-            print(
-                f"{self.name}: {self.done + progress.runs_done:,} of {self.done + self.missing:,} runs, "
-                f"{speed:,.0f} runs/s{_failed(progress)}"
-                + (f", done in {progress.seconds:.1f} s" if over else f", {left:.0f} s left"),
-                file=sys.stderr,
-            )
-
-
-def _failed(progress) -> str:
-    bad = {k: v for k, v in progress.by_status.items() if k not in ("converged", "capped")}
-    return "".join(f", {v:,} {k}" for k, v in sorted(bad.items()))
-
-
-@contextlib.contextmanager
-def progress(name: str, runs: int, missing: int) -> Iterator[_Tell]:
-    tell = (_Bar if sys.stderr.isatty() else _Lines)(name, runs - missing, missing)
-    try:
-        yield tell
-    finally:
-        tell.close()
-
-
-# -- pages -------------------------------------------------------------------------------------------------------------
-
-
-def _drawn(judged: Judged) -> list[tuple[Figure, bytes]]:
-    """The study's figures that these results can draw, written as files. The others are named in a warning each."""
-    drawn = []
-    for figure in judged.study.figures:
-        try:
-            svg, png = render(figure, judged.data, "svg", "png")
-            figure.caption_for(judged.data, judged.judgements)
-        except Exception as error:
-            judged.not_drawn.append(figure.id)
-            text = f"{judged.study.name}: {figure.id} cannot be drawn from these results ({catalogue.blame(error)})"
-            warnings.warn(text, stacklevel=2)
-            continue
-        write_page(judged.folder / "figures" / f"{figure.id}.svg", svg)
-        write_page(judged.folder / "figures" / f"{figure.id}.png", png)
-        drawn.append((figure, svg))
-    return drawn
-
-
-def write_report(judged: Judged) -> FilePath:
-    """The study's page and its figures as files beside it."""
-    page = report.study_page(
-        name=judged.study.name,
-        statement=judged.study.statement,
-        data=judged.data,
-        judgements=judged.judgements,
-        figures=_drawn(judged),
-        document=judged.document,
-    )
-    write_page(judged.folder / "report.html", page)
-    return judged.folder / "report.html"
-
-
-def write_index(out: FilePath, known: Sequence[Judged] = ()) -> FilePath:
-    """`index.html` over every study that has results in `out`; those in `known` are not judged again."""
-    judged_before = {judged.study.name: judged for judged in known}
-    listed = []
-    for entry in catalogue.entries():
-        folder = out / entry.name
-        if not (folder / "plans").is_dir():
-            continue
-        try:
-            judged = judged_before.get(entry.name) or judge_folder(str(entry.path), folder)
-        except Mistake as old:
-            warnings.warn(f"{entry.name} is left out of the index: {old}", stacklevel=2)
-            continue
-        drawings = [p for f in judged.study.figures if (p := folder / "figures" / f"{f.id}.svg").is_file()]
-        thumbnail = drawings[0].read_text(errors="replace") if drawings else None
-        listed.append(
-            report.Entry(
-                name=entry.name,
-                statement=judged.study.statement,
-                href=f"{entry.name}/report.html",
-                runs=judged.runs,
-                judgements=judged.judgements,
-                thumbnail=thumbnail,
-            )
-        )
-    write_page(out / "index.html", report.index_page(listed))
-    return out / "index.html"

@@ -18,8 +18,9 @@ from collections.abc import Iterator, Sequence
 
 from .._errors import Mistake
 from .._files import FilePath
+from ..progress import progress
 from ..request import Request, planned
-from ..session import guarded, make_plan, progress, say_failed, start
+from ..session import guarded, make_plan, say_failed, start
 from ..sweep.document import Document
 from ..sweep.execute import Outcome, Stop
 from ..sweep.fingerprint import difference

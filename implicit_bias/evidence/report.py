@@ -225,7 +225,8 @@ class Entry:
     statement: str
     href: str
     runs: int
-    judgements: Sequence[Judgement]
+    judgements: Sequence[Judgement] | None
+    """None where there are no verdicts that are true of its results and its code."""
     thumbnail: str | None = None
 
     def __post_init__(self):
@@ -244,8 +245,12 @@ def _card(entry: Entry, prefix: str) -> Markup:
     with contextlib.suppress(ValueError, SyntaxError, RecursionError):
         if entry.thumbnail:
             thumbnail = inline_svg(entry.thumbnail, prefix, f"First figure of {entry.name}")
-    tally = _tally(entry.judgements) if entry.judgements else "no claim is made"
-    said = element("p", f"{entry.runs:,} runs ", tally, class_="summary")
+    if entry.judgements is None:
+        tally = f"not judged since its results or its code changed: `implicit-bias report {entry.name}` does"
+    else:
+        runs = f"{entry.runs:,} runs "
+        tally = join(runs, _tally(entry.judgements) if entry.judgements else "no claim is made")
+    said = element("p", tally, class_="summary")
     told = element("div", element("h3", entry.link), _statement(entry.statement), said)
     return element("article", element("div", thumbnail, class_="thumbnail"), told)
 
@@ -256,11 +261,13 @@ def index_page(entries: Sequence[Entry]) -> str:
     for place, entry in enumerate(entries, 1):
         paper = entry.name.partition("/")[0] if "/" in entry.name else "studies"
         papers.setdefault(paper, []).append(_card(entry, f"t{place}-"))
-    judged = [(entry, j) for entry in entries for j in entry.judgements]
+    judged = [(entry, j) for entry in entries for j in entry.judgements or ()]
     against = [(e.link, element("code", j.claim.id), j.measured, _badge(j)) for e, j in judged if not j.as_expected]
     loud = table("Against expectation", ["Study", "Claim", "Measured", "Verdict"], against)
     judgements = [j for _, j in judged]
     said = f"Studies: {len(entries):,}. Runs: {sum(e.runs for e in entries):,}. Claims: {len(judged):,}. "
+    unknown = sum(e.judgements is None for e in entries)
+    said += f"Not judged since they changed: {unknown:,}. " if unknown else ""
     return page(
         "Implicit bias: results",
         element("h1", "Implicit bias: results"),

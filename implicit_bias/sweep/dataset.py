@@ -45,7 +45,8 @@ def open_results(path: FilePath | str) -> xr.Dataset | xr.DataTree:
         ) from error
 
 
-def _read(store: Store, name: str) -> Tile | None:
+def read_tile(store: Store, name: str) -> Tile | None:
+    """A tile, verified; None if it is not computed, a mistake with its remedy if it is damaged."""
     try:
         return store.read(name)
     except FileNotFoundError:
@@ -64,7 +65,7 @@ def assemble(document: Mapping[str, Any], store: Store) -> xr.Dataset | xr.DataT
     for batch, tiles in zip(document["batches"], document["tiles"]):
         for name in tiles:
             if name not in known:
-                known[name] = _read(store, name)
+                known[name] = read_tile(store, name)
             if known[name] is not None:
                 grids[batch["grid"]].add(batch, known[name])
     datasets = {g["name"]: c.dataset(document) for g, c in zip(document["grids"], grids)}

@@ -9,14 +9,12 @@ import platform
 from collections.abc import Mapping
 from typing import Any
 
-import jax
-
 Fingerprint = Mapping[str, str]
 
 _NO_EFFECT_ON_BITS = ("--xla_force_host_platform_device_count",)
 
 
-def _instruction_set() -> str:
+def instruction_set() -> str:
     """The processor's flags, hashed: XLA compiles for what it finds, and so do OpenBLAS and pocketfft."""
     try:
         with open("/proc/cpuinfo") as file:
@@ -41,13 +39,15 @@ def compiler_options(device: Any) -> dict[str, Any]:
 
 def fingerprint() -> dict[str, str]:
     """The fingerprint of this process. Tiles of another one are refused, never mixed in."""
+    import jax
+
     device = jax.devices()[0]
     flags = [f for f in os.environ.get("XLA_FLAGS", "").split() if not f.startswith(_NO_EFFECT_ON_BITS)]
     return {
         **{name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "scipy", "optax", "diffrax")},
         "platform": device.platform,
         "device": device.device_kind,
-        "cpu": _instruction_set(),
+        "cpu": instruction_set(),
         "x64": str(bool(jax.config.jax_enable_x64)),
         "xla_flags": " ".join(sorted(flags)),
         "compiler": " ".join(f"{name}={value}" for name, value in sorted(compiler_options(device).items())),
@@ -59,6 +59,8 @@ def fingerprint() -> dict[str, str]:
 
 def _span() -> dict[str, str]:
     """Sums over several hosts are taken in another order than one host's, by another executable."""
+    import jax
+
     processes, devices = jax.process_count(), jax.local_device_count()
     return {"span": f"{processes} processes x {devices} device{'s' * (devices > 1)}"} if processes > 1 else {}
 
