@@ -2,24 +2,22 @@ r"""The engine: one compiled block of runs, dealt to the devices of the host.
 
 A program is two jitted functions of plain arrays,
 
-    first   : shared values                         -> results              once per shared value
-    advance : (results, lanes, state, fresh, until) -> (state, outputs, holds)
+    first   : (constants, *shared values)                      -> results              once per shared value
+    advance : (constants, results, lanes, state, fresh, until) -> (state, outputs, holds)
 
-with `width` lanes; `fresh` starts first, and `state` is then unread; `holds` says which requirements are met. Lanes
-share `results` unbatched (they are then read once a block, not once a lane), or each lane brings its own where few runs
-share them and they are small (`mixed`). The block is the unit of bits: under one fingerprint neither its position, nor
+with `width` lanes; `constants` are the arrays that the cell, its observables and facts have closed over; `fresh` starts
+first, and `state` is then unread; `holds` says which requirements are met. Lanes share `results` unbatched (they are
+then read once a block, not once a lane), or each lane brings its own where few runs share them and they are small
+(`mixed`). The block is the unit of bits: under one fingerprint neither its position, nor
 its companions, nor its padding, nor the device or worker that ran it changes a run's bits.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import math
-import re
-import threading
-import time
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
@@ -27,19 +25,20 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import SingleDeviceSharding
-from jaxtyping import PyTree
+from jaxtyping import Array, PyTree
 
 from .._lanes import rows_major
 from .._results import Status
-from ..dynamics.base import Objective
+from ..dynamics.base import Objective, State
 from ..observables.base import Watch
 from . import cut
-from .fingerprint import compiler_options
+from .code import Code, code_of, constants_digest
 from .prepare import Built, Traced
 
 SMALL = 64 * 1024
 """Bytes of first-part results up to which lanes may each bring their own."""
+FIRSTS_KEPT = 2**26
+"""Bytes of first-part results that a program keeps: the door reads them before the blocks do."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,60 +63,70 @@ class Program:
         self.traced = traced
         self.layout = layout
         self.axes = axes
-        known = [a in traced.shared for a in traced.axes]
-        first, second = cut.split(traced.jaxpr, known)
-        self._compiled: dict[tuple[str, Any], Callable] = {}
-        self._compile_seconds: dict[str, float] = {}
+        self._first, self._second = cut.split(traced.jaxpr, [a in traced.shared for a in traced.axes])
+        self._close = close
+        self._placed: dict[tuple[str, Any], list[Any]] = {}
         self._blank: dict[Any, Any] = {}
-        self._locks: dict[tuple[str, Any], threading.Lock] = defaultdict(threading.Lock)
+        self._firsts: dict[tuple, list[np.ndarray]] = {}
 
-        def build(results, lanes) -> Built:
-            return traced.rebuild(second(results, lanes))
+    # -- the two functions --------------------------------------------------------------------------------------
 
-        def start(built: Built):
-            run = built.prepared
-            watch = Watch(run=run, clock=built.clock, observe=traced.observe)
-            return run.dynamics.start(Objective(run.problem, run.parameterization), run.theta, watch)
+    def _build(self, results: Sequence[Any], lanes: Sequence[Any]) -> Built:
+        return self.traced.rebuild(self._second(results, lanes))
 
-        def advance(results, lanes, state, fresh, until):
-            built = build(results, lanes)
-            run = built.prepared
-            watch = Watch(run=run, clock=built.clock, observe=traced.observe)
-            state = jax.lax.cond(fresh, lambda: start(built), lambda: state)
-            state = run.dynamics.advance(Objective(run.problem, run.parameterization), state, until, watch)
-            outputs = state.records | watch.read(state.folds) | {f"fact.{n}": v for n, v in built.facts.items()}
-            outputs |= {"status": state.status, "steps": state.steps, "time": state.time}
-            outputs["clock"] = built.clock.astype(float)
-            return state, outputs, built.holds
+    def _watch(self, built: Built) -> Watch:
+        return Watch(run=built.prepared, clock=built.clock, observe=self.traced.observe)
 
-        shared_axis = 0 if layout.mixed else None
+    def _start(self, built: Built) -> State:
+        run = built.prepared
+        return run.dynamics.start(Objective(run.problem, run.parameterization), run.theta, self._watch(built))
 
-        def state_of(results, lanes):
-            each = jax.vmap(lambda *a: start(build(*a)), in_axes=(shared_axis, 0), axis_size=layout.width)
-            return each(results, lanes)  # axis_size: a study may have shared axes only
+    def _advance(self, results, lanes, state, fresh, until) -> tuple[State, dict[str, Array], Array]:
+        """One lane."""
+        built = self._build(results, lanes)
+        run, watch = built.prepared, self._watch(built)
+        state = jax.lax.cond(fresh, lambda: self._start(built), lambda: state)
+        state = run.dynamics.advance(Objective(run.problem, run.parameterization), state, until, watch)
+        outputs = state.records | watch.read(state.folds) | {f"fact.{n}": v for n, v in built.facts.items()}
+        outputs |= {"status": state.status, "steps": state.steps, "time": state.time}
+        outputs["clock"] = built.clock.astype(float)
+        return state, outputs, built.holds
 
-        def advance_block(results, lanes, state, fresh, until):
-            each = jax.vmap(advance, in_axes=(shared_axis, 0, 0, None, None))
-            return close(each(results, lanes, state, fresh, until))
+    def _each(self, function: Callable, *lane_axes: int | None) -> Callable:
+        """A function of one lane, over the lanes of a block. A lane alone is not batched: its `cond`s are real."""
+        if self.layout.width == 1:
 
-        self._state_of = state_of
-        self.functions = {"first": first, "advance": advance_block}
+            def alone(*arguments: PyTree) -> PyTree:
+                given = [a if axis is None else jax.tree.map(lambda x: x[0], a) for a, axis in zip(arguments, lane_axes)]
+                return jax.tree.map(lambda x: jnp.asarray(x)[None], function(*given))
+
+            return alone
+        return jax.vmap(function, in_axes=lane_axes, axis_size=self.layout.width)  # axis_size: all axes may be shared
+
+    @property
+    def _results_axis(self) -> int | None:
+        return 0 if self.layout.mixed else None
+
+    def _advance_block(self, results, lanes, state, fresh, until):
+        each = self._each(self._advance, self._results_axis, 0, 0, None, None)
+        return self._close(each(results, lanes, state, fresh, until))
 
     # -- shapes -------------------------------------------------------------------------------------------------
 
     @cached_property
     def shapes(self) -> dict[str, tuple]:
-        """The arguments of each function, as shapes."""
+        """The arguments of each function but for its constants, as shapes."""
 
         def lanes_of(shape: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
             return jax.ShapeDtypeStruct((self.layout.width, *shape.shape), shape.dtype)
 
         shared = [self.axes[a] for a in self.traced.shared]
         lanes = [lanes_of(self.axes[a]) for a in self.traced.lanes]
-        results = jax.eval_shape(self.functions["first"], *shared)
+        results = self._first.results
         if self.layout.mixed:
             results = [lanes_of(r) for r in results]
-        state = jax.eval_shape(self._state_of, results, lanes)
+        start = self._each(lambda *a: self._start(self._build(*a)), self._results_axis, 0)
+        state = jax.eval_shape(start, results, lanes)
         fresh = jax.ShapeDtypeStruct((), jnp.bool_)
         until = jax.ShapeDtypeStruct((), jnp.float64 if jax.config.jax_enable_x64 else jnp.float32)
         return {"first": tuple(shared), "advance": (results, lanes, state, fresh, until)}
@@ -125,42 +134,45 @@ class Program:
     @property
     def shared_bytes(self) -> int:
         """What `first` hands to a lane."""
-        results = jax.eval_shape(self.functions["first"], *self.shapes["first"])
-        return sum(r.size * r.dtype.itemsize for r in results)
+        return sum(r.size * r.dtype.itemsize for r in self._first.results)
 
-    @cached_property
+    @property
     def outputs(self) -> dict[str, jax.ShapeDtypeStruct]:
         """What a block returns, with the lane axis first."""
-        return jax.eval_shape(self.functions["advance"], *self.shapes["advance"])[1]
+        return self.lifted["advance"].bare.out[1]
 
     # -- programs -----------------------------------------------------------------------------------------------
 
     @cached_property
-    def _lowered(self) -> dict[str, Any]:
-        """For the first device; lowering costs as much as loading a compiled program."""
-        return {name: jax.jit(f).lower(*self.shapes[name]) for name, f in self.functions.items()}
+    def lifted(self) -> dict[str, cut.Lifted]:
+        """Each function, traced once, with its constants as arguments."""
+        functions = {"first": self._first, "advance": self._advance_block}
+        return {name: cut.Lifted.of(f, *self.shapes[name]) for name, f in functions.items()}
 
-    def _lower(self, name: str, device: Any):
-        if device == jax.local_devices()[0]:
-            return self._lowered[name]
-        sharding = SingleDeviceSharding(device)
-        placed = jax.tree.map(lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=sharding), self.shapes[name])
-        return jax.jit(self.functions[name]).lower(*placed)
+    @cached_property
+    def code(self) -> dict[str, Code]:
+        return {name: code_of(lifted, self.shapes[name]) for name, lifted in self.lifted.items()}
 
     @cached_property
     def identity(self) -> str:
-        """A hash of the lowered programs with their constants: what they compute, and nothing else."""
-        text = "\n".join(lowered.as_text() for lowered in self._lowered.values())
-        return hashlib.sha256(re.sub(r"0x[0-9a-f]+", "0x", text).encode()).hexdigest()
+        """A hash of what the program computes, and of what from: its text, and the content of every constant."""
+        digest = hashlib.sha256()
+        for name, code in self.code.items():
+            digest.update(f"{name} {code.text} {constants_digest(self.lifted[name].constants)}\n".encode())
+        return digest.hexdigest()
+
+    @property
+    def constant_bytes(self) -> int:
+        """The data that a block reads besides its lanes' own."""
+        constants = {id(c): c for lifted in self.lifted.values() for c in lifted.constants}
+        return sum(c.size * c.dtype.itemsize for c in constants.values())
 
     def compiled(self, name: str, device: Any) -> Callable:
-        """The executable on one device, compiled once."""
-        with self._locks[name, device]:
-            if (name, device) not in self._compiled:
-                begun = time.perf_counter()
-                self._compiled[name, device] = self._lower(name, device).compile(compiler_options(device))
-                self._compile_seconds[name] = time.perf_counter() - begun
-            return self._compiled[name, device]
+        """The executable on one device, compiled once in a process; its constants are in place."""
+        run = self.code[name].compiled(device)
+        if (name, device) not in self._placed:
+            self._placed[name, device] = jax.device_put(list(self.lifted[name].constants), device)
+        return functools.partial(run, self._placed[name, device])
 
     def compile(self, devices: Sequence[Any]) -> None:
         """What a block needs on these devices. `first` runs on one device alone, and its results travel."""
@@ -169,7 +181,7 @@ class Program:
 
     def compile_seconds(self, device: Any) -> float | None:
         """How long compiling for a device would take, by another device's time; None if nothing is known."""
-        return 0.0 if ("advance", device) in self._compiled else self._compile_seconds.get("advance")
+        return self.code["advance"].compile_seconds(device)
 
     @property
     def estimated_bytes(self) -> int:
@@ -180,18 +192,27 @@ class Program:
         shapes = jax.tree.leaves((self.shapes["advance"], self.shapes["advance"][2], self.outputs))
         made = [v.aval for equation in self.traced.jaxpr.eqns for v in equation.outvars if hasattr(v.aval, "dtype")]
         sizes = [math.prod(a.shape) * getattr(a.dtype, "itemsize", 8) for a in made]
-        return _with_margin(sum(s.size * s.dtype.itemsize for s in shapes) + 3 * max(sizes, default=0))
+        held = self.constant_bytes + sum(s.size * s.dtype.itemsize for s in shapes)
+        return _with_margin(held + 3 * max(sizes, default=0))
 
     def needed_bytes(self, device: Any) -> int:
         """What a block needs, from its executable."""
-        return needed_bytes(self.compiled("advance", device))
+        return needed_bytes(self.code["advance"].compiled(device))
 
     # -- running ------------------------------------------------------------------------------------------------
 
     # NumPy arrays go straight to the executables, which put them where they belong: `device_put` costs more than that.
 
     def first(self, values: Sequence[np.ndarray], device: Any) -> list[np.ndarray]:
-        """The work of one shared value, done on one device and brought back for all."""
+        """The work of one shared value, done on one device and brought back for all; the last few are kept."""
+        key = (device, *(np.asarray(v).tobytes() for v in values))
+        if (results := self._firsts.get(key)) is None:
+            results = self._run_first(values, device)
+            if self.shared_bytes * len(self._firsts) < FIRSTS_KEPT:
+                self._firsts[key] = results
+        return results
+
+    def _run_first(self, values: Sequence[np.ndarray], device: Any) -> list[np.ndarray]:
         return [np.asarray(x) for x in self.compiled("first", device)(*values)]
 
     def blank_state(self, device: Any) -> Any:
@@ -223,24 +244,18 @@ class Program:
             fresh = False
             until += segment
 
-    def door_first(self, shared: Sequence[np.ndarray]) -> list[Any]:
-        """What `door` needs of one shared value."""
-        return self._door[0](*shared)
-
-    def door(self, first: Sequence[Any], lanes: Sequence[np.ndarray]) -> np.ndarray:
-        """[lanes, requirements]: whether each holds, before the first step."""
-        return np.asarray(self._door[1](list(first), list(lanes)))
+    def meets(self, results: Sequence[Any], lanes: Sequence[np.ndarray], device: Any) -> np.ndarray:
+        """[lanes, requirements]: whether each holds, before the first step; `results` are of one shared value."""
+        code, constants = self._holds
+        return np.asarray(code.compiled(device)(constants, list(results), list(lanes)))
 
     @cached_property
-    def _door(self) -> tuple[Callable, Callable]:
-        known = [a in self.traced.shared for a in self.traced.axes]
-        first, second = cut.split(self.traced.jaxpr, known, [self.traced.requirement_output])
-
-        def holds(results, lanes):
-            each = jax.vmap(lambda results, lanes: second(results, lanes)[0], (None, 0), axis_size=self.layout.width)
-            return each(results, lanes)  # axis_size: a study may have shared axes only
-
-        return jax.jit(first), jax.jit(holds)
+    def _holds(self) -> tuple[Code, list[Array]]:
+        second = self._second.only([self.traced.requirement_output])
+        each = self._each(lambda results, lanes: second(results, lanes)[0], None, 0)
+        shapes = (self._first.results, self.shapes["advance"][1])
+        lifted = cut.Lifted.of(each, *shapes)
+        return code_of(lifted, shapes), list(lifted.constants)
 
 
 def needed_bytes(executable: Any) -> int:

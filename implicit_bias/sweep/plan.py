@@ -11,6 +11,7 @@ import hashlib
 import itertools
 import math
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -23,9 +24,13 @@ from .fingerprint import difference, fingerprint
 from .grid import MOST_RUNS, Grid, Grids, Labelled
 from .keywords import defaults, encoded
 from .prepare import Recipe, trace
-from .store import Store, Tile, canonical, tile_id
+from .store import OtherFormat, Store, Tile, canonical, tile_id
 
 TILE_BLOCKS = 16
+
+
+class OlderTiles(UserWarning):
+    """A folder holds tiles that another version wrote; they stay there and are not read."""
 
 
 def is_traced(name: str, values: Sequence[Any]) -> bool:
@@ -38,7 +43,8 @@ def is_traced(name: str, values: Sequence[Any]) -> bool:
 def coordinate(value: Any) -> float:
     """A value's place on its axis as one float64: itself, or 48 bits of a hash of a labelled array."""
     if isinstance(value, Labelled):
-        data = np.asarray(value.array, dtype="<f8").tobytes()
+        array = np.ascontiguousarray(value.array)
+        data = f"{array.dtype.str} {array.shape} ".encode() + array.tobytes()
         return float(int.from_bytes(hashlib.sha256(data).digest()[:6], "big"))
     return float(value)
 
@@ -140,7 +146,11 @@ def block_width() -> int:
 
 def check_size(batch: Batch) -> None:
     """Refuse what cannot fit into memory before anything of that size is drawn: the host's killer leaves no message."""
-    needs, free = batch.program.estimated_bytes, free_memory(jax.local_devices()[0])
+    program, free = batch.program, free_memory(jax.local_devices()[0])
+    if free is not None and program.constant_bytes > free * jax.process_count():
+        have = f"take {written_bytes(program.constant_bytes)} of memory, {written_bytes(free)} are free"
+        raise Mistake("constants", f"of the cell {have}", "give it fewer data, or run where there is more memory")
+    needs = program.estimated_bytes
     if free is not None and needs > free * jax.process_count():  # several hosts share it: see `span`
         raise Mistake(
             "size",
@@ -158,7 +168,7 @@ def check_door(batch: Batch, until: float = math.inf) -> None:
     program, names = batch.program, batch.traced_axes
     shared = [names.index(a) for a in program.traced.shared]
     lanes = [names.index(a) for a in program.traced.lanes]
-    width = program.layout.width
+    width, device = program.layout.width, jax.local_devices()[0]
     for value, group in itertools.groupby(range(len(batch.points)), key=lambda i: tuple(batch.coordinates[i, shared])):
         del value
         group, first = list(group), None
@@ -167,10 +177,10 @@ def check_door(batch: Batch, until: float = math.inf) -> None:
                 return
             runs = group[start : start + width]
             if first is None:
-                first = program.door_first([as_array(names[j], batch.points[runs[0]][j]) for j in shared])
+                first = program.first([as_array(names[j], batch.points[runs[0]][j]) for j in shared], device)
             padded = [*runs, *[runs[-1]] * (width - len(runs))]
             values = [np.stack([as_array(names[j], batch.points[i][j]) for i in padded]) for j in lanes]
-            check_holds(batch, padded, program.door(first, values))
+            check_holds(batch, padded, program.meets(first, values, device))
 
 
 def check_holds(batch: Batch, runs: Sequence[int], holds: np.ndarray) -> None:
@@ -299,8 +309,13 @@ def _look_up(plan: Plan, store: Store) -> None:
         wanted.setdefault((batch.program.identity, batch.traced_axes), []).append((batch, places))
     done: dict[int, set[int]] = {id(b): set() for b in plan.batches}
     foreign: Tile | None = None
+    others: list[str] = []
     for name in store.names():
-        tile = store.read_or_set_aside(name)
+        try:
+            tile = store.read_or_set_aside(name)
+        except OtherFormat as reason:
+            others.append(str(reason))
+            continue
         if tile is None:
             continue
         if dict(tile.fingerprint) != plan.fingerprint:
@@ -312,6 +327,10 @@ def _look_up(plan: Plan, store: Store) -> None:
             if new:
                 batch.found[name] = new
                 done[id(batch)].update(new)
+    if others:
+        many = "1 tile there is" if len(others) == 1 else f"{len(others)} tiles there are"
+        what = f"{many} not read ({others[0]}); the runs are computed again"
+        warnings.warn(f"{store.folder}: {what}", OlderTiles, stacklevel=2)
     if foreign is not None:
         raise Mistake(
             "out",

@@ -14,6 +14,7 @@ the cell itself was given it.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
@@ -74,29 +75,34 @@ class Split:
         return jax.tree.map(lambda _: NamedSharding(self._mesh, PartitionSpec()), shapes)
 
     @cached_property
-    def first(self) -> Callable:
-        (shared, function) = self.program.shapes["first"], self.program.functions["first"]
-        return self._compile(function, shared, self.whole(shared), self.split(jax.eval_shape(function, *shared)))
+    def first(self) -> functools.partial:
+        shared = self.program.shapes["first"]
+        return self._compile("first", self.whole(shared), self.split(self.program.lifted["first"].bare.out))
 
     @cached_property
-    def advance(self) -> Callable:
-        shapes, function = self.program.shapes["advance"], self.program.functions["advance"]
-        results, lanes, state, *numbers = shapes
-        state_after, outputs, holds = jax.eval_shape(function, *shapes)
+    def advance(self) -> functools.partial:
+        results, lanes, state, *numbers = self.program.shapes["advance"]
+        state_after, outputs, holds = self.program.lifted["advance"].bare.out
         there = (self.split(results), self.whole(lanes), self.split(state), *self.whole(numbers))
         back = (self.split(state_after), self.whole(outputs), self.whole(holds))
-        return self._compile(function, shapes, there, back)
+        return self._compile("advance", there, back)
 
-    def _compile(self, function: Callable, shapes: PyTree, there: PyTree, back: PyTree) -> Callable:
-        placed = jax.tree.map(lambda s, at: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=at), shapes, there)
-        lowered = jax.jit(function, out_shardings=back).lower(*placed)
-        return lowered.compile(compiler_options(self._mesh.devices.flat[0]))
+    def _compile(self, name: str, there: PyTree, back: PyTree) -> functools.partial:
+        """An executable of all arguments but the constants, of which the large ones lie in parts, too."""
+        lifted = self.program.lifted[name]
+        constants = [np.asarray(c) for c in lifted.constants]
+        at = self.split(constants)
+        shapes, where = (constants, *self.program.shapes[name]), (at, *there)
+        placed = jax.tree.map(lambda s, at: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=at), shapes, where)
+        lowered = jax.jit(lifted.bare, out_shardings=back).lower(*placed)
+        return functools.partial(lowered.compile(compiler_options(self._mesh.devices.flat[0])), _put(constants, at))
 
     def check_memory(self) -> None:
         """Refuse what would not fit: devices of a CPU share its memory."""
         device = jax.local_devices()[0]
         at_once = jax.local_device_count() if device.platform == "cpu" else 1
-        needs, free = at_once * max(map(needed_bytes, (self.first, self.advance))), free_memory(device)
+        needs = at_once * max(needed_bytes(part.func) for part in (self.first, self.advance))
+        free = free_memory(device)
         if free is not None and needs > free:
             what = f"this host's part of a block needs {written_bytes(needs)}, {written_bytes(free)} are free"
             raise Mistake("memory", what, "start more processes, or ask for fewer rows, columns or records")

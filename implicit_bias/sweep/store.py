@@ -40,7 +40,7 @@ from .._files import (
 )
 from .._results import Status
 
-FORMAT = 3
+FORMAT = 4
 LARGEST_TILE = 2**36
 LONG = 2**24
 """Bytes from which on a tile's header is looked at first, so that a file that is none is not read to its end."""
@@ -53,6 +53,10 @@ _STATUSES = [int(s) for s in Status if s != Status.ABSENT]
 
 class DamagedTile(UserWarning):
     """A tile failed verification and was set aside."""
+
+
+class OtherFormat(ValueError):
+    """A tile that another version wrote: whole, as far as this one can tell, and never read."""
 
 
 def canonical(value: Any) -> str:
@@ -123,7 +127,7 @@ def decode(data: bytes, expected: str) -> Tile:
         header = json.loads(metadata[_KEY])
         arrays = load(data)
         if header["format"] != FORMAT:
-            raise ValueError(f"format {header['format']}, this version reads {FORMAT}")
+            raise OtherFormat(f"format {header['format']}, this version reads {FORMAT}")
         if _checksum(header, arrays) != header["sha256"]:
             raise ValueError("its content does not match its checksum")
         coordinates = arrays.pop("coordinates")
@@ -192,11 +196,16 @@ class Store:
         return decode(read(path, LARGEST_TILE), tile)
 
     def read_or_set_aside(self, tile: str) -> Tile | None:
-        """One tile; a damaged one is moved to `damaged/`, named in a warning, and counts as not computed."""
+        """One tile; a damaged one is moved to `damaged/`, named in a warning, and counts as not computed.
+
+        One of another format stays where it is: `OtherFormat` passes through.
+        """
         try:
             return self.read(tile)
         except FileNotFoundError:
             return None
+        except OtherFormat:
+            raise
         except ValueError as reason:
             aside = self.folder / "damaged"
             move(self.path(tile), aside / f"{tile}.safetensors")

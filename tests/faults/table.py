@@ -117,6 +117,12 @@ FAULTS = {
             must="foreign tiles are refused with the remedy, or computed anew; what changes no bit computes nothing",
         ),
         Fault(
+            "constants", 60, 500, unit="edits", slow=True,
+            does="one number of a study's data edited (int, unsigned, bool, float32, float64; in a closure, a nested "
+            "one, a helper module, a default, behind a label, an observable) and run into the folder of the other data",
+            must="the run is computed again, and is gradient descent on the new data, by NumPy",
+        ),
+        Fault(
             "payloads", 300, 3_000, unit="pages",
             does="204 payloads in every text field of a study's page and of the index, in labels of drawings, and "
             "drawings that were edited",

@@ -33,6 +33,7 @@ TEETH = [
     ("corrupted", 500, "tiles have no checksum"),
     ("writers_of_one_tile", 20, "writers share a temporary name"),
     ("payloads", 1, "nothing is escaped"),
+    ("constants", 3, "addresses are scrubbed from the text"),
 ]
 
 

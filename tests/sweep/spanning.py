@@ -57,7 +57,7 @@ def watch_first(told):
     def results(self, batch, runs):
         found = plain(self, batch, runs)
         large = [r for r in found if r.nbytes > 64 * 1024]
-        lines = [line.split(" = ")[1] for line in self.first.as_text().splitlines() if " all-gather(" in line]
+        lines = [line.split(" = ")[1] for line in self.first.func.as_text().splitlines() if " all-gather(" in line]
         told["parts"] = [[sum(s.data.nbytes for s in r.addressable_shards), r.nbytes] for r in large]
         told["gathered"] = [line[line.index("[") + 1 : line.index("]")] for line in lines]
         at_zero = dataclasses.replace(batch, points=[(seed, 0.0) for seed, _ in batch.points])

@@ -174,9 +174,9 @@ def test_one_decomposition_a_seed(cell, decomposition):
 def test_first_part_runs_once_a_seed(monkeypatch):
     """12 runs over 2 seeds: two first parts."""
     asked = []
-    original = Program.first
+    original = Program._run_first
     monkeypatch.setattr(
-        Program, "first", lambda self, values, device: asked.append(values) or original(self, values, device)
+        Program, "_run_first", lambda self, values, device: asked.append(values) or original(self, values, device)
     )
     study = ib.Study(cell=least_squares, grids=ib.grid(seed=[3, 5], scale=[0.1, 0.5, 1.0], ratio=[0.5, 2.0]))
     study.run(width=4)
