@@ -140,13 +140,18 @@ def expand(targets: list[str]) -> list[Entry]:
 
 
 def load(entry: Entry) -> Study:
-    """Import a study file; its folder is its package, so `from . import claims` works anywhere."""
+    """Import a study file; its folder is a package in that of all papers, so `from . import claims` works anywhere.
+
+    What papers of one family share is a file beside their folders: `from .._sensing import OfTheStart`.
+    """
     folder = entry.path.resolve().parent
-    package = f"_studies_{folder.name}_{zlib.crc32(str(folder).encode()):08x}"
-    if package not in sys.modules:
-        parent = types.ModuleType(package)
-        parent.__path__ = [str(folder)]
-        sys.modules[package] = parent
+    family = f"_studies_{zlib.crc32(str(folder.parent).encode()):08x}"
+    package = f"{family}.{folder.name.replace('.', '_')}_{zlib.crc32(folder.name.encode()):08x}"
+    for name, place in ((family, folder.parent), (package, folder)):
+        if name not in sys.modules:
+            module = types.ModuleType(name)
+            module.__path__ = [str(place)]
+            sys.modules[name] = module
     sources.begin(folder)
     try:
         module = importlib.import_module(f"{package}.{entry.path.stem}")
@@ -168,7 +173,7 @@ def blame(error: BaseException, folder: Path | None = None) -> str:
     own = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if (path := Path(frame.filename).resolve()).parent == folder
+        if (path := Path(frame.filename).resolve()).parent in (folder, folder and folder.parent)
         or (folder is None and library not in path.parents and "site-packages" not in path.parts)
     ]
     where = f"{Path(own[-1].filename).name}:{own[-1].lineno}: " if own else ""

@@ -20,7 +20,7 @@ SMALL = {
     "gunasekar2017/commuting": dict(seed=range(2), scale=[1e-4, 1e-3, 1e-2, 1.0]),
     "lyu2020/margin": dict(seed=range(3)),
     "morwani2021/node": {},
-    "soltanolkotabi2023/balance": dict(seed=range(2), scale=[1e-6, 1e-4, 1e-3]),
+    "soltanolkotabi2023/balance": dict(seed=range(6), scale=[1e-6, 1e-4, 1e-3]),
     "soltanolkotabi2023/recovery": dict(seed=range(2), scale=[*np.geomspace(1e-6, 2e-3, 8), 0.5]),
     "soltanolkotabi2023/step": dict(seed=range(2)),
     "stoger2021/measurements": dict(measurements=[8.0, 24.0, 72.0], rank=[1, 2]),

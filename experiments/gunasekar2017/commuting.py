@@ -13,16 +13,20 @@ import implicit_bias as ib
 from . import claims, figures
 from .observables import eigenvalues, log_z, measured
 
-SIZE = 8
-MEASUREMENTS = {"commuting": 2, "certified": 3}
-"""The fewest that tell the matrices on the range of X apart: with more, the flow is slow to settle between them."""
+ALL = 64
 
 
-def cell(*, operator, scale, key, slack=0.2):
-    draw = {"commuting": ib.matrix.commuting, "certified": ib.matrix.certified}[operator]
-    problem = draw(SIZE, claims.RANK, MEASUREMENTS[operator], slack=slack)(key)
-    flow = ib.Flow(max_time=5_000.0, stop=ib.loss_below(claims.STOP), rtol=1e-10, atol=1e-13)
-    return ib.Run(problem, ib.Symmetric(scale, SIZE, jnp.eye(SIZE)), flow)
+def cell(
+    *, operator, scale, key, slack=0.2, size=8, rank=2, max_time=5_000.0, stop=1e-20, rtol=1e-10, atol=1e-13
+):
+    # the fewest that tell the matrices on the range of X apart: with more, the flow is slow to settle between them
+    draw, measurements = {
+        "commuting": (ib.matrix.commuting, rank),
+        "certified": (ib.matrix.certified, rank * (rank + 1) // 2),
+    }[operator]
+    problem = draw(size, rank, measurements, slack=slack)(key)
+    flow = ib.Flow(max_time=max_time, stop=ib.loss_below(stop), rtol=rtol, atol=atol)
+    return ib.Run(problem, ib.Symmetric(scale, size, jnp.eye(size)), flow)
 
 
 axes = dict(seed=range(4), slack=[0.2, 0.5], scale=ib.logspace(1e-4, 1, 9))
@@ -30,7 +34,7 @@ study = ib.Study(
     cell=cell,
     grids=ib.grid(operator="commuting", **axes) + ib.grid(operator="certified", **axes),
     facts={"measured": measured, "eigenvalues": eigenvalues, "least": ib.truth_least},
-    observe={"error": ib.relative_error, "spectrum": ib.spectrum(SIZE), "log_z": log_z},
+    observe={"error": ib.relative_error, "spectrum": ib.spectrum(ALL), "log_z": log_z},
     records=ib.log_records(3),
     claims=[
         claims.entropy, claims.entropy_otherwise, claims.least_nuclear, claims.rate, claims.conjecture,

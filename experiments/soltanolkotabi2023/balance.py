@@ -15,8 +15,9 @@ END = 40.0
 
 
 def cell(
-    *, law, scale, key, model="factors", operator="gaussian", step=0.2, shape=(12, 10), rank=2, width=6, measurements=64
-):
+    *, law, scale, key, model="factors", operator="gaussian", step=0.2, shape=(12, 10), rank=2, width=6, measurements=64,
+    max_time=END, rtol=1e-11, atol=1e-13,
+):  # fmt: skip
     problem = {
         "gaussian": lambda: ib.matrix.gaussian(shape, rank, measurements)(key),
         "population": lambda: ib.matrix.population(shape, rank)(key),
@@ -24,7 +25,7 @@ def cell(
     weights = {"factors": lambda: ib.Asymmetric(scale, width), "layers": lambda: ib.DeepLinear(scale, 3, width)}[
         model
     ]()
-    flow = ib.Flow(max_time=END, rtol=1e-11, atol=1e-13)
+    flow = ib.Flow(max_time=max_time, rtol=rtol, atol=atol)
     return ib.Run(problem, weights, flow if law == "flow" else ib.Descent(step, max_steps=100_000))
 
 
@@ -32,7 +33,7 @@ study = ib.Study(
     cell=cell,
     grids=ib.grid(law="flow", model=["factors", "layers"], seed=range(3), scale=[0.1, 0.3, 1.0])
     + ib.grid(
-        law="descent", operator=["gaussian", "population"], seed=range(3),
+        law="descent", operator=["gaussian", "population"], seed=range(8),
         scale=ib.logspace(1e-6, 1e-2, 5), step=[0.2, 0.1, 0.05],
     ),
     facts={"first_imbalance": ib.imbalance},

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from implicit_bias.evidence import starts
 from implicit_bias.evidence.figures import COLOURS, Figure
 from implicit_bias.theory import sensing as theory
 
+from .._sensing import figure_of_the_start
 from . import claims
 
 OPERATORS = {
@@ -77,10 +77,9 @@ balance = Figure(
 )  # fmt: skip
 
 
-error = starts.figure_of_the_start(
+error = figure_of_the_start(
     "error-against-alpha",
     claims.of_the_start,
-    claims.steps_per_log,
     product=r"VW^\top",
     bound="3/5",
     remembered=theory.REMEMBERED_ASYMMETRIC,

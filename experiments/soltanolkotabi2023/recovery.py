@@ -8,17 +8,18 @@ that with m < n1 n2 and n about 24 there is room for one direction only.
 
 import implicit_bias as ib
 
+from .._sensing import seen_next
 from . import claims, figures
 
-STEPS = 390
 
-
-def cell(*, operator, scale, key, condition=1.0, step=0.25, shape=(26, 22), rank=2, width=20, measurements=400):
+def cell(
+    *, operator, scale, key, condition=1.0, step=0.25, shape=(26, 22), rank=2, width=20, measurements=400, max_steps=390
+):
     problem = {
         "gaussian": lambda: ib.matrix.gaussian(shape, rank, measurements, condition=condition)(key),
         "population": lambda: ib.matrix.population(shape, rank, condition=condition)(key),
     }[operator]()
-    return ib.Run(problem, ib.Asymmetric(scale, width), ib.Descent(step, max_steps=STEPS))
+    return ib.Run(problem, ib.Asymmetric(scale, width), ib.Descent(step, max_steps=max_steps))
 
 
 small = ib.logspace(1e-6, 1e-1, 16)
@@ -26,9 +27,9 @@ study = ib.Study(
     cell=cell,
     grids=ib.grid(operator="population", seed=range(2), condition=[1.0, 2.0], scale=small)
     + ib.grid(operator="gaussian", seed=range(4), rank=1, scale=[*small, 0.5]),
-    facts={"least": ib.truth_least, "seen_least": ib.spectral_least},
+    facts={"least": ib.truth_least, "seen_least": ib.spectral_least, "seen_next": seen_next},
     observe={"error": ib.relative_error, "rank_ratio": ib.rank_ratio},
-    records=ib.records_at(range(0, STEPS + 1, 3)),
+    records=ib.records_at(range(0, 3000, 3)),
     claims=[*claims.of_the_start],
     figures=[figures.error],
     sizes={"paper": dict(seed=range(50), scale=[*ib.logspace(1e-6, 1e-1, 41), 0.5])},

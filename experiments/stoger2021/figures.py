@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from implicit_bias.evidence import starts
 from implicit_bias.evidence.figures import COLOURS, Figure, edges
 from implicit_bias.theory import sensing as theory
 
+from .._sensing import figure_of_the_start, steps_per_log
 from . import claims
 
 
@@ -50,7 +50,7 @@ def _draw_phases(ds):
         right.plot(ds.scale, length.median("seed"), marker, color=COLOURS[colour], label=label)
         begin = end
     first, second, _ = claims.ends(ds)
-    slope = float(theory.steps_per_log(claims.STEP, ds.least.mean()))
+    slope = float(steps_per_log(ds).mean())
     middle = float((second - first).mean() + slope * np.log(ds.scale).mean())
     right.plot(
         ds.scale, middle - slope * np.log(ds.scale), "k-", lw=1, label=rf"slope $1/\ln(1+\mu\sigma_r) = {slope:.3g}$"
@@ -73,10 +73,9 @@ phases = Figure(
 
 # -- recovery ------------------------------------------------------------------------------------------------------
 
-error = starts.figure_of_the_start(
+error = figure_of_the_start(
     "psd-error-against-alpha",
     claims.of_the_start,
-    claims.steps_per_log,
     product=r"UU^\top",
     bound="21/16",
     remembered=theory.REMEMBERED_SYMMETRIC,
@@ -148,9 +147,10 @@ def _draw_diagram(ds):
 
 
 def _caption_diagram(ds):
+    size = int(ds["size"])
     return (
-        f"Recovery of a PSD matrix of {claims.SIZE} x {claims.SIZE} from m Gaussian measurements, from alpha = 1e-4, stopped "
-        f"at a training loss of 1e-9; {ds.sizes['seed']} seeds. Left: the share with an error of at most "
+        f"Recovery of a PSD matrix of {size} x {size} from m Gaussian measurements, from alpha = {float(ds.scale):g}, stopped "
+        f"at a training loss of {float(ds.stop):g}; {ds.sizes['seed']} seeds. Left: the share with an error of at most "
         f"{claims.RECOVERED:.0%}. Right: the error itself, median and middle 80 %."
     )
 

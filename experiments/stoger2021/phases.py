@@ -9,12 +9,10 @@ import implicit_bias as ib
 from . import claims, figures
 from .observables import power_gap, seen
 
-STEPS = 300
 
-
-def cell(*, scale, key, step=claims.STEP, size=20, rank=2, width=10, measurements=1600, condition=2.0):
+def cell(*, scale, key, step=0.25, size=20, rank=2, width=10, measurements=1600, condition=2.0, max_steps=300):
     problem = ib.matrix.gaussian(size, rank, measurements, condition=condition)(key)
-    return ib.Run(problem, ib.Symmetric(scale, width), ib.Descent(step, max_steps=STEPS))
+    return ib.Run(problem, ib.Symmetric(scale, width), ib.Descent(step, max_steps=max_steps))
 
 
 study = ib.Study(
@@ -29,11 +27,8 @@ study = ib.Study(
         "power_gap": power_gap,
         "seen": seen,
     },
-    records=ib.records_at(range(0, STEPS + 1, claims.SPACING)),
-    claims=[
-        claims.in_order, claims.still_small, claims.power_method, claims.first_phase_ignores_alpha,
-        claims.second_phase, claims.third_phase,
-    ],
+    records=ib.records_at(range(0, 1000, 2)),
+    claims=claims.phases,
     figures=[figures.phases],
     sizes={"paper": dict(seed=range(50), scale=ib.logspace(1e-6, 1e-3, 13))},
-)  # fmt: skip
+)

@@ -9,17 +9,17 @@ import implicit_bias as ib
 from . import claims, figures
 
 
-def cell(*, width, key, scale=1e-5, step=claims.STEP, size=12, rank=2, measurements=1200):
+def cell(*, width, key, scale=1e-5, step=0.25, size=12, rank=2, measurements=1200, max_steps=80):
     problem = ib.matrix.gaussian(size, rank, measurements)(key)
-    return ib.Run(problem, ib.Symmetric(scale, width), ib.Descent(step, max_steps=80))
+    return ib.Run(problem, ib.Symmetric(scale, width), ib.Descent(step, max_steps=max_steps))
 
 
 study = ib.Study(
     cell=cell,
     grids=ib.grid(width=[2, 4, 12], seed=range(32)),
     observe={"error": ib.relative_error, "misalignment": ib.misalignment},
-    records=ib.records_at(range(81)),
-    claims=[claims.width_shortens, claims.width_shortens_again],
+    records=ib.records_at(range(1000)),
+    claims=claims.widths,
     figures=[figures.width],
     sizes={"paper": dict(seed=range(200))},
 )

@@ -27,7 +27,12 @@ alpha -> 0 that is log(1/alpha^2) sum l: the least nuclear norm. How fast depend
 
     delta = 1 - min { max_{i off X} (B^T nu)_i  :  (B^T nu)_i = 1 on X },
 
-eigenvalues off X tend to zero like alpha^(2 delta), slowly where the certificate is nearly tight.
+eigenvalues off X tend to zero like alpha^(2 delta), slowly where the certificate is nearly tight. With as many A_i as X
+has rank, B = (B_on, B_off) with B_on invertible, one nu is left, and s too: with W = B_on^{-1} B_off and X a projection,
+
+    l_off = alpha^(2 (1 - B_off^T nu)) exp(W^T log l_on),    l_on = 1 - W l_off,
+
+so that to leading order |Z - X|^2 = |l_off|^2 + |W l_off|^2 at l_on = 1, off by a factor 1 + O(|W|^2 |l_off|).
 
 >>> round(float(steps_per_log(0.25, 1.0)), 3), round(float(steps_per_log(0.25, 1 / 4)), 2)
 (4.481, 16.49)
@@ -83,6 +88,22 @@ def certificate_slack(eigenvalues: Values, rank: int) -> float:
         bounds=(None, None),
     )
     return float(1 - found.x[-1])
+
+
+def small_start_error(eigenvalues: Values, rank: int, scale: float) -> tuple[float, float]:
+    """|Z - X| / |X| to leading order, and its own relative error to leading order, |W|^2 |l_off|.
+
+    For a projection X on the first `rank` columns of B = `eigenvalues`, which has as many rows.
+
+    >>> small_start_error(np.array([[1.0, 0.5]]), 1, 1e-3)  # l_on + l_off / 2 = 1,  l_off = alpha sqrt(l_on)
+    (0.001118033988749895, 0.00025)
+    """
+    on, off = eigenvalues[:, :rank], eigenvalues[:, rank:]
+    certificate = off.T @ np.linalg.solve(on.T, np.ones(rank))
+    small = scale ** (2 * (1 - certificate))
+    answer = np.linalg.solve(on, off)
+    error = np.sqrt(np.sum(small**2) + np.sum((answer @ small) ** 2)) / np.sqrt(rank)
+    return float(error), float(np.linalg.norm(answer, 2) ** 2 * np.linalg.norm(small))
 
 
 def entropy_residual(eigenvalues: Values, spectrum: Values, scale: Values) -> float:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
-from scipy.optimize import minimize
+from scipy.optimize import minimize, root
 
 from implicit_bias.theory import sensing as theory
 
@@ -82,3 +82,20 @@ def test_the_commuting_flow_ends_at_least_entropy():
 
     found = minimize(entropy, np.zeros(2), method="Nelder-Mead", options=dict(xatol=1e-10, fatol=1e-14))
     assert np.abs(null.T @ found.x).max() < 1e-4
+
+
+def test_the_error_of_a_small_start_is_that_of_the_entropy_minimiser_to_its_own_next_order():
+    """The minimiser of sum l log(l / alpha^2) - l over B l = y by a convex solver of its dual, not by the formula."""
+    rng = np.random.default_rng(3)
+    values = np.array([[1.0, 1.0, 0.6, 0.3, -0.5], [1.0, -1.0, 0.2, -0.4, 0.1]])
+    truth = np.array([1.0, 1.0, 0, 0, 0])
+    for scale in (1e-2, 1e-3, 1e-4):
+        dual = root(
+            lambda s: values @ (scale**2 * np.exp(values.T @ s)) - values @ truth,
+            np.linalg.solve(values[:, :2].T, np.full(2, -2 * np.log(scale))) + 0.01 * rng.standard_normal(2),
+            tol=1e-13,
+        )
+        assert dual.success
+        found = scale**2 * np.exp(values.T @ dual.x)
+        error, next_order = theory.small_start_error(values, 2, scale)
+        assert abs(np.linalg.norm(found - truth) / np.linalg.norm(truth) / error - 1) <= next_order < 0.2
