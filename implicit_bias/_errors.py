@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterable
 
 
@@ -73,3 +74,10 @@ def written_bytes(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     raise AssertionError
+
+
+def warn(message, category, filename, lineno, file=None, line=None) -> None:
+    """A warning as a command shows it: in one line, without a source line of the library."""
+    del filename, lineno, file, line
+    word = "warning" if issubclass(category, UserWarning) else category.__name__
+    print(f"{word}: {one_line(message)}", file=sys.stderr)

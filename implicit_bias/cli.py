@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import catalogue
-from ._errors import Mistake, nearest, one_line
+from ._errors import Mistake, nearest, one_line, warn
 from ._files import FilePath, place
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("default")
-            warnings.showwarning = _warn
+            warnings.showwarning = warn
             arguments = _parse(argv)
             return arguments.run(arguments) or 0
     except Mistake as mistake:
@@ -379,37 +379,42 @@ def _refute(arguments: argparse.Namespace) -> int:
 
 
 def _reproduce(arguments: argparse.Namespace) -> int:
-    chosen = catalogue.expand(arguments.papers)
+    chosen, out = catalogue.expand(arguments.papers), place(arguments.out)
     from .evidence.console import verdict_table
-    from .pages import write_index, write_report
+    from .pages import write_index
+    from .pair import Done, run_all
     from .request import Request
-    from .session import run_study
+    from .session import judge_folder, known_already
 
-    done, words = [], ["implicit-bias", "reproduce", *arguments.papers]
+    words = ["implicit-bias", "reproduce", *arguments.papers]
     words += ["--size", arguments.size] * (arguments.size != "laptop")
     words += ["--out", arguments.out] * (arguments.out != RESULTS)
-    again = shlex.join(words)
-    for entry in chosen:
-        judged = run_study(Request(entry, size=arguments.size, out=place(arguments.out)), again)
-        print(verdict_table(judged.name, judged.judgements))
-        write_report(judged)
+    done, outcomes = [], []
+
+    def tell(request: Request, outcome: Done) -> None:
+        outcomes.append(outcome)
+        if outcome.error:
+            print(f"error: {outcome.error} ({request.entry.name})", file=sys.stderr)
+            return
+        judged = judge_folder(str(request.entry.path), request.store.folder, computed=outcome.computed)
+        print(verdict_table(judged.name, judged.judgements), flush=True)
         done.append(judged)
-    page = write_index(place(arguments.out), done)
+
+    requests = [Request(entry, size=arguments.size, out=out) for entry in chosen]
+    missing = [request for request in requests if not known_already(request)]
+    for request in (r for r in requests if r not in missing):
+        tell(request, Done())
+    run_all(missing, shlex.join(words), tell)
+    page = write_index(out, done)
     computed, total = sum(j.computed for j in done), sum(j.runs for j in done)
     unexpected = sum(not j.as_expected for judged in done for j in judged.judgements)
-    undrawn = sum(len(judged.not_drawn) for judged in done)
     if computed:
-        print(f"computed {computed:,} of {total:,} runs in {len(chosen)} studies; open {page}")
+        print(f"computed {computed:,} of {total:,} runs in {len(done)} studies; open {page}")
     else:
-        print(f"nothing to compute: all {total:,} runs of {len(chosen)} studies are done; open {page}")
+        print(f"nothing to compute: all {total:,} runs of {len(done)} studies are done; open {page}")
     if unexpected:
         print(f"{unexpected} verdicts against expectation", file=sys.stderr)
-    return 1 if unexpected or undrawn or any(judged.failed for judged in done) else 0
-
-
-def _warn(message, category, filename, lineno, file=None, line=None) -> None:
-    """Warnings of ours in one line, without a source line of the library."""
-    del filename, lineno, file, line
-    print(
-        f"{'warning' if issubclass(category, UserWarning) else category.__name__}: {one_line(message)}", file=sys.stderr
-    )
+    if failed := [outcome for outcome in outcomes if outcome.error]:
+        print(f"{len(failed)} of {len(chosen)} studies could not be run", file=sys.stderr)
+        return failed[0].exit_code
+    return 1 if unexpected or any(outcome.not_drawn or outcome.failed for outcome in outcomes) else 0

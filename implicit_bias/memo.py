@@ -38,7 +38,7 @@ ENVIRONMENT = dict(os.environ)
 """As this process found it: `start` adds to it."""
 
 
-def _devices() -> list[str]:
+def devices() -> list[str]:
     """Accelerators that JAX may find, by their drivers' words."""
     found = []
     for pattern in ("nvidia[0-9]*", "accel*", "kfd", "vfio/*"):
@@ -53,7 +53,7 @@ def _key(request: Request) -> str:
     environment += [f"{k}={v}" for k, v in device_settings(ENVIRONMENT).items()]
     words = sorted(request.words.items())
     place = [str(request.entry.path.resolve()), request.entry.name, words, request.size]
-    return sources.together([FORMAT, TILES, *place, instruction_set(), *_devices(), *sorted(environment)])
+    return sources.together([FORMAT, TILES, *place, instruction_set(), *devices(), *sorted(environment)])
 
 
 def _path(request: Request) -> FilePath:

@@ -7,11 +7,11 @@ import warnings
 from collections.abc import Sequence
 
 from . import catalogue, sources
-from ._files import FilePath, is_local
+from ._files import FilePath
 from .evidence import report
 from .evidence.figures import Figure, render
 from .evidence.page import write_page
-from .session import Judged, newest_verdicts
+from .session import Judged, drawn_in, newest_verdicts
 
 PAGE = "report.html"
 
@@ -34,7 +34,7 @@ def _drawn(judged: Judged) -> list[tuple[Figure, bytes, bytes]]:
 
 def write_report(judged: Judged) -> FilePath:
     """The study's page and its figures as files beside it; nothing is drawn if they are there as they would be drawn."""
-    if _is_there(judged):
+    if not judged.again and drawn_in(judged.kept, judged.folder):
         return judged.folder / PAGE
     with sources.listening():
         drawn = _drawn(judged)
@@ -54,13 +54,6 @@ def write_report(judged: Judged) -> FilePath:
     made = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     judged.keep(page={} if judged.not_drawn else made)
     return judged.folder / PAGE
-
-
-def _is_there(judged: Judged) -> bool:
-    page = judged.kept.page
-    if judged.again or not page or not is_local(judged.folder):
-        return False
-    return all(sources.digest(str(judged.folder / name)) == digest for name, digest in page.items())
 
 
 def write_index(out: FilePath, known: Sequence[Judged] = ()) -> FilePath:

@@ -8,6 +8,10 @@ import sys
 from collections.abc import Iterator
 
 
+LIVE = True
+"""Whether this process has the terminal to itself."""
+
+
 class _Tell:
     def __init__(self, name: str, done: int, missing: int):
         self.name, self.done, self.missing = name, done, missing
@@ -75,7 +79,7 @@ def _failed(progress) -> str:
 
 @contextlib.contextmanager
 def progress(name: str, runs: int, missing: int) -> Iterator[_Tell]:
-    tell = (_Bar if sys.stderr.isatty() else _Lines)(name, runs - missing, missing)
+    tell = (_Bar if LIVE and sys.stderr.isatty() else _Lines)(name, runs - missing, missing)
     try:
         yield tell
     finally:

@@ -183,6 +183,13 @@ def newest_verdicts(entry: Entry, folder: FilePath) -> Kept | None:
     return kept if true else None
 
 
+def drawn_in(kept: Kept, folder: FilePath) -> bool:
+    """Whether a study's page and drawings are there as they were made from these verdicts."""
+    if not kept.page or not is_local(folder):
+        return False
+    return all(sources.digest(str(folder / name)) == digest for name, digest in kept.page.items())
+
+
 def _judged(name: str, study: Any, data: Data) -> list[Judgement]:
     """The verdicts; results that lack what a claim of today reads are a mistake with a remedy."""
     try:
@@ -246,6 +253,16 @@ def run_study(request: Request, again: str | None = None) -> Judged:
     judged = judge_folder(str(entry.path), store.folder, computed=missing)
     judged.failed = len(failed)
     return judged
+
+
+def known_already(request: Request) -> bool:
+    """Whether a request is met, judged and drawn, and nothing has changed since; if so it is said."""
+    plan = memo.recall(request)
+    kept = plan and newest_verdicts(request.entry, request.store.folder)
+    if not kept or not drawn_in(kept, request.store.folder):
+        return False
+    say_done(request.entry.name, kept.runs)
+    return True
 
 
 def say_done(name: str, runs: int) -> None:

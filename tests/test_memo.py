@@ -157,7 +157,7 @@ def test_other_words_are_another_request(lab):
 
 def test_another_processor_another_package_and_another_library_are_noticed(lab, tmp_path):
     processor = RECALL.replace("print(", "memo.instruction_set = lambda: 'other'\nprint(")
-    card = RECALL.replace("print(", "memo._devices = lambda: ['/dev/nvidia0']\nprint(")
+    card = RECALL.replace("print(", "memo.devices = lambda: ['/dev/nvidia0']\nprint(")
     package = RECALL.replace("print(", "from implicit_bias import sources\nsources._ours = lambda: [__import__('os').__file__]\nprint(")
     for script in (processor, card, package):
         done = python(lab, script)
