@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from implicit_bias._results import Status
+from implicit_bias import Status
 from implicit_bias.evidence.figures import COLOURS, Figure
 from implicit_bias.theory import diagonal as theory
 

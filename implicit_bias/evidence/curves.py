@@ -51,7 +51,7 @@ def per_log(variable: xr.DataArray, axis: str) -> xr.DataArray:
     return slope(variable, np.log(variable[axis]), axis)
 
 
-def log_exponent(ds: xr.Dataset, start: float) -> xr.DataArray:
+def log_exponent(ds: xr.Dataset, start: xr.DataArray | float) -> xr.DataArray:
     """The p of Loss t ~ (log t)^p: the slope of log(Loss t) against log log t, from log t = `start` on."""
     clock = ds.clock.where(ds.clock >= np.exp(start))
     return slope(np.log(ds.loss) + np.log(clock), np.log(np.log(clock)), "record")
