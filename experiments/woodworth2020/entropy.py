@@ -120,6 +120,8 @@ def _mostly_fitted(ds):
 
 
 def from_least_l2(ds):
+    """|x - x*| / |x*|, x* the interpolator of least l2 norm of the data reached."""
+    ds = _at_data_reached(ds)
     star = over_runs(
         ds, lambda A, y: np.einsum("...nm,...m->...n", np.linalg.pinv(A), y), ds.operator, ds.target, out=1
     )
@@ -205,7 +207,12 @@ def _kernel_rate(depth):
         source=f"{SOURCE}, kernel limit (derived, with its rate)",
         statement=f"L = {depth}: |x - x*| falls like alpha^-{2 * depth} as alpha -> infinity, x* of least l2 norm",
         kind=ib.Exponent(against="alpha", value=-2.0 * depth, within=0.15),
-        hypotheses=lambda ds: {"alpha >= 2": ds.alpha - 1.999, f"L = {depth}": 0.5 - abs(ds.depth - depth)},
+        accepts=ENDED,
+        hypotheses=lambda ds: {
+            f"L = {depth}": 0.5 - abs(ds.depth - depth),
+            "alpha >= 2": ds.alpha - 1.999,
+            "|x|_inf < alpha^L / 3": ds.alpha**depth / 3 - abs(_end(ds)).max("x_0"),
+        },
         residual=from_least_l2,
         tolerance=lambda ds: 1.0,
         because="the potential is |x|^2 up to relative (x/alpha^L)^2; the next order bends the slope at alpha = 2",
