@@ -37,6 +37,11 @@ def reached(ds):
     return first_moment(ds.error <= 0.1, ds.clock)
 
 
+def time_to_ten_percent(ds):
+    """The same between records."""
+    return crossing(ds, 0.1 / ds.error)
+
+
 def stopped(ds, variable):
     """A variable at the stop."""
     return at_first(variable, ds.clock, AFTER * reached(ds))
@@ -99,7 +104,7 @@ def claims_of_the_start(source, *, bound, prefix=""):
 
     def slope_gap(ds, least):
         """Steps per factor e of 1/alpha, over what is expected, - 1: one number for each curve."""
-        steps = crossing(ds, 0.1 / ds.error).where(ds.scale <= LARGEST_FIT)
+        steps = time_to_ten_percent(ds).where(ds.scale <= LARGEST_FIT)
         return abs(-per_log(steps, "scale") / steps_per_log(ds, least) - 1)
 
     def error(ds):
@@ -187,14 +192,14 @@ def figure_of_the_start(id, claims, *, product, bound, remembered, caveat=""):
         drawing, panels = plt.subplots(1, 3, figsize=(13.2, 3.9))
         for grid, ds in _grids(data):
             label, _, colour, marker = GRIDS[grid]
-            first, error = reached(ds), stopped(ds, ds.error)
+            first, error = time_to_ten_percent(ds), stopped(ds, ds.error)
             for panel, value in zip(panels, (first, error, stopped(ds, ds.rank_ratio))):
                 value = value.where(np.isfinite(value)).transpose("scale", "seed")
                 panel.fill_between(ds.scale, value.min("seed"), value.max("seed"), color=colour, alpha=0.2, lw=0)
                 panel.plot(ds.scale, value.median("seed"), marker, color=colour, label=label)
-            slope = float(steps_per_log(ds).mean())
+            slope = float(steps_per_log(ds, "seen_least" if grid == "gaussian" else "least").mean())
             anchor = float(first.median("seed")[0]) + slope * float(np.log(ds.scale[0]))
-            name = rf"slope $1/\ln(1 + \mu\sigma_{{\min}}) = {slope:.3g}$"
+            name = rf"slope $1/\ln(1 + \mu\sigma) = {slope:.3g}$"
             panels[0].plot(ds.scale, anchor - slope * np.log(ds.scale), "-", color=colour, lw=1, label=name)
             fitted = ds.scale.where(ds.scale <= LARGEST_FIT, drop=True)
             powers = {"-": (2.0, "slope 2")}
@@ -204,6 +209,7 @@ def figure_of_the_start(id, claims, *, product, bound, remembered, caveat=""):
             for line, (power, name) in powers.items():
                 growth = float(error.median("seed")[0]) * (fitted / float(fitted[0])) ** power
                 panels[1].plot(fitted, growth, line, color=colour, lw=1.4, label=name)
+        panels[2].fill_between([], [], color="0.5", alpha=0.3, lw=0, label="range over seeds")
         for panel in panels:
             panel.set(xscale="log", xlabel=r"size of the start $\alpha$")
             panel.legend(fontsize=8.5)
@@ -219,7 +225,8 @@ def figure_of_the_start(id, claims, *, product, bound, remembered, caveat=""):
             least = f"sigma_min(X) = {float(ds.least.mean()):.2g}, {slopes.size} seeds"
             said.append(f"{GRIDS[grid][1]} ({least}) {float(slopes.mean()):.2f}")
         return (
-            "Left: steps until |Z - X| <= |X|/10, against the size of the start; the lines have the derived slope. Middle: "
+            "Left: steps until |Z - X| <= |X|/10, against the size of the start; the lines have the derived slope, sigma "
+            "the least singular value of X that A*A(X) shows. Middle: "
             f"the error at three times that moment; its exponent is {' and '.join(said)}. The bound as remembered, not read, "
             f"asks for {bound}{caveat}. Right: what there is besides rank r at that moment. Median and range over "
             "seeds."

@@ -60,6 +60,7 @@ def _draw_balance(data):
     right.set(xscale="log", yscale="log", xlabel=r"step $\mu$")
     right.set_xticks(mu.values, [f"{m:.3g}" for m in mu.values])
     right.minorticks_off()
+    middle.fill_between([], [], color="0.5", alpha=0.3, lw=0, label="range over seeds")
     middle.legend(fontsize=8.5)
     right.legend(fontsize=8.5, loc="center")
     return drawing

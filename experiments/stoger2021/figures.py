@@ -55,6 +55,7 @@ def _draw_phases(ds):
     right.plot(
         ds.scale, middle - slope * np.log(ds.scale), "k-", lw=1, label=rf"slope $1/\ln(1+\mu\sigma_r) = {slope:.3g}$"
     )
+    right.fill_between([], [], color="0.5", alpha=0.3, lw=0, label="range over seeds")
     right.set(xscale="log", ylim=(0, None), xlabel=r"size of the start $\alpha$", ylabel="length of the phase, steps")
     right.legend(fontsize=8.5)
     return drawing
@@ -140,7 +141,8 @@ def _draw_diagram(ds):
         low, high = (error.quantile(q, "seed") for q in (0.1, 0.9))
         right.fill_between(x, low, high, color=COLOURS[colour], alpha=0.2, lw=0)
         right.plot(x, error.median("seed"), marker + "-", color=COLOURS[colour], label=f"rank {rank}")
-    right.axhline(claims.RECOVERED, color="black", lw=0.8, ls=":")
+    right.axhline(claims.RECOVERED, color="black", lw=0.8, ls=":", label="counts as recovered")
+    right.fill_between([], [], color="0.5", alpha=0.3, lw=0, label="middle 80 % of seeds")
     right.set(yscale="log", xlabel="measurements over degrees of freedom", ylabel="$|Z - X| / |X|$ at the stop")
     right.legend(fontsize=8.5)
     return drawing
