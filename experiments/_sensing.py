@@ -99,7 +99,7 @@ def claims_of_the_start(source, *, bound, prefix=""):
     """`bound` is the paper's own exponent of the error, as remembered; a prefix tells papers that say the same apart."""
 
     def claim(name, about, statement, on, **more):
-        common = dict(accepts=ANY_END, hypotheses=small, tolerance=lambda ds: 1.0)
+        common = dict(accepts=ANY_END, hypotheses=small)
         return ib.Claim(id=prefix + name, source=f"{source}, {about}", statement=statement, on=on, **(common | more))
 
     def slope_gap(ds, least):

@@ -51,11 +51,12 @@ _PUBLIC = {
     "sweep.prepare": ["Run"],
     "sweep.records": ["linear_records", "log_records", "records_at", "time_records"],
     "sweep.dataset": ["to_dataframe"],
-    "evidence.claims": ["Claim", "judge"],
+    "evidence.claims": ["Claim", "claims_with", "judge"],
     "evidence.figures": ["Figure"],
     "evidence.kinds": [
-        "Exponent", "Identity", "Inequality", "Limit", "Ordering", "Probability", "Remembered", "UpToConstant",
+        "Exponent", "Identity", "Inequality", "Limit", "Ordering", "Probability", "UpToConstant",
     ],
+    "evidence.reductions": ["accepted", "best_of", "by_seed"],
     "study": ["Study"],
 }  # fmt: skip
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}

@@ -50,6 +50,8 @@ class Row:
     right: str = "supported"
     note: str = ""
     """Why its rate is what it is, where that is known and the rate is below `ENOUGH`."""
+    seeds: int | None = None
+    """Of each set, as many seeds as are looked at; None for all."""
 
 
 # -- studies -----------------------------------------------------------------------------------------------------------
@@ -175,10 +177,17 @@ def _closer_by_arithmetic_mean(g0, orthogonal, g_star, ratio):
 # -- synthetic curves --------------------------------------------------------------------------------------------------
 
 AXIS = np.geomspace(0.01, 1.0, 8)
+COPIES = 5
+HEAVY = 2.0
+"""Standard deviation of the logarithm of a value that is mostly noise."""
 
 
 def synthetic_rows(seeds: Sequence[int]) -> list[Row]:
-    """Each kind that judges many runs together, on curves of a known law: true, false, and true by a hair."""
+    """Each kind that judges many runs together, on curves of a known law: true, false, at the edge, and hard to see.
+
+    Hard ones have few seeds, heavy noise, cells that repeat what their seed drew, or survivors alone: a verdict may then
+    be withheld, and must not be wrong.
+    """
     draws = np.random.default_rng(20200)
     shape = (len(seeds), len(AXIS))
 
@@ -187,53 +196,84 @@ def synthetic_rows(seeds: Sequence[int]) -> list[Row]:
         return xr.DataArray(values, dims=dims, coords={"seed": list(seeds)})
 
     axis = xr.DataArray(AXIS, dims="axis", coords={"axis": AXIS})
+    copies = xr.DataArray(np.ones(COPIES), dims="copy", coords={"copy": np.arange(COPIES)})
 
-    def power(p: float, spread: float = 0.0) -> xr.DataArray:
-        """C axis^p with C, and p if it spreads, of each seed its own; every value is off by 10 %."""
-        size = np.exp(0.3 * normal("seed") + 0.1 * normal("seed", "axis"))
+    def power(p: float, spread: float = 0.0, noise: float = 0.1) -> xr.DataArray:
+        """C axis^p with C, and p if it spreads, of each seed its own; every value is off by the noise."""
+        size = np.exp(0.3 * normal("seed") + noise * normal("seed", "axis"))
         return size * axis ** (p + spread * normal("seed"))
 
     def chance(p: float) -> xr.DataArray:
         held = xr.DataArray(draws.random(shape) < p, dims=("seed", "axis"), coords={"seed": list(seeds), "axis": AXIS})
         return xr.where(held, 0.0, 2.0)
 
-    def row(kind, value, law, wrong="", right="supported", tolerance=1.0, note="") -> Row:
-        value = value.transpose("seed", "axis")
-        data = xr.Dataset({"status": xr.ones_like(value, dtype=int), "value": value})
+    def row(kind, value, law, wrong="", right="supported", tolerance=1.0, note="", seeds=None, capped=None) -> Row:
+        value = value.transpose("seed", "axis", ...)
+        ended = xr.ones_like(value, dtype=int) if capped is None else xr.where(capped, 2, 1).transpose(*value.dims)
+        asked = dict(tolerance=lambda ds: tolerance) if kind.uses_tolerance else {}
         claim = Claim(
             id=f"{type(kind).__name__}: {law}", source="synthetic", statement=law, because="the model is known",
-            kind=kind, residual=lambda ds: ds.value, tolerance=lambda ds: tolerance,
+            kind=kind, residual=lambda ds: ds.value, **asked,
         )  # fmt: skip
-        return Row(claim, data, wrong, right, note)
+        return Row(claim, xr.Dataset({"status": ended, "value": value}), wrong, right, note, seeds)
 
     exponent, limit, bounded = ib.Exponent("axis", 1.0), ib.Limit("axis"), ib.UpToConstant("axis")
-    ordering, probability = ib.Ordering(), ib.Probability(0.8)
+    ordering, probability, likely = ib.Ordering(), ib.Probability(0.8), ib.Probability(0.6)
     slack, none = 0.2 * normal("seed", "axis"), 0 * axis
-    hair = "true by a hair"
-    many = "the interval at each of the 8 points is not corrected for their number: 1 - 0.975^8 = 0.18"
+    skew = np.exp(normal("seed", "axis")) - np.exp(0.5)
+    one, zero, bound, order = "exponent 1 +- 0.1", "-> 0 as axis -> 0", "bounded as axis -> infinity", "< 0 on average"
+    true, false = "not refuted", "not supported"
+    grows, flat, noisy = power(0.3), power(0.0), lambda p: power(p, noise=HEAVY)  # noqa: E731
+    half, same = chance(0.5), chance(0.8).isel(axis=0) + none
+    just_less = chance(0.78).isel(axis=0) + none
+    shown = power(1.5)
     return [
-        row(exponent, power(1.0), "exponent 1 +- 0.1"),
-        row(exponent, power(1.5), "exponent 1 +- 0.1", "the exponent is 1.5", "refuted"),
-        row(exponent, power(1.1), "exponent 1 +- 0.1", f"{hair}: the exponent is 1.1", "not refuted"),
-        row(
-            exponent, power(1.1, 0.1), "exponent 1 +- 0.1", f"{hair}: exponents 1.1 +- 0.1 over seeds", "not refuted",
-            note="the slope's interval takes residuals to be independent, not curves of different slope",
-        ),
-        row(limit, power(1.0), "-> 0 as axis -> 0", tolerance=0.1),
-        row(limit, power(-0.5), "-> 0 as axis -> 0", "grows as axis^(-1/2)", "refuted", 0.1),
-        row(
-            limit, power(0.0), "-> 0 as axis -> 0", "stays near 1", "refuted", 0.1,
-            "the kind refutes growth only; a plateau above tolerance is `unresolved` by design",
-        ),
-        row(ordering, slack - 1.0 + none, "< 0 on average"),
-        row(ordering, slack + 1.0 + none, "< 0 on average", "it is 1 on average", "refuted"),
-        row(ordering, slack + none, "< 0 on average", f"{hair}: it is 0 on average", "not refuted", note=many),
-        row(probability, chance(0.998), "holds with probability 0.8"),
-        row(probability, chance(0.5), "holds with probability 0.8", "it is 0.5", "refuted"),
-        row(probability, chance(0.8), "holds with probability 0.8", f"{hair}: it is 0.8", "not refuted"),
-        row(bounded, power(-0.3), "bounded as axis -> infinity"),
-        row(bounded, power(0.3), "bounded as axis -> infinity", "grows as axis^0.3", "refuted"),
-        row(bounded, power(0.0), "bounded as axis -> infinity", f"{hair}: no trend", "not refuted"),
+        row(exponent, power(1.0), one),
+        row(exponent, power(1.5), one, "the exponent is 1.5", "refuted"),
+        row(exponent, power(1.0), one, "nothing; 4 seeds", true, seeds=4),
+        row(exponent, power(1.5), one, "it is 1.5; 4 seeds", false, seeds=4),
+        row(exponent, noisy(1.0), one, "nothing; heavy noise", true),
+        row(exponent, noisy(1.5), one, "it is 1.5; heavy noise", false),
+        row(exponent, power(1.1, 0.1), one, "nothing: at the edge, exponents 1.1 +- 0.1 over seeds", true),
+        row(exponent, power(1.1, 0.1) * copies, one, f"nothing: the same, {COPIES} equal cells a seed", true),
+        row(exponent, power(1.12, 0.1) * copies, one, f"it is 1.12 +- 0.1; {COPIES} equal cells a seed", false),
+        row(exponent, shown, one, "it is 1.5; values below 0.02 are capped", false, capped=shown < 0.02),
+        row(limit, power(1.0), zero, tolerance=0.1),
+        row(limit, power(-0.5), zero, "grows as axis^(-1/2)", "refuted", 0.1),
+        row(limit, power(0.0), zero, "stays near 1", "refuted", 0.1),
+        row(limit, power(1.0) + 0.5, zero, "tends to 1/2", "refuted", 0.1),
+        row(limit, power(1.0), zero, "nothing; 4 seeds", true, 0.1, seeds=4),
+        row(limit, power(0.0), zero, "stays near 1; 4 seeds", false, 0.1, seeds=4),
+        row(limit, noisy(1.0), zero, "nothing; heavy noise", true, 0.1),
+        row(limit, noisy(0.0), zero, "stays near 1; heavy noise", false, 0.1),
+        row(limit, noisy(0.0), zero, "the same; values above 0.1 are capped", false, 0.1, capped=noisy(0.0) > 0.1),
+        row(limit, power(0.5) * copies, zero, f"nothing; {COPIES} equal cells a seed", true, 0.1),
+        row(ordering, slack - 2.0 + none, order),
+        row(ordering, slack + 2.0 + none, order, "it is 2 on average", "refuted"),
+        row(ordering, slack - 1.0 + none, order, "nothing; 4 seeds", true, seeds=4),
+        row(ordering, slack + none, order, "it is 0 on average", false),
+        row(ordering, slack + none, order, "at the edge: it is 0 on average", true),
+        row(ordering, skew.isel(axis=[0]), order, "it is 0 on average; lognormal, one point", false),
+        row(ordering, skew, order, "at the edge: it is 0 on average; lognormal", true),
+        row(ordering, 0 * skew - 1e-18, order, "equal but for rounding: -1e-18", false),
+        row(ordering, skew.isel(axis=[0]), order, "it is 0 on average; values above 1 are capped", false,
+            capped=skew.isel(axis=[0]) > 1.0),
+        row(likely, chance(0.998), "holds with probability 0.6"),
+        row(probability, chance(0.3), "holds with probability 0.8", "it is 0.3", "refuted"),
+        row(probability, chance(0.998), "holds with probability 0.8", "nothing; 4 seeds", true, seeds=4),
+        row(probability, chance(0.8), "holds with probability 0.8", "nothing: at the edge", true),
+        row(probability, same, "holds with probability 0.8", "nothing: at the edge, one draw a seed", true),
+        row(probability, just_less, "holds with probability 0.8", "it is 0.78, one draw a seed", false),
+        row(likely, half, "holds with probability 0.6", "it is 1/2; every failure is capped", false, capped=half > 1),
+        row(bounded, power(-0.3), bound),
+        row(bounded, power(0.3), bound, "grows as axis^0.3", "refuted"),
+        row(bounded, flat, bound, "nothing: no trend", true),
+        row(bounded, flat, bound, "nothing: no trend; 4 seeds", true, seeds=4),
+        row(bounded, power(0.3), bound, "grows as axis^0.3; 4 seeds", false, seeds=4),
+        row(bounded, noisy(0.0), bound, "nothing: no trend; heavy noise", true),
+        row(bounded, noisy(0.3), bound, "grows as axis^0.3; heavy noise", false),
+        row(bounded, grows, bound, "grows as axis^0.3; values above 1 are capped", false, capped=grows > 1.0),
+        row(bounded, flat * copies, bound, f"nothing: no trend; {COPIES} equal cells a seed", true),
     ]  # fmt: skip
 
 
@@ -246,11 +286,15 @@ def weighed(row: Row) -> tuple[Claim, xr.Dataset]:
     runs = weigh(row.claim, ds)
     slacks = {f"slack {name}": slack for name, slack in runs.slacks.items()}
     known = xr.Dataset({"status": ds.status, "residual": runs.residual, "tolerance": runs.tolerance, **slacks})
+    asked = dict(tolerance=lambda ds: ds.tolerance) if row.claim.kind.uses_tolerance else {}
+    if runs.bound is not None:
+        known["bound"] = runs.bound
+        asked["bound"] = lambda ds: ds.bound
     claim = dataclasses.replace(
         row.claim,
         on=None,
         residual=lambda ds: ds.residual,
-        tolerance=lambda ds: ds.tolerance,
+        **asked,
         hypotheses=lambda ds: {name: ds[name] for name in slacks},
     )
     return claim, known
@@ -260,11 +304,12 @@ def tally(row: Row, sets: int) -> Counter:
     """Verdicts over disjoint sets of consecutive seeds."""
     claim, known = weighed(row)
     width = known.sizes["seed"] // sets
-    return Counter(judge(claim, known.isel(seed=slice(i * width, (i + 1) * width))).verdict for i in range(sets))
+    taken = row.seeds or width
+    return Counter(judge(claim, known.isel(seed=slice(i * width, i * width + taken))).verdict for i in range(sets))
 
 
 def right(row: Row, found: Counter) -> int:
-    return found.total() - found["refuted"] if row.right == "not refuted" else found[row.right]
+    return found[row.right] if row.right in VERDICTS else found.total() - found[row.right.removeprefix("not ")]
 
 
 # -- the page ----------------------------------------------------------------------------------------------------------
@@ -310,7 +355,7 @@ def short(rows: Sequence[Row], found: Sequence[Counter]) -> str:
 
 def mistaken(rows: Sequence[Row], found: Sequence[Counter]) -> str:
     """Verdicts that say the opposite of the truth; those withheld (`unresolved`, `vacuous`) are not among them."""
-    sought = ["supported" if row.right == "refuted" else "refuted" for row in rows]
+    sought = ["supported" if row.right in ("refuted", "not supported") else "refuted" for row in rows]
     return f"{sum(count[v] for count, v in zip(found, sought)):,} of {sum(count.total() for count in found):,}"
 
 
@@ -325,8 +370,8 @@ once, at a small size:
 `wu2020/path` draws nothing at random, so it has no seed sets.
 
 A true claim should be `supported`, and a planted slip `refuted`, in at least {enough:g} % of the sets; rows that fall
-short are listed at the end. A claim that is true *by a hair* lies on the edge of what it says: it should not be
-`refuted`, and need not be `supported`.
+short are listed at the end. Where seeds are few, the noise is heavy, the runs are survivors or the truth lies on the
+edge of the claim, a verdict may be withheld: a true claim should then be `not refuted`, a false one `not supported`.
 
 ## True claims of the studies
 
@@ -342,9 +387,12 @@ Supported: {planted_mistaken} verdicts.
 
 ## Synthetic curves
 
-Not from a study: the residuals are drawn from a known law, for each seed at {points} points of an axis.
+Not from a study: the residuals are drawn from a known law, for each seed at {points} points of an axis, with a noise of
+10 % ("heavy": a factor e^{heavy:g}).
 
 {synthetic}
+
+Wrong: {synthetic_mistaken} verdicts.
 
 ## Below {enough:g} %
 
@@ -376,6 +424,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         enough=100 * ENOUGH,
         sizes=sizes,
         points=len(AXIS),
+        heavy=HEAVY,
         short=short(list(chain(*parts.values())), list(chain(*found.values()))),
         **{part: table(rows, found[part]) for part, rows in parts.items()},
         **{f"{part}_mistaken": mistaken(rows, found[part]) for part, rows in parts.items()},

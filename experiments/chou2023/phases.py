@@ -81,7 +81,6 @@ wider = BySeed(
     kind=ib.Ordering(over="seed"),
     summary=summary,
     residual=_lead(0.0099, 0.301),
-    tolerance=lambda ds: 1.0,
     because="paired over seeds; a run that has not fitted within the cap counts against the claim",
 )
 

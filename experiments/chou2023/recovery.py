@@ -128,7 +128,7 @@ def _compared(lead):
     return slacks
 
 
-PAIRED = dict(kind=ib.Ordering(over="seed"), summary=summary, tolerance=lambda ds: 1.0)
+PAIRED = dict(kind=ib.Ordering(over="seed"), summary=summary)
 
 
 def _from_large_start(depth):

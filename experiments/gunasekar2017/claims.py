@@ -96,7 +96,6 @@ rate = ib.Claim(
     on="commuting",
     hypotheses=small,
     residual=lambda ds: last(ds.error) ** (1 / (2 * slack(ds))),
-    tolerance=lambda ds: 1.0,
     because="the next eigenvalue off X is smaller by a power of alpha that may be small",
 )
 

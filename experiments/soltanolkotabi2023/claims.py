@@ -73,7 +73,6 @@ def _largest_imbalance(name, data, against, exponent, within, statement, because
         accepts=ANY_END,
         hypotheses=lambda ds: _hypotheses(ds, data),
         residual=lambda ds: ds.largest_imbalance,
-        tolerance=lambda ds: 1.0,
         because=because,
     )
 

@@ -170,7 +170,6 @@ def _shortens(name, statement, wide, than):
         accepts=ANY_END,
         hypotheses=lambda ds: {"both widths were run": np.minimum(run(ds, wide), run(ds, than))},
         residual=residual,
-        tolerance=lambda ds: 0.0,
         because="paired over seeds",
     )
 

@@ -214,7 +214,6 @@ def _kernel_rate(depth):
             "|x|_inf < alpha^L / 3": ds.alpha**depth / 3 - abs(_end(ds)).max("x_0"),
         },
         residual=from_least_l2,
-        tolerance=lambda ds: 1.0,
         because="the potential is |x|^2 up to relative (x/alpha^L)^2; the next order bends the slope at alpha = 2",
     )
 

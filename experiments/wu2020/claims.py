@@ -218,7 +218,6 @@ descent_drifts = ib.Claim(
     on="wn+rpgd",
     accepts=ENDS_AT_T,
     residual=lambda ds: _drift(ds).isel(record=-1),
-    tolerance=lambda ds: 1.0,
     because="first-order methods: at steps of 0.02 and less the next order bends the slope by a few per cent",
 )
 

@@ -37,7 +37,6 @@ tends = ib.Claim(
     accepts=ENDS_AT_T,
     hypotheses=lambda ds: {"descent": -among(ds.law, "flow")},
     residual=_gap,
-    tolerance=lambda ds: 1.0,
     because="first-order methods: at steps of 0.02 and less the next order bends the slope by a few per cent",
 )
 

@@ -163,7 +163,6 @@ angle_decays = ib.Claim(
     on=TO_A_DEPTH,
     hypotheses=lambda ds: {"GD": _descends(ds) - 0.5} | {name: slack(ds) for name, slack in SETTLED.items()},
     residual=lambda ds: last(ds.angle),
-    tolerance=lambda ds: 1.0,
     because="|x| = (log(1/L) + O(1)) / margin: the constant bends the slope by a few per cent at these depths",
 )
 
@@ -191,7 +190,6 @@ forgets_the_start = ib.Claim(
     kind=ib.Ordering(over="seed"),
     on=TO_A_DEPTH,
     residual=lambda ds: _among(ds, "method", "wn", "rpgd").max("method") - _among(ds, "method", "gd").max("method"),
-    tolerance=lambda ds: 1.0,
     because="paired over seeds; GD keeps g0 w_perp(0), which WN forgets",
 )
 
@@ -203,7 +201,6 @@ over_loss_is_faster = ib.Claim(
     on=TO_THE_CAP,
     accepts=(ib.Status.ESCAPING,),
     residual=lambda ds: _among(ds, "pace", "over_loss").max("pace") - _among(ds, "pace", "constant").max("pace"),
-    tolerance=lambda ds: 1.0,
     because="paired over seeds",
 )
 
@@ -220,7 +217,6 @@ below_float = ib.Claim(
     on=BELOW_FLOAT,
     hypotheses=lambda ds: {"|w_perp| < 5e-324": np.log(5e-324) - last(ds.log_w_perp)},
     residual=_drift,
-    tolerance=lambda ds: 1.0,
     because="first-order methods; the next order bends the slope by eta g margin, a few per cent",
 )
 

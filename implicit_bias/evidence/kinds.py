@@ -1,15 +1,15 @@
 r"""Kinds of claim: what has to be seen in the tested runs for each verdict.
 
     Identity, Inequality   residual <= tolerance in every tested run
-    Exponent               residual ~ axis^value: the 95 % interval of a pooled log-log slope lies in value +- within
-    Limit                  residual -> 0 as the axis goes to its end: the slope's interval excludes 0, and the
-                           residual at the end is within tolerance
-    Ordering               residual < 0 on average, paired over an axis: the interval of the mean excludes 0
+    Exponent               residual ~ axis^value: the 95 % interval of a common log-log slope lies in value +- within
+    Limit                  residual -> 0 as the axis goes to its end: it decays there, and has come within tolerance
+    Ordering               residual < 0 on average, paired over an axis: a test by flipping signs
     Probability            residual <= tolerance with probability at least `level`: Clopper-Pearson
-    UpToConstant           residual / bound stays bounded along an axis: no upward trend; never from one scale
-    Remembered             an exponent beside a value that only memory supports: always `unresolved`
+    UpToConstant           residual / tolerance stays bounded along an axis: an interval of its trend; never from one scale
 
-`refuted` needs evidence too: an interval that excludes the claim. What excludes neither is `unresolved`.
+`refuted` needs evidence too: an interval that excludes the claim. What excludes neither is `unresolved`. Intervals are
+over seeds (`intervals`). A limit that is approached slower than every power, like 1 / log, is no matter for `Limit`:
+claim the bound at every value of the axis instead, an `Inequality` with `bound`.
 """
 
 from __future__ import annotations
@@ -17,15 +17,14 @@ from __future__ import annotations
 import abc
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from .._lazy import lazy
+from .intervals import CONFIDENCE, NONE, SKEW_LEVEL, Interval, by_unit, share, sign_flips, skew_corrected, trend, value_at
 
 xr = lazy("xarray")
-
-CONFIDENCE = 0.95
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,15 +35,45 @@ class Finding:
     measured: str
 
 
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """What a kind sees: one number per run, nan where a run is not tested."""
+
+    residual: xr.DataArray
+    tolerance: xr.DataArray
+    """1 of a kind that asks for none."""
+    tested: xr.DataArray
+    inside: xr.DataArray
+    """Computed, and inside the hypotheses: with those that ended badly."""
+    bound: xr.DataArray | None = None
+
+    @property
+    def ratio(self) -> xr.DataArray:
+        if self.bound is None:
+            return over_tolerance(self.residual, self.tolerance)
+        return over_tolerance(self.residual + self.bound, self.tolerance + self.bound)
+
+    @property
+    def lost(self) -> xr.DataArray:
+        return self.inside & ~self.tested
+
+
 class Kind(abc.ABC):
-    """`find` sees the residuals and tolerances of the tested runs, nan elsewhere."""
+    """A rule that makes a verdict of the tested runs."""
+
+    uses_tolerance: ClassVar[bool] = True
 
     @abc.abstractmethod
-    def find(self, residual: xr.DataArray, tolerance: xr.DataArray, tested: xr.DataArray) -> Finding: ...
+    def find(self, runs: Seen) -> Finding: ...
 
     @property
     def name(self) -> str:
         return type(self).__name__.lower()
+
+    @property
+    def axis(self) -> str | None:
+        """The axis along which it looks at a trend."""
+        return getattr(self, "against", None)
 
 
 def worst_run(ratio: xr.DataArray) -> tuple[float, dict[str, Any]]:
@@ -56,60 +85,90 @@ def worst_run(ratio: xr.DataArray) -> tuple[float, dict[str, Any]]:
 
 
 def over_tolerance(residual: xr.DataArray, tolerance: xr.DataArray) -> xr.DataArray:
-    """Residual over tolerance."""
+    """Residual over tolerance: above 1 where it fails, 1 at the edge. Of a tolerance below 0, 2 - residual / tolerance."""
     # A residual of 0 passes a tolerance of 0 (exact laws); anything above it does not.
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = residual / tolerance
-    return ratio.where((tolerance != 0) | residual.isnull(), xr.where(residual <= 0, 0.0, np.inf))
+    ratio = ratio.where((tolerance != 0) | residual.isnull(), xr.where(residual <= 0, 0.0, np.inf))
+    return xr.where(tolerance < 0, 2 - ratio, ratio)
+
+
+def span(values: xr.DataArray) -> str:
+    """Least and greatest value, once where they agree."""
+    low, high = f"{float(values.min()):.2g}", f"{float(values.max()):.2g}"
+    return low if low == high else f"{low} to {high}"
+
+
+# -- run by run --------------------------------------------------------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True)
 class Identity(Kind):
     """|left - right| within tolerance, run by run."""
 
-    def find(self, residual: xr.DataArray, tolerance: xr.DataArray, tested: xr.DataArray) -> Finding:
-        worst, where = worst_run(over_tolerance(residual, tolerance))
-        failed = int((residual > tolerance).sum())
-        measured = f"{failed} of {int(tested.sum())} runs beyond tolerance"
-        return Finding("refuted" if failed else "supported", worst, where, measured)
+    def find(self, runs: Seen) -> Finding:
+        worst, where = worst_run(runs.ratio)
+        failed = int((runs.residual > runs.tolerance).sum())
+        measured = f"{failed} of {int(runs.tested.sum())} runs beyond tolerance{self.about(runs)}"
+        return Finding("refuted" if failed else "supported", max(worst, 0.0), where, measured)
+
+    def about(self, runs: Seen) -> str:
+        return f"; residual at most {float(runs.residual.max()):.2g}"
 
 
 @dataclasses.dataclass(frozen=True)
 class Inequality(Identity):
-    """left - right <= tolerance, run by run."""
+    """left - right <= tolerance, run by run. Where the claim gives right as its `bound`: how much of it left reaches."""
+
+    def about(self, runs: Seen) -> str:
+        if runs.bound is None:
+            return super().about(runs)
+        reached = (runs.residual + runs.bound).where(runs.bound > 0) / runs.bound
+        if not bool(reached.notnull().any()):
+            return "; the bound is nowhere positive"
+        return f"; at most {float(reached.max()):.2g} of the bound (at least {float(reached.min()):.2g})"
 
 
-def _slope(residual: xr.DataArray, against: str) -> tuple[float, float, int]:
-    """Pooled slope of log residual on log axis with a free intercept for each curve: (slope, half-width, scales).
+# -- along an axis -----------------------------------------------------------------------------------------------------
 
-    The half-width is the greater of two: of the residuals about the line, and, because a curve bends as one, of the
-    slopes of single curves about their mean.
-    """
-    from scipy import stats
 
-    x = np.log(np.abs(residual[against].values.astype(float)))
-    y = np.log(residual.where(residual > 0).transpose(..., against).values.reshape(-1, len(x)))
-    xs, ys, slopes = [], [], []
-    for row in y:
-        seen = np.isfinite(row)
-        if seen.sum() >= 2:
-            xs.append(x[seen] - x[seen].mean())
-            ys.append(row[seen] - row[seen].mean())
-            slopes.append(xs[-1] @ ys[-1] / (xs[-1] @ xs[-1]))
-    curves = len(slopes)
-    if not curves:
-        return float("nan"), float("inf"), 0
-    dx, dy = np.concatenate(xs), np.concatenate(ys)
-    slope = float(dx @ dy / (dx @ dx))
-    degrees = len(dx) - curves - 1
-    if degrees < 1:
-        return slope, float("inf"), len(np.unique(np.round(dx, 12)))
-    error = float(np.sqrt(np.sum((dy - slope * dx) ** 2) / degrees / (dx @ dx)))
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, degrees)) * error
-    if curves >= 3:
-        among = float(stats.t.ppf((1 + CONFIDENCE) / 2, curves - 1) * np.std(slopes, ddof=1) / np.sqrt(curves))
-        half = max(half, among)
-    return slope, half, int(np.isfinite(y).any(0).sum())
+def _values(runs: Seen, axis: str, towards: str) -> np.ndarray:
+    """The places on the axis that have a tested run, in the order in which its end is reached."""
+    order = np.argsort(runs.residual[axis].values.astype(float))
+    others = [d for d in runs.tested.dims if d != axis]
+    seen = runs.tested.any(others).values
+    return np.array([i for i in (order[::-1] if towards == "zero" else order) if seen[i]], int)
+
+
+def _logs(values: xr.DataArray, axis: str, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """log value as (unit, curve, point), and log axis. What is not positive has no logarithm and is left out."""
+    at = values.where(values > 0).isel({axis: places})
+    with np.errstate(divide="ignore"):
+        return np.log(by_unit(at, axis)), np.log(np.abs(at[axis].values.astype(float)))
+
+
+def _fit(values: xr.DataArray, axis: str, places: np.ndarray) -> Interval:
+    return trend(*_logs(values, axis, places)) if len(places) else NONE
+
+
+def _short_of_the_end(runs: Seen, axis: str, towards: str, common: bool) -> str:
+    """Which curves do not reach the end: of the axis, if it is `common` to all, else of where they are inside."""
+    order = np.argsort(runs.residual[axis].values.astype(float))
+    order = order[::-1] if towards == "zero" else order
+    others = [d for d in runs.inside.dims if d != axis]
+    inside = runs.inside.transpose(*others, axis).values.reshape(-1, len(order))[:, order]
+    tested = runs.tested.transpose(*others, axis).values.reshape(-1, len(order))[:, order]
+    curves = inside.any(1)
+    last = len(order) - 1 - inside[:, ::-1].argmax(1)
+    end = np.full_like(last, last[curves].max()) if common else last
+    short = int((curves & ~tested[np.arange(len(end)), end]).sum())
+    return f"; {short} of {int(curves.sum())} curves do not reach the end of {axis}" if short else ""
+
+
+def _too_few(scales: int, found: Interval) -> str:
+    if scales < 3:
+        return " (at least 3 are needed)"
+    return "" if np.isfinite(found.half) else " (more seeds are needed)"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,122 +178,165 @@ class Exponent(Kind):
     against: str
     value: float
     within: float = 0.1
+    uses_tolerance: ClassVar[bool] = False
 
-    def find(self, residual: xr.DataArray, tolerance: xr.DataArray, tested: xr.DataArray) -> Finding:
-        slope, half, scales = _slope(residual, self.against)
-        measured = f"exponent {slope:.3f} +- {half:.3f} in {self.against} over {scales} values"
-        worst = abs(slope - self.value) / self.within
-        if scales < 3 or not np.isfinite(half):
-            return Finding("unresolved", worst, {}, measured + " (at least 3 are needed)")
-        if abs(slope - self.value) + half <= self.within:
+    def find(self, runs: Seen) -> Finding:
+        places = _values(runs, self.against, "infinity")
+        found = _fit(runs.residual, self.against, places)
+        measured = f"exponent {found} in {self.against} over {len(places)} values"
+        off = abs(found.value - self.value)
+        worst = off / self.within
+        if few := _too_few(len(places), found):
+            return Finding("unresolved", worst, {}, measured + few)
+        if off + found.half <= self.within:
+            if off > found.half:
+                measured += f" (its interval excludes {self.value:g}: it passes by its `within` of {self.within:g})"
             return Finding("supported", worst, {}, measured)
-        refuted = abs(slope - self.value) - half > self.within
-        return Finding("refuted" if refuted else "unresolved", worst, {}, measured)
+        return Finding("refuted" if off - found.half > self.within else "unresolved", worst, {}, measured)
 
 
 @dataclasses.dataclass(frozen=True)
 class Limit(Kind):
-    """residual -> 0 as the axis goes to its end, `towards` "zero" or "infinity"."""
+    r"""residual -> 0 as the axis goes to its end, `towards` "zero" or "infinity", at least as fast as axis^`slowest`.
+
+    From the last four values: b, the exponent of its decay there, and v, its value at the end over the tolerance there.
+    A residual L + C axis^p has b = p (1 - L/v), so whatever p >= `slowest` it has, L >= v (1 - b / slowest).
+    """
 
     against: str
     towards: str = "zero"
+    slowest: float = 0.25
 
-    def find(self, residual: xr.DataArray, tolerance: xr.DataArray, tested: xr.DataArray) -> Finding:
-        slope, half, scales = _slope(residual, self.against)
-        slope = slope if self.towards == "zero" else -slope
-        axis = residual[self.against].values
-        end = int(axis.argmin() if self.towards == "zero" else axis.argmax())
-        worst, where = worst_run(over_tolerance(residual, tolerance).isel({self.against: [end]}))
-        measured = f"decays with exponent {slope:.3f} +- {half:.3f} over {scales} values of {self.against}"
-        if scales < 3 or not np.isfinite(half):
-            return Finding("unresolved", worst, where, measured + " (at least 3 are needed)")
-        if slope - half > 0 and worst <= 1:
+    def find(self, runs: Seen) -> Finding:
+        axis, places = self.against, _values(runs, self.against, self.towards)
+        last = places[-4:]
+        decay = _fit(runs.residual, axis, last)
+        decay = decay if self.towards == "zero" else -decay
+        end = last[-1]
+        worst, where = worst_run(runs.ratio.isel({axis: [end]}))
+        measured = f"decays with exponent {decay} over the last {len(last)} values of {axis}"
+        if short := _short_of_the_end(runs, axis, self.towards, common=True):
+            return Finding("unresolved", worst, where, measured + short)
+        if few := _too_few(len(last), decay):
+            return Finding("unresolved", worst, where, measured + few)
+        scaled = runs.residual / runs.tolerance.isel({axis: end}, drop=True)
+        logs, x = _logs(scaled, axis, last)
+        value = value_at(logs, x, x[-1])
+        low, high = np.exp(value.low), np.exp(value.high)
+        measured += f", to {low:.2g} ... {high:.2g} of its tolerance"
+        if decay.low > 0 and value.high <= 0 and worst <= 1:
             return Finding("supported", worst, where, measured)
-        return Finding("refuted" if slope + half < 0 else "unresolved", worst, where, measured)
-
-
-@dataclasses.dataclass(frozen=True)
-class Ordering(Kind):
-    """residual < 0 on average over the pairs along `over`, at each point of the other axes."""
-
-    over: str = "seed"
-
-    def find(self, residual: xr.DataArray, tolerance: xr.DataArray, tested: xr.DataArray) -> Finding:
-        from scipy import stats
-
-        pairs = residual.count(self.over)
-        mean = residual.mean(self.over)
-        error = residual.std(self.over, ddof=1) / np.sqrt(pairs)
-
-        def quantile(miss: float) -> xr.DataArray:
-            return xr.apply_ufunc(lambda n: stats.t.ppf(1 - miss / 2, np.maximum(n - 1, 1)), pairs)
-
-        high = mean + quantile(1 - CONFIDENCE) * error
-        # one point in the wrong order refutes, so the chance of a slip is shared out over the points
-        low = mean - quantile((1 - CONFIDENCE) / max(pairs.size, 1)) * error
-        known = (pairs >= 3) & mean.notnull()
-        worst, where = worst_run(high.where(known))
-        measured = (
-            f"mean difference {float(mean.max()):.3g} at most, over {int(pairs.min())} or more pairs; "
-            f"ordered at {int((high < 0).where(known, False).sum())} of {int(pairs.size)} points"
-        )
-        if not bool(known.all()):
-            return Finding("unresolved", worst, where, measured + " (at least 3 pairs are needed at each)")
-        if bool((high < 0).all()):
-            return Finding("supported", worst, where, measured)
-        return Finding("refuted" if bool((low > 0).any()) else "unresolved", worst, where, measured)
-
-
-@dataclasses.dataclass(frozen=True)
-class Probability(Kind):
-    """residual <= tolerance with probability at least `level` over the runs."""
-
-    level: float
-
-    def find(self, residual: xr.DataArray, tolerance: xr.DataArray, tested: xr.DataArray) -> Finding:
-        from scipy import stats
-
-        held, count = int((residual <= tolerance).sum()), int(tested.sum())
-        interval = stats.binomtest(held, count).proportion_ci(CONFIDENCE, method="exact")
-        worst, where = worst_run(over_tolerance(residual, tolerance))
-        measured = f"held in {held} of {count} runs: probability in [{interval.low:.3f}, {interval.high:.3f}]"
-        if interval.low >= self.level:
-            return Finding("supported", worst, where, measured)
-        return Finding("refuted" if interval.high < self.level else "unresolved", worst, where, measured)
+        left = low * (1 - max(decay.high, 0.0) / self.slowest)
+        return Finding("refuted" if left > 1 else "unresolved", worst, where, measured)
 
 
 @dataclasses.dataclass(frozen=True)
 class UpToConstant(Kind):
-    """residual = O(tolerance) along an axis: their ratio has no upward trend towards the axis's end."""
+    """residual = O(tolerance) along an axis: over its last half their ratio grows slower than axis^`within`."""
 
     against: str
     towards: str = "infinity"
+    within: float = 0.1
 
-    def find(self, residual: xr.DataArray, tolerance: xr.DataArray, tested: xr.DataArray) -> Finding:
-        ratio = over_tolerance(residual, tolerance)
-        slope, half, scales = _slope(ratio, self.against)
-        slope = slope if self.towards == "infinity" else -slope
+    def find(self, runs: Seen) -> Finding:
+        axis, places, ratio = self.against, _values(runs, self.against, self.towards), runs.ratio
+        last = places[-max(4, (len(places) + 1) // 2) :]
+        growth = _fit(ratio, axis, last)
+        growth = growth if self.towards == "infinity" else -growth
         worst, where = worst_run(ratio)
-        measured = f"sup ratio {worst:.3g}, trend {slope:.3f} +- {half:.3f} over {scales} values of {self.against}"
-        if scales < 3 or not np.isfinite(half):
-            return Finding("unresolved", worst, where, measured + " (one scale cannot support an O(.))")
-        if slope - half > 0:
-            return Finding("refuted", worst, where, measured)
-        return Finding("supported" if slope <= 0 or slope + half < 0.1 else "unresolved", worst, where, measured)
+        measured = f"sup ratio {worst:.3g}, trend {growth} over the last {len(last)} values of {axis}"
+        if short := _short_of_the_end(runs, axis, self.towards, common=False):
+            return Finding("unresolved", worst, where, measured + short)
+        if few := _too_few(len(last), growth):
+            return Finding("unresolved", worst, where, measured + (few if len(last) > 1 else " (one scale is no O(.))"))
+        if growth.high <= self.within:
+            return Finding("supported", worst, where, measured)
+        return Finding("refuted" if growth.low > 0 else "unresolved", worst, where, measured)
+
+
+# -- many runs together ------------------------------------------------------------------------------------------------
+
+PAIRS = 6
 
 
 @dataclasses.dataclass(frozen=True)
-class Remembered(Kind):
-    """An exponent, shown beside one that was remembered and not read: it decides nothing."""
+class Ordering(Kind):
+    """residual < 0 on average over the pairs along `over`, at each point of the other axes.
 
-    against: str
-    remembered: float
+    The null is that to swap the two of a pair changes nothing. A difference within `floor`, the rounding of what is
+    subtracted, is a tie. Lost pairs may be lost because of their value: each counts against a verdict, with the
+    greatest difference that was seen at its point.
+    """
 
-    def find(self, residual: xr.DataArray, tolerance: xr.DataArray, tested: xr.DataArray) -> Finding:
-        del tolerance, tested
-        slope, half, scales = _slope(residual, self.against)
+    over: str = "seed"
+    floor: float = 1e-12
+    uses_tolerance: ClassVar[bool] = False
+
+    def find(self, runs: Seen) -> Finding:
+        others = [d for d in runs.residual.dims if d != self.over]
+        shape = (runs.residual.sizes[self.over], -1)
+        seen, lost = (a.transpose(self.over, *others).values.reshape(shape) for a in (runs.residual, runs.lost))
+        asked = np.isfinite(seen).any(0) | lost.any(0)
+        worst, where = worst_run(runs.residual.mean(self.over))
+        points, seen, lost = int(asked.sum()), seen[:, asked], lost[:, asked]
+        greatest = np.max(abs(np.nan_to_num(seen)), axis=0)
+        tied = abs(seen) <= self.floor
+        ties, seen = int(tied.sum()), np.where(tied, 0.0, seen)
+        pairs = np.isfinite(seen).sum(0)
+        measured = f"mean difference {worst:.3g} at most, over {int(pairs.min())} or more pairs"
+        measured += f" ({ties} ties)" if ties else ""
+        if int(pairs.min()) < PAIRS:
+            return Finding("unresolved", worst, where, f"{measured} (at least {PAIRS} pairs are needed at each point)")
+        ordered = _ordered(np.where(lost, greatest, seen))
+        measured += f"; ordered at {int(ordered.sum())} of {points} points"
+        if bool(ordered.all()):
+            return Finding("supported", worst, where, measured)
+        return Finding("refuted" if _turned(np.where(lost, -greatest, seen)) else "unresolved", worst, where, measured)
+
+
+def _ordered(differences: np.ndarray) -> np.ndarray:
+    """Points at which the mean is below 0."""
+    from scipy import stats
+
+    below, _ = sign_flips(differences)
+    count = np.isfinite(differences).sum(0)
+    return (below < (1 - CONFIDENCE) / 2) & (skew_corrected(differences) < stats.t.ppf(SKEW_LEVEL, count - 1))
+
+
+def _turned(differences: np.ndarray) -> bool:
+    """Whether at some point the mean is above 0."""
+    from scipy import stats
+
+    _, above = sign_flips(differences)
+    count = np.isfinite(differences).sum(0)
+    apart = skew_corrected(differences) > -stats.t.ppf(SKEW_LEVEL / differences.shape[1], count - 1)
+    return above < (1 - CONFIDENCE) / 2 and bool(apart.any())
+
+
+@dataclasses.dataclass(frozen=True)
+class Probability(Kind):
+    """residual <= tolerance with probability at least `level`: of a seed, the share of its runs that hold.
+
+    Where there is no axis of seeds the runs are the units. A lost run may have held or not: it counts against either
+    verdict.
+    """
+
+    level: float
+
+    def find(self, runs: Seen) -> Finding:
+        holds = (runs.residual <= runs.tolerance) & runs.tested
+        worst, where = worst_run(runs.ratio)
+        others = [d for d in holds.dims if d != "seed"]
+        if "seed" not in holds.dims or holds.sizes["seed"] == 1:
+            others = []
+        count = runs.inside.astype(int).sum(others)
+        units = int((count > 0).sum())
+        least, most = ((a.astype(int).sum(others) / count).where(count > 0).sum() for a in (holds, holds | runs.lost))
+        low, high = share(float(least), units), share(float(most), units)
         measured = (
-            f"exponent {slope:.3f} +- {half:.3f} in {self.against} over {scales} values, beside {self.remembered:.4g} "
-            "as remembered"
+            f"held in {int(holds.sum())} of {int(runs.tested.sum())} runs of {units} {'seeds' if others else 'runs'}: "
+            f"probability in [{low.low:.3f}, {high.high:.3f}]"
         )
-        return Finding("unresolved", float("nan"), {}, measured)
+        if low.low >= self.level:
+            return Finding("supported", worst, where, measured)
+        return Finding("refuted" if high.high < self.level else "unresolved", worst, where, measured)

@@ -105,7 +105,7 @@ def _claim(j: Judgement) -> tuple[Markup, Markup, Markup, str, Markup]:
         element("code", claim.id),
         note(claim.source),
         element("p", claim.statement),
-        note(f"{claim.kind.name}; tolerance: {claim.because}"),
+        note(claim.reason),
     )
     return said, _runs(j), join(number(j.worst), note("at ", where) if where else ""), j.measured, _badge(j)
 

@@ -105,7 +105,7 @@ def sharpness(claim: Claim, data: Data) -> list[LeftOut]:
 
 
 def _leave_out(claim: Claim, ds: xr.Dataset, name: str, refuted_inside: bool) -> LeftOut:
-    sane = dataclasses.replace(claim, tolerance=lambda data: _not_negative(claim, data))
+    sane = dataclasses.replace(claim, tolerance=lambda data: _not_negative(claim, data)) if claim.tolerance else claim
     beyond, runs = judge(outside_of(sane, name), ds), weigh(sane, ds)
     unknown = int((runs.met(but=name) & runs.computed & runs.slacks[name].isnull()).sum())
     run_by_run = isinstance(claim.kind, (Identity, Probability))

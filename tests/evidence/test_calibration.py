@@ -10,7 +10,7 @@ import pytest
 from implicit_bias.evidence.claims import judge
 
 _PATH = Path(__file__).parents[2] / "scripts" / "calibrate.py"
-SETS, SEEDS = 5, range(20)
+SETS, SEEDS = 5, range(40)
 
 
 @pytest.fixture(scope="module")
@@ -28,13 +28,29 @@ def synthetic(calibrate):
 
 
 def test_known_models_are_judged_right(synthetic):
-    """Far from the edge every set is right, but for a plateau, which no kind refutes; a hair from it most are."""
+    """Of a few sets at most one is judged wrong, or left open where it should be seen."""
     for row, found in synthetic:
         assert found.total() == SETS
-        if row.wrong.startswith("true by a hair"):
-            assert found["refuted"] <= 3, row.claim.id
-        elif row.wrong != "stays near 1":
-            assert found[row.right] >= SETS - 1, (row.claim.id, row.wrong, found)
+        if row.right in ("supported", "refuted"):
+            assert found[row.right] >= SETS - 1, (row.claim.id, found)
+    assert sum(map(mistakes, synthetic)) <= 0.05 * SETS * len(synthetic)
+
+
+def mistakes(judged):
+    row, found = judged
+    return found["supported" if row.right in ("refuted", "not supported") else "refuted"]
+
+
+def test_hard_cases_are_among_them_for_every_kind(synthetic):
+    """Few seeds, heavy noise, survivors, repeated cells, ties: each may be left open, and none may be left out."""
+    for words, kinds in (
+        ("4 seeds", {"exponent", "limit", "ordering", "probability", "uptoconstant"}),
+        ("heavy noise", {"exponent", "limit", "uptoconstant"}),
+        ("capped", {"exponent", "limit", "ordering", "probability", "uptoconstant"}),
+        ("a seed", {"exponent", "limit", "probability", "uptoconstant"}),
+        ("rounding", {"ordering"}),
+    ):
+        assert {row.claim.kind.name for row, _ in synthetic if words in row.wrong} == kinds
 
 
 def test_each_kind_is_asked_for_a_true_and_a_false_claim(synthetic):
@@ -45,8 +61,9 @@ def test_each_kind_is_asked_for_a_true_and_a_false_claim(synthetic):
 
 def test_a_set_is_judged_as_if_it_were_alone(calibrate):
     """Closed forms are evaluated once for all seeds: the verdicts are those of the slices."""
-    for row in calibrate.synthetic_rows(SEEDS):
-        alone = Counter(judge(row.claim, row.data.isel(seed=slice(4 * i, 4 * i + 4))).verdict for i in range(SETS))
+    for row in calibrate.synthetic_rows(SEEDS)[::5]:
+        taken = row.seeds or 8
+        alone = Counter(judge(row.claim, row.data.isel(seed=slice(8 * i, 8 * i + taken))).verdict for i in range(SETS))
         assert calibrate.tally(row, SETS) == alone
 
 
@@ -78,7 +95,7 @@ def test_the_arithmetic_slip_has_its_root(calibrate):
 def test_true_claims_are_never_refuted_and_planted_slips_are(calibrate):
     """The exceptions among the slips are those that the page explains."""
     calibrate.SETTINGS["wu2020/invariant"]["objective"] = ["square"]  # half the programs to compile
-    results = calibrate.run_studies(SEEDS)
+    results = calibrate.run_studies(range(20))
     for row in calibrate.true_rows(results):
         found = calibrate.tally(row, SETS)
         assert not found["refuted"] and found["supported"] >= SETS - 2, (row.claim.id, found)

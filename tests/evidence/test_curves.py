@@ -4,7 +4,6 @@ import numpy as np
 import xarray as xr
 
 from implicit_bias.evidence.curves import among, at_first, first_moment, last, log_exponent, per_log
-from implicit_bias.evidence.kinds import Remembered
 
 CLOCK = xr.DataArray([0.0, 2, 4, 8], dims="record")
 CURVES = xr.DataArray([[9.0, 5, 3, 1], [9, 8, 7, 6]], dims=("seed", "record"))
@@ -43,12 +42,3 @@ def test_slope_per_factor_e():
     given = xr.DataArray(values, dims=("seed", "scale"), coords={"scale": scale})
     expected = [np.polyfit(np.log(scale)[np.isfinite(v)], v[np.isfinite(v)], 1)[0] for v in values]
     np.testing.assert_allclose(per_log(given, "scale"), expected, rtol=1e-10)
-
-
-def test_what_is_remembered_decides_nothing():
-    """An exponent of 1 beside one of 1, and beside one of 3: measured in both, judged in neither."""
-    scale = xr.DataArray(np.geomspace(1e-3, 1, 5), dims="scale", coords={"scale": np.geomspace(1e-3, 1, 5)})
-    for value in (1.0, 3.0):
-        found = Remembered(against="scale", remembered=value).find(scale, scale, scale > 0)
-        assert found.verdict == "unresolved"
-        assert "exponent 1.000" in found.measured and f"beside {value:g} as remembered" in found.measured
