@@ -23,7 +23,7 @@ def judged(kind, slope=1.0, **more):
     data = xr.Dataset({"status": xr.ones_like(noise * x, dtype=int)})
     claim = Claim(
         id="one", source="here", statement="as x^1", kind=kind, residual=lambda ds: noise * x**slope,
-        tolerance=lambda ds: 2.0 * x, because="example", hypotheses=lambda ds: {"x > 0": ds.scale}, **more,
+        tolerance=(lambda ds: 2.0 * x) if kind.uses_tolerance else None, because="example", hypotheses=lambda ds: {"x > 0": ds.scale}, **more,
     )  # fmt: skip
     return judge(claim, data)
 

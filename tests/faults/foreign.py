@@ -193,7 +193,7 @@ def _edits() -> dict[str, Callable]:
     def defaults(**more):
         return lambda *, scale, key, ratio: cell(scale=scale, key=key, ratio=ratio, **more)
 
-    claim = ib.Claim(id="new", source="", statement="", residual=lambda d: d.norm, tolerance=lambda d: 1, because="")
+    claim = ib.Claim(id="new", source="", statement="", residual=lambda d: d.norm, tolerance=lambda d: 1, because="one")
     figure = ib.Figure(id="new", draw=lambda data: None, caption="")
     facts = {"g_star": ib.min_norm_size, "w_perp": ib.orthogonal_size}
     observe = {"norm": ib.norm(2), "x": ib.predictor(), "log_invariant": ib.log_invariant}

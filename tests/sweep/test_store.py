@@ -86,7 +86,7 @@ def test_a_tile_of_another_fingerprint_is_refused_with_the_remedy(copy, monkeypa
 
 
 def test_editing_a_claim_or_a_figure_computes_nothing(copy):
-    claim = ib.Claim(id="new", source="", statement="", residual=lambda d: d.norm, tolerance=lambda d: 1, because="")
+    claim = ib.Claim(id="new", source="", statement="", residual=lambda d: d.norm, tolerance=lambda d: 1, because="one")
     assert missing(copy, claims=[claim]) == 0
 
 
