@@ -115,6 +115,8 @@ def _parser() -> argparse.ArgumentParser:
             "targets", nargs="*", metavar="RESULT|STUDY|PAPER", help="all studies with results if none is named"
         )
         results(sub)
+        if name in ("check", "report"):
+            sub.add_argument("--watch", action="store_true", help="again whenever a study's file is saved; Ctrl-C ends it")
         if name == "check":
             sub.add_argument("--sharp", action="store_true", help="leave each hypothesis out: is it needed, and where?")
 
@@ -261,7 +263,17 @@ def _study_of(path: FilePath) -> str:
     return name if ours or not file else file
 
 
+def _watched(arguments: argparse.Namespace) -> int:
+    """The command as a process of its own, whenever a file changes that its verdicts or drawings were made from."""
+    from .watch import watch
+
+    words = [*arguments.targets, "--out", arguments.out, *["--sharp"] * getattr(arguments, "sharp", False)]
+    return watch([arguments.command, *words], _folders(arguments))
+
+
 def _check(arguments: argparse.Namespace) -> int:
+    if arguments.watch:
+        return _watched(arguments)
     from .evidence.console import verdict_table
     from .session import judge_folder
 
@@ -283,7 +295,9 @@ def _check(arguments: argparse.Namespace) -> int:
     return 1 if unexpected else 0
 
 
-def _report(arguments: argparse.Namespace) -> None:
+def _report(arguments: argparse.Namespace) -> int:
+    if arguments.watch:
+        return _watched(arguments)
     from .pages import write_index, write_report
     from .session import judge_folder
 
@@ -291,6 +305,7 @@ def _report(arguments: argparse.Namespace) -> None:
     for one in judged:
         print(write_report(one))
     print(write_index(place(arguments.out), judged))
+    return 0
 
 
 def _export(arguments: argparse.Namespace) -> None:

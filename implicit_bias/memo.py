@@ -28,6 +28,8 @@ from .sweep.store import FORMAT as TILES
 from .sweep.store import LARGEST_PLAN, Store, canonical
 
 FORMAT = 1
+LARGEST = 2**21
+"""Bytes of a memo: a small file of nothing but lists would fill the memory."""
 _VARIABLES = re.compile(
     r"(JAX|JAXTYPING|XLA|TF|CUDA|NVIDIA|ROCR|ROCM|HIP|HSA|TPU|LIBTPU|PJRT|OPENBLAS|OMP|MKL|BLIS|GOTO|KMP|NPY|NUMPY|SCIPY|"
     r"PYTHON|LD|EQX|CHEX|IMPLICIT_BIAS)_?.*"
@@ -81,7 +83,7 @@ def recall(request: Request) -> FilePath | None:
     if not is_local(store.folder):
         return None
     try:
-        body = json.loads(read(_path(request), LARGEST_PLAN))
+        body = json.loads(read(_path(request), LARGEST))
         told = body.pop("sha256")
         if told != _seal(body) or body["format"] != FORMAT or body["key"] != _key(request):
             return None

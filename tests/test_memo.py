@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -254,3 +255,27 @@ print(sources.taken(here) is not None)"""
         edited(file, "\n", "\n")
         done = python(lab, script.format(file=file))
         assert done.stdout == "True\nFalse\n", (file, done.stdout, done.stderr)
+
+
+def test_a_saved_file_is_judged_again_while_it_is_watched(lab, edited):
+    """Until Ctrl-C, which the terminal tells to the whole group."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(lab / "cache")}
+    process = subprocess.Popen(
+        [sys.executable, "-c", COMMAND, "check", "mine.py", "--watch"], cwd=lab, env=environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+
+    def until(stream, *words):
+        for line in stream:
+            if all(word in line for word in words):
+                return
+        raise AssertionError((words, process.communicate()))
+
+    until(process.stdout, "it-moves", "supported")
+    until(process.stderr, "watching")
+    edited("words.py", "- 9", "- 0")
+    until(process.stdout, "it-moves", "refuted, EXPECTED SUPPORTED")
+    until(process.stderr, "watching")
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0 and "Traceback" not in err, err

@@ -37,7 +37,8 @@ from . import claims, kinds
 from .claims import Claim, Judgement
 
 FORMAT = 1
-LARGEST = 2**24
+LARGEST = 2**21
+"""Bytes of a file of verdicts: a small file of nothing but lists would fill the memory."""
 _MADE = {c.__name__: c for c in (Claim, Judgement, kinds.Finding)}
 
 
@@ -158,9 +159,10 @@ def write(kept: Kept, plan: FilePath) -> None:
         **{f: getattr(kept, f) for f in ("plan", "tiles", "sources", "study", "statement", "runs", "page")},
         "verdicts": verdicts,
     }
-    path = path_of(plan)
-    make_folder(path.parent)
-    put(path, json.dumps({**body, "sha256": _seal(body)}, indent=1, allow_nan=False).encode())
+    path, data = path_of(plan), json.dumps({**body, "sha256": _seal(body)}, indent=1, allow_nan=False).encode()
+    if len(data) <= LARGEST:
+        make_folder(path.parent)
+        put(path, data)
 
 
 def read_kept(plan: FilePath) -> Kept | None:

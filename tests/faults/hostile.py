@@ -133,7 +133,7 @@ def _in_this_process(folder: Path, read: Reader) -> str:
     encoded = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")  # a terminal: strict
     with contextlib.redirect_stdout(encoded), contextlib.redirect_stderr(err), warnings.catch_warnings():
         warnings.simplefilter("always")
-        warnings.showwarning = cli._warn
+        warnings.showwarning = _errors.warn
         try:
             code = read(folder)
         except (_errors.Mistake, OSError) as mistake:  # what the command would print
