@@ -304,12 +304,13 @@ def describe_plan(request: Request) -> str:
     tiles = list(plan.pending())
     programs = {b.program.identity: b for b in plan.batches}
     pending = {b.program.identity: b for b, _ in tiles}
-    blocks = sum(-(-len(runs) // plan.width) for _, runs in tiles)
+    blocks = sum(-(-len(runs) // b.program.layout.width) for b, runs in tiles)
+    widths = sorted({b.program.layout.width for b in plan.batches}, reverse=True)
     size_of = sum(_run_bytes(b) * len(b.missing) for b in plan.batches)
     lines = [
         f"{request.entry.name} ({request.size})",
         f"  runs      {plan.runs:,} asked for, {plan.runs - plan.missing:,} done, {plan.missing:,} to compute",
-        f"  blocks    {blocks:,} of {plan.width} lanes, {at_once} at a time on {len(devices)} {device.platform} "
+        f"  blocks    {blocks:,} of {' or '.join(map(str, widths))} lane{'s' * (widths != [1])}, {at_once} at a time on {len(devices)} {device.platform} "
         f"device{'s' * (len(devices) > 1)}",
         f"  tiles     {len(tiles):,} to write, about {written_bytes(size_of)} in {store.folder}",
         f"  programs  {len(programs)}, of which {len(pending)} to compile (traced in {traced:.1f} s; "

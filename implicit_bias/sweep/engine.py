@@ -46,7 +46,10 @@ class Layout:
     """How the runs of one program are laid out in blocks."""
 
     width: int
-    mixed: bool
+    mixed: bool = False
+    """Each lane brings its own results of the first part."""
+    narrow: bool = False
+    """A lane is so heavy that the block holds fewer than it could."""
 
 
 class Program:

@@ -166,7 +166,7 @@ class _Crew:
         self.devices, self.news = devices, SimpleQueue[_Finished | BaseException | None]()
         self.tiles = Tiles(plan, store, list(tiles))
         self.queue = Queue(self.tiles, devices, pass_over=lambda runs: self.news.put(_Finished(passed_over=runs)))
-        self._results = _Results(keep=4 * plan.width)
+        self._results = _Results(keep=4 * max((b.program.layout.width for b in plan.batches), default=1))
         self._segment = segment
         self._crowds = [Crowd() for _ in devices]
         self._x64 = jax.config.jax_enable_x64

@@ -19,14 +19,18 @@ import jax
 import numpy as np
 
 from .._errors import Mistake, written_bytes
+from .cost import lanes_of
 from .engine import SMALL, Layout, Program, free_memory
 from .fingerprint import difference, fingerprint
 from .grid import MOST_RUNS, Grid, Grids, Labelled
 from .keywords import defaults, encoded
-from .prepare import Recipe, trace
+from .prepare import Recipe, Traced, trace
 from .store import OtherFormat, Store, Tile, canonical, tile_id
 
 TILE_BLOCKS = 16
+ROOM = {"cpu": 1e5}
+"""Operations of a step that a block of dense lanes may have: what keeps a core busy."""
+ROOM_OF_OTHERS = 1e9
 
 
 class OlderTiles(UserWarning):
@@ -74,10 +78,16 @@ class Batch:
     """Tile id -> the runs of this batch that it holds."""
 
     @property
+    def tile_runs(self) -> int:
+        """Runs of a tile: 16 blocks; of lanes so heavy that a block holds less than it could, one."""
+        layout = self.program.layout
+        return layout.width * (1 if layout.narrow else TILE_BLOCKS)
+
+    @property
     def traced_axes(self) -> tuple[str, ...]:
         return self.program.traced.axes
 
-    def tiles(self, size: int) -> Iterator[list[int]]:
+    def tiles(self) -> Iterator[list[int]]:
         """The missing runs, cut into tiles. A tile holds one shared value, unless lanes mix them."""
         if self.program.layout.mixed:
             groups = [self.missing]
@@ -88,8 +98,8 @@ class Batch:
                 for _, g in itertools.groupby(self.missing, key=lambda i: tuple(self.coordinates[i, j] for j in order))
             ]
         for group in groups:
-            for start in range(0, len(group), size):
-                yield group[start : start + size]
+            for start in range(0, len(group), self.tile_runs):
+                yield group[start : start + self.tile_runs]
 
 
 @dataclasses.dataclass
@@ -101,7 +111,6 @@ class Plan:
     batches: list[Batch]
     fingerprint: dict[str, str]
     description: dict[str, Any]
-    width: int
 
     @property
     def runs(self) -> int:
@@ -111,13 +120,9 @@ class Plan:
     def missing(self) -> int:
         return sum(len(b.missing) for b in self.batches)
 
-    @property
-    def tile_runs(self) -> int:
-        return TILE_BLOCKS * self.width
-
     def pending(self) -> Iterator[tuple[Batch, list[int]]]:
         for batch in self.batches:
-            for runs in batch.tiles(self.tile_runs):
+            for runs in batch.tiles():
                 yield batch, runs
 
     def look_up(self, store: Store) -> None:
@@ -132,7 +137,7 @@ class Plan:
         digest = hashlib.sha256(canonical(self.description).encode()).hexdigest()[:16]
         tiles = []
         for batch in self.batches:
-            ids = [*batch.found, *(self.tile_id(batch, runs) for runs in batch.tiles(self.tile_runs))]
+            ids = [*batch.found, *(self.tile_id(batch, runs) for runs in batch.tiles())]
             tiles.append(sorted(ids))
         return digest, {**self.description, "tiles": tiles}
 
@@ -212,7 +217,6 @@ def make_plan(
     extra: Mapping[str, Any] | None = None,
 ) -> Plan:
     """Trace and lower each program, open the door, and look up what the store already holds."""
-    width = width or block_width()
     if (runs := sum(grid.size for grid in grids)) > MOST_RUNS:
         raise Mistake("settings", f"ask for {runs:.3g} runs", f"ask for at most {MOST_RUNS:,} at a time")
     batches = []
@@ -232,7 +236,6 @@ def make_plan(
     description = {
         "study": name,
         "fingerprint": marks,
-        "width": width,
         "settings": {k: show(v) for k, v in settings.items()},
         "keywords": encoded(defaults(recipe.cell) | dict(settings)),
         "grids": [_describe(grid) for grid in grids],
@@ -242,6 +245,7 @@ def make_plan(
                 "statics": {k: show(v) for k, v in b.statics.items()},
                 "axes": list(b.traced_axes),
                 "program": b.program.identity,
+                "width": b.program.layout.width,
                 "rewriting": b.program.traced.rewriting,
                 "dynamics": b.program.traced.dynamics_name,
                 "unit": b.program.traced.unit,
@@ -251,7 +255,7 @@ def make_plan(
         ],
         **(extra or {}),
     }
-    plan = Plan(name, grids, batches, marks, description, width)
+    plan = Plan(name, grids, batches, marks, description)
     for batch in batches:
         batch.missing = list(range(len(batch.points)))
     if store is not None:
@@ -273,8 +277,16 @@ def _describe(grid: Grid) -> dict[str, Any]:
     return {"name": grid.title, "order": list(grid.axes), "axes": axes}
 
 
+def _layout(traced: Traced, width: int | None) -> Layout:
+    if width is not None:
+        return Layout(width)
+    widest, platform = block_width(), jax.devices()[0].platform
+    lanes = lanes_of(traced.step, widest, ROOM.get(platform, ROOM_OF_OTHERS))
+    return Layout(lanes, narrow=lanes < widest)
+
+
 def _batch(
-    recipe: Recipe, grid: Grid, index: int, statics: dict[str, Any], settings: Mapping[str, Any], width: int
+    recipe: Recipe, grid: Grid, index: int, statics: dict[str, Any], settings: Mapping[str, Any], width: int | None
 ) -> Batch:
     axes = {n: v for n, v in grid.axes.items() if n not in statics}
     shapes = {}
@@ -285,9 +297,10 @@ def _batch(
         shapes[n] = jax.ShapeDtypeStruct(arrays[0].shape, jax.dtypes.canonicalize_dtype(arrays[0].dtype))
     traced = trace(recipe, {**settings, **statics}, shapes)
     lanes_each = math.prod(len(axes[a]) for a in traced.lanes)
-    program = Program(traced, Layout(width, mixed=False), shapes)
-    if traced.shared and 2 * lanes_each < width and program.shared_bytes <= SMALL:
-        program = Program(traced, Layout(width, mixed=True), shapes)
+    layout = _layout(traced, width)
+    program = Program(traced, layout, shapes)
+    if traced.shared and 2 * lanes_each < layout.width and program.shared_bytes <= SMALL:
+        program = Program(traced, dataclasses.replace(layout, mixed=True), shapes)
     outer = [n for n in axes if n in traced.shared]
     inner = [n for n in axes if n not in traced.shared]
     points = [

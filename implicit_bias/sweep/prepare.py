@@ -32,6 +32,7 @@ from ..parameterizations.base import AbstractParameterization
 from ..problems.base import AbstractProblem
 from ..symmetry import rewrite
 from . import cut
+from .cost import Cost, cost_of
 from .records import Records
 
 
@@ -83,6 +84,8 @@ class Traced:
     """For each fact and for `clock`: the axes it depends on."""
     observe: Mapping[str, Any]
     """The observables that apply."""
+    step: Cost
+    """Of the loss and its gradient, for one run."""
 
     @property
     def lanes(self) -> tuple[str, ...]:
@@ -147,7 +150,9 @@ def trace(recipe: Recipe, statics: Mapping[str, Any], axes: Mapping[str, jax.Sha
         )
         arrays, static = eqx.partition(built, eqx.is_array)
         leaves, treedef = jax.tree.flatten(arrays)
+        step = jax.make_jaxpr(Objective(new.problem, run.parameterization).value_and_gradient)(new.theta)
         found.update(treedef=treedef, static=static, asked=tuple(asked), rewriting=new.name, theta=new.theta, run=run)
+        found.update(step=cost_of(step.jaxpr))
         return [jnp.asarray(leaf) for leaf in leaves]  # a number of NumPy's counts as an array
 
     jaxpr = jax.make_jaxpr(build)(*axes.values())
@@ -172,6 +177,7 @@ def trace(recipe: Recipe, statics: Mapping[str, Any], axes: Mapping[str, jax.Sha
         unit=run.dynamics.unit,
         depends={name: fact.axes for name, fact in of.facts.items()} | {"clock": of.clock.axes},
         observe={name: o for name, o in recipe.observe.items() if applies_to(o, found["theta"])},
+        step=found["step"],
     )
 
 

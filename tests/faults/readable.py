@@ -47,7 +47,6 @@ def document() -> dict[str, Any]:
     plan = {
         "study": "mine",
         "fingerprint": MARKS,
-        "width": 2,
         "settings": {"rows": "3"},
         "keywords": {"rows": ["int", "3"]},
         "statement": "What is asked.",
