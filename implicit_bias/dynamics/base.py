@@ -114,6 +114,7 @@ class AbstractDynamics(eqx.Module):
     ratio: eqx.AbstractVar[Any]
     stop: eqx.AbstractVar[AbstractStop | None]
     bound: eqx.AbstractVar[ScalarLike]
+    max_steps: eqx.AbstractVar[int]
     unit: ClassVar[str]
     """What the clock counts: `steps` or `t`."""
 

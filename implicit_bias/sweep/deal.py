@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .._errors import message_of
+from .checkpoint import Checkpoint
 from .engine import Program
 from .journal import Journal
 from .plan import Batch, Plan, show
@@ -43,6 +44,7 @@ class Tiles:
         self._plan, self._store, self._tiles = plan, store, tiles
         self.blocks = [Block(t, batch, cut) for t, (batch, runs) in enumerate(tiles) for cut in _cuts(batch, runs)]
         self._blocks_of = Counter(block.tile for block in self.blocks)
+        self._first = {block.tile: n for n, block in reversed([*enumerate(self.blocks)])}
         self.runs = sum(len(runs) for _, runs in tiles)
         self.written = 0
         self.failed: dict[str, str] = {}
@@ -54,6 +56,11 @@ class Tiles:
 
     def name(self, tile: int) -> str:
         return self._plan.tile_id(*self._tiles[tile])
+
+    def place(self, number: int) -> tuple[str, int]:
+        """(tile, which of its blocks) of a block."""
+        tile = self.blocks[number].tile
+        return self.name(tile), number - self._first[tile]
 
     def wanted(self, tile: int, begun: bool) -> bool:
         """Whether a tile is still to be done: it has not failed, and no other worker has written it."""
@@ -90,6 +97,8 @@ class Tiles:
             self.written += 1
             self.journal.log(event="tile", tile=name, runs=len(runs), steps=steps, seconds=round(seconds, 4))
         self.journal.clear_failure(name)
+        for block in range(self._blocks_of[number]):
+            Checkpoint(self._store, name, block, identity).clear()
 
     def fail(self, number: int, error: Exception) -> int | None:
         """A block has raised: None if it is to be done again, or the number of runs that are given up and recorded."""

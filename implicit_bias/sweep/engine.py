@@ -32,6 +32,7 @@ from .._results import Status
 from ..dynamics.base import Objective, State
 from ..observables.base import Watch
 from . import cut
+from .checkpoint import Segments
 from .code import Code, code_of, constants_digest
 from .prepare import Built, Traced
 
@@ -225,27 +226,38 @@ class Program:
             self._blank[device] = jax.device_put(jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), shapes), device)
         return self._blank[device]
 
+    @property
+    def most_seconds(self) -> float:
+        """How long a block may take at most, roughly: 20 us a step, and a nanosecond for each operation of its lanes."""
+        numbers = sum(leaf.size for leaf in jax.tree.leaves(self.shapes["advance"][2].theta))
+        return self.traced.most_steps * (2e-5 + 1e-9 * (self.layout.width * self.traced.step.operations + 10 * numbers))
+
     def launch(
-        self, results: Sequence[Any], lanes: Sequence[np.ndarray], device: Any, segment: float | None = None
+        self, results: Sequence[Any], lanes: Sequence[np.ndarray], device: Any, segments: Segments | None = None
     ) -> tuple[dict[str, jax.Array], jax.Array]:
         """Run one block: its outputs, and whether each lane meets each requirement, as arrays still being computed.
 
-        With `segment` the block advances that far along its clock at a time (and waits for each): the same bits.
+        In `segments` it stops (and is waited for) on the way: the same bits.
         """
         results, lanes = list(results), list(lanes)
         advance = self.compiled("advance", device)
-        state, fresh = self.blank_state(device), True
-        until = np.float64(np.inf if segment is None else segment)
-        while True:
-            state, outputs, holds = advance(results, lanes, state, np.bool_(fresh), until)
+        blank = self.blank_state(device)
+        if segments is None:
+            _, outputs, holds = advance(results, lanes, blank, np.bool_(True), np.float64(np.inf))
+            return outputs, holds
+        state, until = segments.resumed(self.shapes["advance"][2]) or (None, 0.0)
+        # up to where it stands: no step is taken, and the clock is known
+        now, fresh = (blank, True) if state is None else (state, False)
+        state, outputs, holds = advance(results, lanes, now, np.bool_(fresh), np.float64(until))
+        clock = np.asarray(outputs["clock"])
+        for stop in segments.stops(until, float(np.where(np.isfinite(clock), clock, 0.0).max())):
             # a lane that does not meet a requirement may never end (a max_time of nan), and is refused by the caller
-            if (
-                segment is None
-                or not ((np.asarray(outputs["status"]) == Status.RUNNING) & np.asarray(holds).all(-1)).any()
-            ):
-                return outputs, holds
-            fresh = False
-            until += segment
+            if not ((np.asarray(outputs["status"]) == Status.RUNNING) & np.asarray(holds).all(-1)).any():
+                break
+            state, outputs, holds = advance(results, lanes, state, np.bool_(False), np.float64(stop))
+            jax.block_until_ready(state)
+            segments.passed(state, stop)
+        return outputs, holds
 
     def meets(self, results: Sequence[Any], lanes: Sequence[np.ndarray], device: Any) -> np.ndarray:
         """[lanes, requirements]: whether each holds, before the first step; `results` are of one shared value."""

@@ -18,10 +18,15 @@ import numpy as np
 
 from .._errors import Mistake, written_bytes
 from .._results import Status
+from .checkpoint import Checkpoint, Left, Segments
 from .deal import Block, Crowd, Queue, Tiles
 from .engine import Program, free_memory
 from .plan import Batch, Plan, as_array, check_holds
 from .store import Store
+
+
+LONG_BLOCK = 60.0
+"""Seconds that a block may take at most, by its bounds, without checkpoints."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,6 +150,7 @@ def execute(
                 errors.append(new) if isinstance(new, BaseException) else progress.add(new)
     finally:  # after a failure or an interrupt, too, what is under way is finished and kept
         crew.queue.close()
+        crew.ends = True
         ahead.stop()
         for worker in workers:
             worker.join()
@@ -167,7 +173,10 @@ class _Crew:
         self.tiles = Tiles(plan, store, list(tiles))
         self.queue = Queue(self.tiles, devices, pass_over=lambda runs: self.news.put(_Finished(passed_over=runs)))
         self._results = _Results(keep=4 * max((b.program.layout.width for b in plan.batches), default=1))
-        self._segment = segment
+        _check_segment(plan, segment)
+        self._segment, self._store = segment, store
+        self.ends = False
+        """What takes long is not finished: it is left at its next checkpoint."""
         self._crowds = [Crowd() for _ in devices]
         self._x64 = jax.config.jax_enable_x64
         self._fits: set[tuple[Program, int]] = set()
@@ -182,6 +191,8 @@ class _Crew:
                         outputs, spent = self._run(number, device)
                     except Mistake:
                         raise
+                    except Left:
+                        return
                     except Exception as error:  # what fails beyond it, in `tiles.add`, is no matter of this tile
                         if (lost := self.tiles.fail(number, error)) is None:
                             self.queue.again(number)
@@ -202,8 +213,17 @@ class _Crew:
         self._make_ready(block.batch.program, index)
         with self._crowds[index].entered(alone=self.tiles.tried(number) > 0):  # what found no room is alone next time
             begun = time.perf_counter()
-            outputs = _run_block(block, self._results, self.queue.home(block.batch.program), device, self._segment)
+            home = self.queue.home(block.batch.program)
+            outputs = _run_block(block, self._results, home, device, self._segments(number))
             return outputs, time.perf_counter() - begun
+
+    def _segments(self, number: int) -> Segments | None:
+        """In segments where the user asks for it, or where it may take long."""
+        program = self.tiles.blocks[number].batch.program
+        if program.most_seconds <= LONG_BLOCK:
+            return None if self._segment is None else Segments(self._segment)
+        checkpoint = Checkpoint(self._store, *self.tiles.place(number), program.identity)
+        return Segments(self._segment, checkpoint, lambda: self.ends)
 
     def _make_ready(self, program: Program, index: int) -> None:
         if program in self._broken:
@@ -258,7 +278,16 @@ def _check_memory(program: Program, device: Any, at_once: int) -> None:
         )
 
 
-def _run_block(block: Block, results: _Results, home, device, segment: float | None) -> dict[str, np.ndarray]:
+def _check_segment(plan: Plan, segment: float | None) -> None:
+    """A clock of steps has no parts of steps: a segment of 0.2 would be five launches for each."""
+    for batch in plan.batches:
+        unit = batch.program.traced.unit
+        if segment is not None and not (segment >= 1 if unit == "steps" else segment > 0):
+            remedy = "give at least one step" if unit == "steps" else "give a time above 0"
+            raise Mistake("segment", f"is {segment:g} on a clock of {unit}", f"{remedy}, or leave it out")
+
+
+def _run_block(block: Block, results: _Results, home, device, segments: Segments | None) -> dict[str, np.ndarray]:
     batch, runs = block.batch, block.runs
     program = batch.program
     lanes = [*runs, *[runs[-1]] * (program.layout.width - len(runs))]
@@ -268,7 +297,7 @@ def _run_block(block: Block, results: _Results, home, device, segment: float | N
     else:
         first = results.get(batch, runs[0], home, device)
     values = [_column(batch, axis, lanes) for axis in program.traced.lanes]
-    outputs, holds = program.launch(first, values, device, segment)
+    outputs, holds = program.launch(first, values, device, segments)
     check_holds(batch, lanes, np.asarray(holds))  # the door does not wait for every run of a large plan
     return {name: np.asarray(array)[: len(runs)] for name, array in outputs.items()}
 

@@ -86,6 +86,7 @@ class Traced:
     """The observables that apply."""
     step: Cost
     """Of the loss and its gradient, for one run."""
+    most_steps: int
 
     @property
     def lanes(self) -> tuple[str, ...]:
@@ -178,6 +179,7 @@ def trace(recipe: Recipe, statics: Mapping[str, Any], axes: Mapping[str, jax.Sha
         depends={name: fact.axes for name, fact in of.facts.items()} | {"clock": of.clock.axes},
         observe={name: o for name, o in recipe.observe.items() if applies_to(o, found["theta"])},
         step=found["step"],
+        most_steps=run.dynamics.max_steps,
     )
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from implicit_bias.sweep.checkpoint import Segments
+
 from .common import Outcome, Tally
 
 WIDTH = 8
@@ -129,7 +131,7 @@ def _has_ended(tally: Tally, status: int, poison: float, starts_as_nan: bool, sa
 
 
 def _launched(program, shared, lanes, device, segment) -> dict[str, np.ndarray]:
-    outputs, _ = program.launch(shared, lanes, device, segment)
+    outputs, _ = program.launch(shared, lanes, device, None if segment is None else Segments(segment))
     return {name: np.array(a) for name, a in outputs.items()}
 
 
