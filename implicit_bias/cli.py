@@ -212,10 +212,12 @@ def _new(arguments: argparse.Namespace) -> None:
 
 def _status(arguments: argparse.Namespace) -> None:
     from .cluster.scheduler import queue_lines
+    from .session import verdict_line
     from .sweep.status import describe
 
     for name, folder in _folders(arguments):
         print(describe(name, folder))
+        print(verdict_line(name, folder))
         for line in queue_lines(folder.parent.parent if folder.suffix == ".json" else folder):
             print(f"  {line}")
 

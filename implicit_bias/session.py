@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import catalogue, memo, sources
-from ._errors import Mistake, written_bytes
+from ._errors import Mistake, one_line, written_bytes
 from ._files import CannotWrite, FilePath, is_local, read
 from .catalogue import Entry
 from .devices import settings as device_settings
@@ -167,12 +167,11 @@ def judge_folder(name: str, path: FilePath, computed: int = 0) -> Judged:
     return judged
 
 
-def newest_verdicts(entry: Entry, folder: FilePath) -> Kept | None:
-    """What the newest plan of a results folder has for verdicts, if they are still true; nothing is judged."""
-    store = Store(folder)
+def newest_verdicts(entry: Entry, path: FilePath) -> Kept | None:
+    """The verdicts of a plan file, or of a results folder's newest plan, if they are still true; nothing is judged."""
     try:
-        plan = store.latest_plan()
-        kept = plan and verdicts.read_kept(plan)
+        store, plan = plan_of(path)
+        kept = verdicts.read_kept(plan)
         if not kept or kept.study != entry.name or kept.plan != content_of(plan):
             return None
         planned = {name for tiles in read_plan(plan)["tiles"] for name in tiles}
@@ -181,6 +180,20 @@ def newest_verdicts(entry: Entry, folder: FilePath) -> Kept | None:
         return None
     true = kept.tiles == sources.together(there) and sources.holds(kept.sources, entry.path.parent)
     return kept if true else None
+
+
+def verdict_line(name: str, path: FilePath) -> str:
+    """How a study's verdicts stand, from their file: nothing is judged for it."""
+    try:
+        kept = newest_verdicts(catalogue.find(name), path)
+    except Mistake as gone:
+        return f"  verdicts   none: {one_line(gone)}"
+    if kept is None:
+        return f"  verdicts   not judged since its results or its code changed: `implicit-bias check {one_line(name)}` does"
+    against = [j.claim.id for j in kept.judgements if not j.as_expected]
+    if against:
+        return f"  verdicts   {len(against)} of {len(kept.judgements)} against expectation: {one_line(', '.join(against))}"
+    return f"  verdicts   {len(kept.judgements)}, all as expected"
 
 
 def drawn_in(kept: Kept, folder: FilePath) -> bool:

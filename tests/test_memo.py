@@ -226,6 +226,25 @@ def test_verdicts_that_are_edited_by_hand_are_judged_again(lab):
     path.write_text(good)
 
 
+def test_status_and_the_index_read_verdicts_and_say_when_they_are_not_true_any_more(lab, edited):
+    index = lab / "results/index.html"
+    stale = "not judged since its results or its code changed"
+    done = python(lab, COMMAND, "status", "mine.py")
+    assert "verdicts   1, all as expected" in done.stdout and "no JAX" in done.stderr, done.stderr
+    edited("words.py", "- 9", "- 8")
+    done = python(lab, COMMAND, "status", "mine.py")
+    assert stale in done.stdout and "no JAX" in done.stderr, done.stderr
+    script = """from pathlib import Path
+from implicit_bias import catalogue, pages
+pages.catalogue.entries = lambda: [catalogue.find("mine.py")]
+pages.write_index(Path("results"))
+import sys; print("jax" in sys.modules)"""
+    assert python(lab, script).stdout == "False\n" and stale in index.read_text()
+    edited("words.py", "- 8", "- 9")
+    assert python(lab, script).stdout == "False\n" and stale not in index.read_text()
+    assert "All verdicts are as expected" in index.read_text()
+
+
 ASKS = {
     "a variable": "import os\nSTEP = float(os.environ.get('STEP', 0.1))",
     "a clock": "import time\nSTEP = 0.1",

@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core runs one study at a time"),
+]
 ROOT = Path(__file__).parents[1]
 STUDY = '''"""A study."""
 import implicit_bias as ib
@@ -35,7 +39,6 @@ def reproduce(folder):
     )  # fmt: skip
 
 
-@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core runs one study at a time")
 def test_one_that_fails_is_said_and_the_others_go_on(tmp_path):
     study(tmp_path, "a")
     study(tmp_path, "b", line='print("words"); {}["no"]')
@@ -52,7 +55,6 @@ def test_one_that_fails_is_said_and_the_others_go_on(tmp_path):
         assert (tmp_path / f"results/paper/{name}/report.html").is_file()
 
 
-@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core runs one study at a time")
 def test_an_interrupt_ends_both_and_keeps_their_tiles(tmp_path):
     for name in "ab":
         study(tmp_path, name, steps=500_000, seeds=4000)

@@ -123,7 +123,7 @@ FAULTS = {
             must="the run is computed again, and is gradient descent on the new data, by NumPy",
         ),
         Fault(
-            "payloads", 300, 3_000, unit="pages",
+            "payloads", 300, 3_000, unit="pages", slow=True,
             does="204 payloads in every text field of a study's page and of the index, in labels of drawings, and "
             "drawings that were edited",
             must="the elements of the page are those of a page of plain words, and the words are there to be read",

@@ -37,7 +37,13 @@ TEETH = [
 ]
 
 
-@pytest.mark.parametrize("name, count, sabotage", TEETH, ids=[f"{name}: {sabotage}" for name, _, sabotage in TEETH])
+SABOTAGED = [
+    pytest.param(*case, id=f"{case[0]}: {case[2]}", marks=[pytest.mark.slow] if FAULTS[case[0]].slow else [])
+    for case in TEETH
+]
+
+
+@pytest.mark.parametrize("name, count, sabotage", SABOTAGED)
 def test_a_sabotaged_laboratory_is_found_out(name, count, sabotage, tmp_path):
     outcome = FAULTS[name].alone(count, 0, tmp_path, sabotage, patience=600)
     assert outcome.tried > 0 and outcome.lost > 0, outcome
