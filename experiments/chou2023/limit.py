@@ -6,8 +6,6 @@ L = 2 also the minimiser of a potential. Limits are computed from the data by Ne
 is the linear model of Wu et al. 2020.
 """
 
-import diffrax
-
 import implicit_bias as ib
 
 from . import claims, figures
@@ -18,9 +16,7 @@ def cell(*, method, branches, depth, scale, key, ratio=1.0, rows=6, columns=20, 
     problem = ib.linear.sparse(rows, columns, nonzeros, noise=noise, nonnegative=not signed)(key)
     inner = ib.Polar(scale) if method == "wn" else ib.Euclidean(scale)
     # entries of any size keep their relative accuracy: the tolerance is relative alone
-    flow = ib.Flow(
-        3e4, ratio=ratio, stop=ib.loss_below(stop), rtol=rtol, atol=1e-300, max_steps=2_000, solver=diffrax.Dopri8()
-    )
+    flow = ib.Flow(3e4, ratio=ratio, stop=ib.loss_below(stop), rtol=rtol, atol=1e-300, max_steps=3_000)
     return ib.Run(problem, ib.Power(inner, depth, signed), flow)
 
 

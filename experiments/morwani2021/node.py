@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 import implicit_bias as ib
-from implicit_bias.evidence.curves import log_exponent
+from implicit_bias.evidence.curves import slope
 from implicit_bias.evidence.figures import COLOURS, Figure
 
 SOURCE = "Morwani & Ramaswamy 2021"
@@ -107,27 +107,32 @@ stops = ib.Claim(
     because="the bound, from d(1/Loss)/dt >= (a_k w_k(0))^2",
 )
 
-def _middle(ds):
-    return 2 * ds.log_time / 3
+def _late(ds):
+    """The last third of log t."""
+    return ds.log_time * 2 / 3
+
+
+def _power(ds):
+    """The slope of log(Loss t) against log(a_k w_k) over the last third."""
+    (winner, _), (a_winner, _) = _roles(ds)
+    clock = ds.clock.where(ds.clock >= np.exp(_late(ds)))
+    return slope(np.log(ds.loss) + np.log(clock), np.log(a_winner * winner), "record")
 
 
 def _bend(ds):
-    """How far the slope over log t >= T may be from -2.
-
-    1/Loss ~ t (a_k w_k)^2 and a_k w_k = log t + d, d = 2 log log t - a_l w: the slope is -2 (T + 2) / (T + d) to first order.
-    """
-    start = _middle(ds)
-    return 2 * (2 + abs(2 * np.log(start) - _roles(ds)[1][1] * _law(ds)[2])) / start
+    """Of that slope from -2: with W = a_k w_k, 1/Loss = integral of W^2 + (a_l w_l)^2 = t W^2 [1 - 2/W + (a_l w/W)^2 + ...]."""
+    start, loser = _late(ds), _roles(ds)[1][1] * _law(ds)[2]
+    return 4 / start + 2 * (loser / start) ** 2
 
 
 rate = ib.Claim(
     id="loss-falls-like-1/(t-log^2-t)",
     source=f"{SOURCE}, abstract: the rate at any depth",
-    statement="Loss t ~ (log t)^-2: the slope of log(Loss t) against log log t, over the last third of log t",
+    statement="Loss t ~ W^-2, W = a_k w_k = log(1/Loss) - a_l w_l ~ log t: the slope of its logarithms, last third of log t",
     accepts=ENDED,
-    residual=lambda ds: abs(log_exponent(ds, _middle(ds)) + 2),
+    residual=lambda ds: abs(_power(ds) + 2),
     tolerance=_bend,
-    because="next order: 2 (2 + |2 log T - a_l w|) / T, T where the last third begins, w the limit of the loser",
+    because="next order: 4 / T + 2 (a_l w / T)^2, T where the last third begins, w the limit of the loser",
 )
 
 

@@ -12,7 +12,6 @@ What makes the end a minimiser holds at every moment, with A x in the place of y
 fit the data A x. So the end of a run that was capped is judged on the data that it has reached, and no start is lost.
 """
 
-import diffrax
 import numpy as np
 import xarray as xr
 
@@ -29,9 +28,7 @@ SOURCE = "Woodworth et al. 2020"
 def cell(*, depth, alpha, key, rows=6, columns=15, nonzeros=4, noise=0.1, stop=1e-16, rtol=1e-11):
     problem = ib.linear.sparse(rows, columns, nonzeros, noise=noise)(key)
     net = ib.Power(ib.Euclidean(alpha * np.sqrt(2 * columns)), depth, signed=True)
-    flow = ib.Flow(
-        1e5, stop=ib.loss_below(stop), rtol=rtol, atol=1e-300, max_steps=4_000, solver=diffrax.Dopri8()
-    )
+    flow = ib.Flow(1e5, stop=ib.loss_below(stop), rtol=rtol, atol=1e-300, max_steps=4_000)
     return ib.Run(problem, net, flow)
 
 
