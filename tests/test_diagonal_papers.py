@@ -38,12 +38,12 @@ def test_bounds_on_the_l1_gap_hold_of_runs_that_have_not_fitted():
 def test_a_plain_net_that_was_capped_is_at_the_minimiser_for_its_data():
     data = entropy.study.run(depth=[3.0], seed=range(1), alpha=[1e-3, 0.1, 0.3])
     assert int(data.status.sel(alpha=1e-3).item()) == CAPPED
-    assert float(data.loss.isel(record=-1).sel(alpha=1e-3)) > 1e-4  # far from fitted
+    assert data.loss.isel(record=-1).sel(alpha=1e-3).item() > 1e-4  # far from fitted
     for name in ("limit-minimises-its-potential", "l1-excess-bound", "least-l1-for-small-starts"):
         judgement = found(entropy.study, name, data)
         assert judgement.tested == judgement.inside == 3, name
     assert found(entropy.study, "limit-minimises-its-potential", data).verdict == "supported"
-    wrong = data.assign(z=data.z * (1 + 1e-6 * (data.record > 0)))  # no minimiser at all
+    wrong = data.assign(x=data.x * xr.DataArray(1 + 1e-5 * np.arange(15), dims="x_0"))  # no minimiser of anything
     assert found(entropy.study, "limit-minimises-its-potential", wrong).verdict == "refuted"
 
 

@@ -274,6 +274,7 @@ def _draw(ds):
     panels[1][0].set_ylabel("steps until it is below 1 %")
     panels[1][0].annotate("cap", (1, cap), (-2, 3), ("axes fraction", "data"), "offset points", ha="right", fontsize=9)
     panels[0][0].annotate("1 %", (1, NEAR), (-2, 3), ("axes fraction", "data"), "offset points", ha="right", fontsize=9)
+    panels[0][0].fill_between([], [], color="0.4", alpha=0.15, lw=0, label="range over seeds")
     panels[0][0].legend()
     return drawing
 

@@ -232,6 +232,7 @@ def _draw(data):
         ylabel="1 - margin / largest margin",
         xlim=(2, None),
     )
+    left.fill_between([], [], color="0.4", alpha=0.15, lw=0, label="range over seeds")
     left.legend(fontsize=8.5)
     for depth, (colour, line) in zip(flow.depth.values, (("blue", "-"), ("vermillion", "--"), ("black", "-."))):
         one = flow.sel(depth=depth).isel(record=slice(1, None))

@@ -242,6 +242,7 @@ def _draw(ds):
         anchor = np.log(far) + 2 * depth * np.log(far.alpha)
         line = far.alpha.where(far.alpha >= 1, drop=True)
         right.plot(line, np.exp(float(anchor.mean()) - 2 * depth * np.log(line)), "-", lw=1, color=colour)
+    left.fill_between([], [], color="0.4", alpha=0.15, lw=0, label="range over seeds")
     left.plot([], [], "--", color="0.4", label="bound")
     right.plot([], [], "-", lw=1, color="0.4", label=r"slope $-2L$")
     for panel in (left, right):
