@@ -19,8 +19,21 @@ xr = lazy("xarray")
 
 
 def along(ds: xr.Dataset, axis: str, function: Callable[[xr.Dataset, float], xr.DataArray]) -> xr.DataArray:
-    """function(ds at one value of an axis, that value) for every value, side by side: shapes may hang on it."""
-    return xr.concat([function(ds.sel({axis: value}), float(value)) for value in ds[axis].values], ds[axis])
+    """function(ds at one value of an axis, that value) for every value, side by side: shapes may hang on it.
+
+    Single runs carry their value as a number of their own: those of one value are looked at together.
+
+    >>> import numpy as np, xarray as xr
+    >>> ds = xr.Dataset({"x": ("point", [1.0, 2.0, 3.0])}, {"depth": ("point", [3.0, 2.0, 3.0])})
+    >>> along(ds, "depth", lambda at, depth: at.x * depth).values.tolist()
+    [3.0, 4.0, 9.0]
+    """
+    if axis in ds.dims:
+        return xr.concat([function(ds.sel({axis: value}), float(value)) for value in ds[axis].values], ds[axis])
+    values, (own,) = ds[axis].values, ds[axis].dims
+    places = [np.flatnonzero(values == value) for value in np.unique(values)]
+    parts = [function(ds.isel({own: at}), float(values[at[0]])) for at in places]
+    return xr.concat(parts, own).isel({own: np.argsort(np.concatenate(places))})
 
 
 def over_runs(

@@ -18,6 +18,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import itertools
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import singledispatch
 from typing import Any
@@ -256,9 +257,11 @@ def _rest(subject: Subject, combination: Mapping[str, Any], changed: Mapping[str
         return _arrays(leaves)
 
     traced = jax.make_jaxpr(build)(*(jnp.asarray(v[0], float) for v in changed.numbers.values()))
-    _, needed = cut.split(traced, [False] * len(changed.numbers))
-    small = jax.make_jaxpr(lambda values: needed((), values))([jnp.asarray(v[0], float) for v in changed.numbers.values()])
-    return "\n".join([*kept, str(small.jaxpr), repr([np.asarray(c).tolist() for c in small.consts])])
+    first, _ = cut.split(traced, [True] * len(changed.numbers))  # only what the rest needs
+    small = jax.make_jaxpr(first)(*traced.in_avals)
+    literal = [getattr(v, "val", None) for v in traced.jaxpr.outvars]
+    data = [np.asarray(c).tolist() for c in small.consts]
+    return re.sub(r" at 0x[0-9a-f]+", "", "\n".join([*kept, str(small.jaxpr), repr(literal), repr(data)]))
 
 
 def _cut(items: Sequence[Any], ends: Sequence[int]) -> list[Sequence[Any]]:

@@ -80,26 +80,28 @@ class Runs:
         device, parts = jax.local_devices()[0], []
         for start in range(0, len(points), WIDTH):
             block = points[start : start + WIDTH]
-            each = [program.first([p], device) for p in block]
+            padded = np.concatenate([block, np.repeat(block[-1:], WIDTH - len(block), axis=0)])
+            shared = bool(program.traced.shared)  # a problem that no number shapes is built without the point
+            each = [program.first([p] if shared else [], device) for p in block]
             each += [each[-1]] * (WIDTH - len(block))
             first = [np.stack([r[k] for r in each]) for k in range(len(each[0]))]
-            outputs = self._launch(program, first, device)
+            outputs = self._launch(program, first, [] if shared else [padded], device)
             parts.append({n: np.asarray(a)[: len(block)] for n, a in outputs.items()})
         return {n: np.concatenate([p[n] for p in parts]) for n in parts[0]}
 
-    def _launch(self, program: Program, first: list[np.ndarray], device: Any) -> Mapping[str, Any]:
+    def _launch(self, program: Program, first: list[np.ndarray], lanes: list[np.ndarray], device: Any) -> Mapping[str, Any]:
         """A block, as `Program.launch`; with `patience`, runs still under way after so many steps are left running.
 
         A stiff run beside a saddle would else keep the block waiting until its last time.
         """
         if self.patience is None:
-            return program.launch(first, [], device)[0]
+            return program.launch(first, lanes, device)[0]
         advance = program.compiled("advance", device)
-        state, outputs, _ = advance(first, [], program.blank_state(device), np.bool_(True), np.float64(0))
+        state, outputs, _ = advance(first, lanes, program.blank_state(device), np.bool_(True), np.float64(0))
         end = float(np.asarray(outputs["clock"]).max())
         until = end * 0.5**HALVINGS
         while True:
-            state, outputs, _ = advance(first, [], state, np.bool_(False), np.float64(until))
+            state, outputs, _ = advance(first, lanes, state, np.bool_(False), np.float64(until))
             going = np.asarray(outputs["status"]) == Status.RUNNING
             steps = int(np.asarray(outputs["steps"])[going].max(initial=0))
             if not going.any() or steps >= self.patience:

@@ -55,11 +55,11 @@ def score(claim: Claim, data: xr.Dataset, opens: np.ndarray) -> Score:
     try:
         with np.errstate(all="ignore"):  # a closed form may be nan where the claim says nothing
             seen = weigh(claim, data)
-    except (KeyError, IndexError) as error:
+    except (KeyError, IndexError, ValueError) as error:  # of xarray, about an axis that single runs do not have
         raise Mistake(
             "claim",
             f"{claim.id} cannot be asked of single runs ({type(error).__name__}: {error})",
-            "write it as a function of one run's numbers: no .sel over an axis",
+            "write it as a function of one run's numbers: no .sel, .isel or loop over an axis",
         ) from None
     inside = seen.met().values.ravel() & np.ravel(opens)
     tested = inside & (seen.accepted & seen.defined).values.ravel()
