@@ -138,9 +138,10 @@ def claims_of_the_start(source, *, bound, prefix=""):
         claim(
             f"error-exponent-beside-{bound}", "main theorem (exponent derived; its own bound was not read)",
             f"under sensing of r = 1, {at_the_stop} proportional to alpha^p, p = 2 - 2 ln(1 + mu m_2) / ln(1 + mu m_1), "
-            "m_i the leading singular values of A*A(X)",
+            "m_i the leading singular values of A*A(X), to 0.1 in the exponent",
             "gaussian", hypotheses=lambda ds: small(ds) | of_rank_one(ds),
             kind=ib.Exponent(against="scale", value=0.0, within=0.1), residual=lambda ds: error(ds) / ds.scale ** derived(ds),
+            remembered=f"its own bound is of the order of alpha^({bound})",
             because="the exponent less p: what X does not see grows at most like m_2 while X grows like m_1",
         ),
         claim(
