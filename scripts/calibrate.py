@@ -104,7 +104,7 @@ def planted_rows(results: Mapping[str, Data]) -> list[Row]:
         del claim
         return lambda ds: {"criterion": _closer_by_arithmetic_mean(**arguments(ds))}
 
-    drift, exact, near = "descent-drifts-by-O(step)", "limit-norm-exact", "closer-than-gd-by-the-mean"
+    drift, exact, near = "descent-drifts-by-O(step)", "limit-excess-exact", "closer-than-gd-by-the-mean"
     at_one = xr.DataTree.from_dict(
         {name: node.to_dataset().sel(ratio=[1.0]) for name, node in claims[near][1].children.items() if "wn" in name}
     )

@@ -37,9 +37,10 @@ SMALL = {
     "wu2020/decay": dict(seed=range(3), scale=[0.3, 6.0]),
     "wu2020/excess": dict(seed=range(2), scale=[0.3, 1.0, 4.0], ratio=[0.3, 3.0]),
     "wu2020/frozen": dict(seed=range(2), fraction=[0.5, 1.3]),
-    "wu2020/phases": dict(seed=range(4), fraction=[0.1, 0.9], rho=[0.5]),
+    "wu2020/phases": dict(seed=range(4), fraction=[0.1, 0.3, 0.9], rho=[0.5]),
     "wu2020/projection": dict(seed=range(3), smallest=[0.1, 0.8], delta=[0.1, 3.0]),
     "wu2020/rates": dict(seed=range(4), ratio=[0.1, 1.0, 10.0], scale=[0.1, 1.0, 4.0]),
+    "wu2020/slow": {},
     "wu2020/saddle": dict(seed=range(2), ratio=[0.1, 4.0]),
     "wu2020/invariant": dict(seed=range(2), ratio=[1.0], scale=[0.5], objective=["square", "logistic"]),
 }

@@ -27,33 +27,28 @@ def law(ds):
     return dict(g0=ds.scale, orthogonal=ds.w_perp, g_star=ds.g_star, ratio=ds.ratio)
 
 
-def row(ds, stop):
-    return np.sqrt(2 * stop / ds.lambda_min)
+def row(ds):
+    """How far a run that stops at loss `stop` may be from x* in the row space."""
+    return np.sqrt(2 * ds.stop / ds.lambda_min)
 
 
 # -- robustness (Figure 1) ---------------------------------------------------------------------------------------------
 
-FIGURE_1_STOP, FIGURE_1_STEP = 1e-5, 5e-3
 
-
-def descent_tolerance(ds, stop, step):
+def descent_tolerance(ds):
     """The stop rule and the step, for |x| and |x - x*| of WN and rPGD under descent."""
     size, excess = theory.limit_norm(**law(ds)), theory.limit_excess(**law(ds))
-    drift = step / 2 * ds.loss.isel(record=0) * np.maximum(1, size**2 / ds.ratio)
-    return SAFETY * (row(ds, stop) * (1 + excess * size / ds.ratio) + excess * drift)
-
-
-def _descent_tolerance(ds):
-    return descent_tolerance(ds, FIGURE_1_STOP, FIGURE_1_STEP)
+    drift = ds.step / 2 * ds.loss.isel(record=0) * np.maximum(1, size**2 / ds.ratio)
+    return SAFETY * (row(ds) * (1 + excess * size / ds.ratio) + excess * drift)
 
 
 descent_limit = ib.Claim(
     id="gradient-descent-limit",
-    source=f"{SOURCE}, Section 1.1 (C8)",
+    source=f"{SOURCE}, after Theorem 2.6 (corrected: g0 in the place of g*)",
     statement="GD ends at x* + g0 w_perp(0): |x| = sqrt(g*^2 + g0^2 |w_perp(0)|^2)",
     on="gd",
     residual=lambda ds: abs(last(ds.norm) - theory.gradient_descent_limit_norm(ds.scale, ds.w_perp, ds.g_star)),
-    tolerance=lambda ds: row(ds, FIGURE_1_STOP) + ROUNDING,
+    tolerance=lambda ds: row(ds) + ROUNDING,
     because="the stop rule leaves |x - x_inf| <= sqrt(2 tau / lambda_min); the law itself is exact at every step",
 )
 
@@ -63,7 +58,7 @@ robust_limit = ib.Claim(
     statement="WN and rPGD end at |x| = sqrt(G), G (1 - a exp((g0^2 - G)/c)) = g*^2, a = |w_perp(0)|^2",
     on="wn+rpgd",
     residual=lambda ds: abs(last(ds.norm) - theory.limit_norm(**law(ds))),
-    tolerance=_descent_tolerance,
+    tolerance=descent_tolerance,
     because="stop rule: row (1 + |x - x*| |x| / c); step: |x - x*| (eta / 2) L0 max(1, |x|^2 / c); factor 2",
 )
 
@@ -75,32 +70,42 @@ closer_by_the_mean = ib.Claim(
     on="wn+rpgd",
     hypotheses=lambda ds: {"exact criterion": theory.closer_than_descent(**law(ds))},
     residual=lambda ds: last(ds.excess) - theory.gradient_descent_limit_excess(ds.scale, ds.w_perp),
-    tolerance=_descent_tolerance,
+    tolerance=descent_tolerance,
     because="as for the limit law: a run within its tolerance of a tie may end on either side",
+)
+
+printed_descent_limit = ib.Claim(
+    id="gradient-descent-limit-as-printed",
+    source=f"{SOURCE}, after Theorem 2.6 (as printed)",
+    statement="GD ends at x* + g* w_perp(0): |x| = sqrt(g*^2 + g*^2 |w_perp(0)|^2)",
+    on="gd",
+    residual=lambda ds: abs(last(ds.norm) - theory.gradient_descent_limit_norm(ds.g_star, ds.w_perp, ds.g_star)),
+    tolerance=lambda ds: row(ds) + ROUNDING,
+    because="as for the exact limit; the two agree at g0 = g* alone",
+    hypotheses=lambda ds: {"g0 is not g*": abs(np.log(ds.scale / ds.g_star)) - 0.1},
+    expected="refuted",
 )
 
 closer_if_small = ib.Claim(
     id="closer-than-gd-as-printed",
     source=f"{SOURCE}, after Theorem 2.6 (as printed)",
-    statement="WN ends closer to x* than GD whenever g0 < g*",
+    statement="WN ends closer to x* than GD whenever g0 < g*; GD at its true limit x* + g0 w_perp(0)",
     kind=ib.Inequality(),
     on="wn+rpgd",
     hypotheses=lambda ds: {"g0 < g*": ds.g_star - ds.scale},
     residual=lambda ds: last(ds.excess) - theory.gradient_descent_limit_excess(ds.scale, ds.w_perp),
-    tolerance=_descent_tolerance,
+    tolerance=descent_tolerance,
     because="as for the limit law",
     expected="refuted",
 )
 
 # -- limit (Theorem 2.6 I) ---------------------------------------------------------------------------------------------
 
-LIMIT_STOP = 1e-20
-
 
 def _flow_tolerance(ds):
     """The stop rule and the integrator (rtol 1e-12 a step, a few hundred steps that contract)."""
     size, excess = theory.limit_norm(**law(ds)), theory.limit_excess(**law(ds))
-    return SAFETY * row(ds, LIMIT_STOP) * (1 + excess * size / ds.ratio) + 1e-9 * size
+    return SAFETY * row(ds) * (1 + excess * size / ds.ratio) + 1e-9 * size
 
 
 def _signed_gap(ds, predicted_excess, predicted_sign):
@@ -108,22 +113,13 @@ def _signed_gap(ds, predicted_excess, predicted_sign):
     return abs(np.sign(last(ds.g)) * last(ds.excess) - predicted_sign * predicted_excess)
 
 
-exact_norm = ib.Claim(
-    id="limit-norm-exact",
-    source=f"{SOURCE}, Theorem 2.6 I (corrected)",
-    statement="|x_inf| = |g_inf| = sqrt(G), G the root of G (1 - a exp((g0^2 - G)/c)) = g*^2",
-    residual=lambda ds: abs(last(ds.norm) - theory.limit_norm(**law(ds))),
-    tolerance=_flow_tolerance,
-    because="stop rule 2 row (1 + |x - x*| |x| / c) at loss 1e-20; integrator 1e-9 |x|",
-)
-
 exact_excess = ib.Claim(
     id="limit-excess-exact",
     source=f"{SOURCE}, Theorem 2.6 I (corrected)",
     statement="x_inf = x* + g_inf w_perp(0) exp((g0^2 - G)/2c), with the sign of g_inf",
     residual=lambda ds: _signed_gap(ds, theory.limit_excess(**law(ds)), np.sign(last(ds.g))),
     tolerance=_flow_tolerance,
-    because="as for the norm",
+    because="stop rule: 2 row (1 + |x - x*| |x| / c); integrator 1e-9 |x|. |x_inf| = sqrt(G) is the same equation",
 )
 
 printed_limit = ib.Claim(
@@ -136,15 +132,40 @@ printed_limit = ib.Claim(
     expected="refuted",
 )
 
+def _opposed(ds):
+    """c s0^2 - 2 g0^2 |A^T y| sqrt(2 lambda_max L0) where s0 = w0.A^T y < 0; above 0 the size must cross zero.
+
+    While g >= 0, dg/dt = c (s - g |A w|^2) <= c s, and s moves by at most g0 |A^T y| |q| per unit of time, with
+    |q|^2 <= 2 lambda_max L0: g(t) <= g0 + c (s0 t + g0 |A^T y| |q| t^2 / 2), whose least value is below 0 then.
+    """
+    force = np.sqrt(2 * ds.lambda_max * ds.loss.isel(record=0))
+    slack = ds.ratio * ds.pull_along**2 - 2 * ds.scale**2 * ds.pull_size * force
+    return slack.where(ds.pull_along < 0, -1.0)
+
+
+OPPOSED = "w0.A^T y < 0, c (w0.A^T y)^2 > 2 g0^2 |A^T y| sqrt(2 lambda_max L0)"
+
 positive_size = ib.Claim(
-    id="size-stays-positive-as-printed",
-    source=f"{SOURCE}, Theorem 2.6 I (as printed: no hypothesis on the initial loss)",
-    statement="g_inf > 0 for every g0 > 0",
+    id="size-stays-positive-as-inferred",
+    source=f"{SOURCE}, Theorem 2.6 I (inferred, not printed: eq. (7) has g* > 0 in the place of g_inf)",
+    statement="g_inf > 0 for every g0 > 0, also from a start that is opposed to A^T y",
     kind=ib.Inequality(),
+    hypotheses=lambda ds: {OPPOSED: _opposed(ds)},
     residual=lambda ds: -np.sign(last(ds.g)),
     tolerance=lambda ds: 0.0,
     because="a sign is exact: |g_inf| >= g* > 0",
     expected="refuted",
+)
+
+sign_is_lost = ib.Claim(
+    id="size-turns-negative-from-an-opposed-start",
+    source=f"{SOURCE}, Theorem 2.6 I with Lemma 2.3 (derived)",
+    statement="g_inf < 0 if w0.A^T y < 0 and c (w0.A^T y)^2 > 2 g0^2 |A^T y| sqrt(2 lambda_max L0)",
+    kind=ib.Inequality(),
+    hypotheses=lambda ds: {OPPOSED: _opposed(ds)},
+    residual=lambda ds: np.sign(last(ds.g)),
+    tolerance=lambda ds: 0.0,
+    because="g reaches 0 before w.A^T y can turn; there the loss is |y|^2/2, and below it g cannot come back",
 )
 
 sign_is_kept = ib.Claim(
@@ -166,25 +187,9 @@ ends_at_zero_loss = ib.Claim(
     accepts=(ib.Status.CONVERGED, ib.Status.CAPPED, ib.Status.STALLED, ib.Status.DIVERGED),
     hypotheses=lambda ds: {"L0 < |y|^2/2": ds.loss_at_zero - ds.loss.isel(record=0)},
     residual=lambda ds: last(ds.loss),
-    tolerance=lambda ds: LIMIT_STOP * (1 + 1e-5),
+    tolerance=lambda ds: ds.stop * (1 + 1e-5),
     because="the stop rule, whose event is located to 1e-6; a run that rests or is cut off elsewhere counts against it",
 )
-
-mirror_flow = ib.Claim(
-    id="limit-is-a-mirror-flow",
-    source=f"{SOURCE}, Theorem 2.6 I (derived: the characterisation by a potential)",
-    statement="(I - Pi)(s grad Phi(x_inf) - s0 grad Phi(x0)) = 0, Phi(x) = F(|x|), F'(r) = exp(r^2/2c), s = sign(g)",
-    residual=lambda ds: abs(_mirror_log(ds, -1) - _mirror_log(ds, 0)),
-    tolerance=lambda ds: SAFETY * row(ds, LIMIT_STOP) * theory.limit_norm(**law(ds)) / ds.ratio + 1e-8,
-    because="KKT residual in logarithms, log|x_perp| + |x|^2/2c - log|x|; stop rule |x| row / c; integrator 1e-8",
-)
-
-
-def _mirror_log(ds, record):
-    """log|(I - Pi) grad Phi(x)|, grad Phi(x) = exp(|x|^2/2c) x/|x|, with |x_perp| = |g| |w_perp|."""
-    at = ds.isel(record=record)
-    return np.log(abs(at.g)) + at.log_w_perp + at.norm**2 / (2 * ds.ratio) - np.log(at.norm)
-
 
 # -- invariant (Lemma 2.5, Appendix D) ---------------------------------------------------------------------------------
 
@@ -236,23 +241,20 @@ printed_invariant = ib.Claim(
 # -- path (Figure 2) ---------------------------------------------------------------------------------------------------
 
 
-RELEASE = 30.0
-
-
 def _fallen(ds):
     """How far log|w_perp| falls before the release; above 0 it says g0 < g*."""
-    return ds.scale * (ds.g_star - ds.scale) * RELEASE
+    return ds.scale * (ds.g_star - ds.scale) * ds.release
 
 
 def _path_law(ds):
-    ratio = xr.where(ds.course == "careful", 0.05, 1.0)
+    ratio = xr.where(ds.course == "careful", ds.slow, ds.ratio)
     arguments = dict(g0=ds.scale, orthogonal=ds.w_perp, g_star=ds.g_star, ratio=ratio)
     descent = theory.gradient_descent_limit_excess(ds.scale, ds.w_perp)
     return xr.where(ds.course == "gd", descent, theory.limit_excess(**arguments))
 
 
 def _path_tolerance(ds):
-    return 1e-9 + SAFETY * row(ds, LIMIT_STOP) * (1 + 9.0 / 0.05)  # |x - x*| |x| / c <= 3 x 3 / 0.05
+    return 1e-9 + SAFETY * row(ds) * (1 + 9.0 / np.minimum(ds.slow, ds.ratio))  # |x - x*| |x| / c <= 3 x 3 / c
 
 
 path_ends = ib.Claim(

@@ -14,13 +14,11 @@ from implicit_bias.theory import weight_normalisation as theory
 
 from .claims import SOURCE, descent_tolerance, law
 
-STOP, STEP, G_STAR = 1e-9, 2e-3, 2.0
 
-
-def cell(*, method, scale, key, ratio=1.0, rows=8, columns=20):
-    problem = ib.linear.gaussian(rows, columns, target_norm=G_STAR)(key)
+def cell(*, method, scale, key, ratio=1.0, rows=8, columns=20, target_norm=2.0, step=2e-3, stop=1e-9):
+    problem = ib.linear.gaussian(rows, columns, target_norm=target_norm)(key)
     weights = {"gd": ib.Euclidean(scale), "wn": ib.Polar(scale), "rpgd": ib.Sphere(scale)}[method]
-    return ib.Run(problem, weights, ib.Descent(STEP, ratio=ratio, stop=ib.loss_below(STOP), max_steps=400_000))
+    return ib.Run(problem, weights, ib.Descent(step, ratio=ratio, stop=ib.loss_below(stop), max_steps=400_000))
 
 
 def _gain(ds):
@@ -35,7 +33,7 @@ ties = ib.Claim(
     kind=ib.Inequality(),
     on="wn+rpgd",
     residual=lambda ds: -np.sign(theory.closer_than_descent(**law(ds))) * _gain(ds),
-    tolerance=lambda ds: descent_tolerance(ds, STOP, STEP),
+    tolerance=descent_tolerance,
     because="stop rule and step, as for the limit law: a run within its tolerance of a tie may end on either side",
 )
 
@@ -59,7 +57,7 @@ def _draw(data):
         runs = both.sel({"method": method})
         slack = theory.closer_than_descent(**law(runs)).mean("seed").transpose("ratio", "scale")
         panel.contour(slack.scale, slack.ratio, slack, levels=[0], colors="black", linewidths=1.4)
-        panel.axvline(G_STAR, color="black", lw=0.8, ls=":")
+        panel.axvline(float(both.target_norm), color="black", lw=0.8, ls=":")
         panel.set(xscale="log", yscale="log", xlabel="initial size $g_0$", title=f"{title} against GD")
         panel.grid(False)
     panels[0].set_ylabel("ratio of rates $c$")
@@ -70,7 +68,7 @@ def _draw(data):
         shading="nearest", edgecolors="face", lw=0.3,
     )  # fmt: skip
     panels[2].set(xscale="log", yscale="log", xlabel="initial size $g_0$", title="WN alone")
-    panels[2].axvline(G_STAR, color=COLOURS["orange"], lw=0.8, ls=":")
+    panels[2].axvline(float(both.target_norm), color=COLOURS["orange"], lw=0.8, ls=":")
     panels[2].grid(False)
     drawing.colorbar(mesh, ax=panels[2], label="$|x - x_*|$", extend="min")
     return drawing
@@ -80,7 +78,7 @@ def _caption(data):
     both = data["wn+rpgd"].to_dataset()
     lost = int((both.status != ib.Status.CONVERGED).sum())
     return (
-        f"Distance of the solution from x* over the ratio c and the first size g0, |x*| = {G_STAR:g}, mean of "
+        f"Distance of the solution from x* over the ratio c and the first size g0, |x*| = {float(both.target_norm):g}, mean of "
         f"{both.sizes['seed']} seeds. Left and middle: against GD from the same start (blue: closer, red: farther), with "
         f"the exact boundary c = LM(g_inf^2, g0^2) and g0 = g_inf in black and g0 = g* dotted. Right: the distance itself. "
         f"{lost} runs did not converge and are left out of the means."

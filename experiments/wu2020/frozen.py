@@ -15,19 +15,19 @@ from implicit_bias.evidence.figures import COLOURS, Figure
 from . import observables
 from .claims import SOURCE
 
-G_STAR, RELEASE, END = 2.0, 400.0, 4_000.0
+RELEASE, END = 400.0, 4_000.0  # moments of the records, too
 
 
-def cell(*, course, matrix, fraction, key, rows=6, columns=15):
+def cell(*, course, matrix, fraction, key, rows=6, columns=15, target_norm=2.0):
     sampler = {"orthonormal": ib.linear.orthonormal, "gaussian": ib.linear.gaussian}[matrix]
-    problem = sampler(rows, columns, target_norm=G_STAR)(key)
+    problem = sampler(rows, columns, target_norm=target_norm)(key)
     flow = {
         "frozen": ib.Flow(max_time=RELEASE, ratio=0.0, rtol=1e-10, atol=1e-14),
         "released": ib.Flow(
             max_time=END, ratio=ib.two_stage(0.0, 1.0, RELEASE), stop=ib.loss_below(1e-20), rtol=1e-10, atol=1e-14
         ),
     }[course]
-    return ib.Run(problem, ib.Polar(fraction * G_STAR), flow)
+    return ib.Run(problem, ib.Polar(fraction * target_norm), flow)
 
 
 def _below(ds):
@@ -42,7 +42,7 @@ def _on(ds, **chosen):
 
 def _settling(ds):
     """g0 mu T: how many times over log|w_perp| falls by 1 until T, at the rate of the end."""
-    return ds.fraction * G_STAR * ds.along.isel(record=-1) * RELEASE
+    return ds.fraction * ds.target_norm * ds.along.isel(record=-1) * RELEASE
 
 
 FALLEN = 18.0  # exp(-18) = 1.5e-8
@@ -61,7 +61,7 @@ def _at_release(ds):
 
 def _time_to_turn(ds):
     """For A A^T = I the rate is g0 (g* - g0) and known beforehand; it says g0 < g*, with a margin for a finite T."""
-    return {"g0 (g* - g0) T > 18": ds.fraction * (1 - ds.fraction) * G_STAR**2 * RELEASE - FALLEN}
+    return {"g0 (g* - g0) T > 18": ds.fraction * (1 - ds.fraction) * ds.target_norm**2 * RELEASE - FALLEN}
 
 
 turns = ib.Claim(
@@ -74,6 +74,31 @@ turns = ib.Claim(
     residual=lambda ds: ds.angle.isel(record=-1),
     tolerance=lambda ds: SMALL,
     because="|w_perp| falls like exp(-g0 (g* - g0) t) and w_parallel turns at least as fast; T is 18 such times or more",
+)
+
+turns_anywhere = ib.Claim(
+    id="frozen-w-turns-to-w*-for-any-A",
+    source=f"{SOURCE}, Theorem 2.6 II (asked of a general A, of which the text says: not necessarily)",
+    statement="c = 0, a general A, g0 < g*: w tends to w*",
+    on="frozen",
+    accepts=AT_T,
+    hypotheses=lambda ds: _below(ds) | _settled(ds) | _on(ds, matrix="gaussian"),
+    residual=lambda ds: ds.angle.isel(record=-1),
+    tolerance=lambda ds: SMALL,
+    because="as for A A^T = I",
+    expected="refuted",
+)
+
+size_of_targets = ib.Claim(
+    id="g*-is-|y|",
+    source=f"{SOURCE}, Theorem 2.6 II (after it), A A^T = I",
+    statement="|g*| = |y| where A A^T = I",
+    on="frozen",
+    accepts=AT_T,
+    hypotheses=lambda ds: _on(ds, matrix="orthonormal"),
+    residual=lambda ds: abs(ds.g_star - np.sqrt(2 * ds.loss_at_zero)) / ds.g_star,
+    tolerance=lambda ds: 1e-13,
+    because="|A^T y| = |y|; a few roundings",
 )
 
 orthogonal_dies = ib.Claim(
@@ -95,7 +120,7 @@ released_ends = ib.Claim(
     on="released",
     hypotheses=lambda ds: _below(ds) | {"w had turned": np.log(SMALL) - _at_release(ds)},
     residual=lambda ds: ds.excess.isel(record=-1),
-    tolerance=lambda ds: 2 * G_STAR * SMALL,
+    tolerance=lambda ds: 2 * ds.target_norm * SMALL,
     because="|x - x*| = g |w_perp| by the row space's zero loss, and w_perp only shrinks while g grows to g*",
 )
 
@@ -105,7 +130,7 @@ beyond = ib.Claim(
     statement="c = 0 for any g0, then c = 1: x tends to x*",
     on="released",
     residual=lambda ds: ds.excess.isel(record=-1),
-    tolerance=lambda ds: 2 * G_STAR * SMALL,
+    tolerance=lambda ds: 2 * ds.target_norm * SMALL,
     because="as for g0 < g*",
     expected="refuted",
 )
@@ -142,7 +167,7 @@ def _caption(data):
         f"What is left of w_perp while g is frozen at g0 (up to the dotted line) and after its release with c = 1, "
         f"{ds.sizes['seed']} seeds. Below g* it dies out and the run ends at x*. At {float(ds.fraction.max()):g} g* the "
         f"frozen flow stops at an interpolator, and the run ends {float(far.min()):.2f} to {float(far.max()):.2f} away "
-        f"from x* (|x*| = {G_STAR:g})."
+        f"from x* (|x*| = {float(ds.target_norm):g})."
     )
 
 
@@ -154,6 +179,7 @@ axes = dict(seed=range(6), matrix=["orthonormal", "gaussian"], fraction=[0.2, 0.
 study = ib.Study(
     cell=cell,
     grids=ib.grid(course="frozen", **axes) + ib.grid(course="released", **axes),
+    facts={"g_star": ib.min_norm_size, "loss_at_zero": ib.loss_at_zero},
     observe={
         "excess": ib.distance_to(ib.min_norm),
         "angle": ib.angle_to(ib.min_norm),
@@ -161,7 +187,7 @@ study = ib.Study(
         "along": observables.along,
     },
     records=ib.records_at([*np.geomspace(0.1, RELEASE, 60), *np.geomspace(RELEASE, END, 20)[1:-1]]),
-    claims=[turns, orthogonal_dies, released_ends, beyond],
+    claims=[turns, turns_anywhere, size_of_targets, orthogonal_dies, released_ends, beyond],
     figures=[figure],
     sizes={"paper": dict(seed=range(200), fraction=[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.1, 1.2, 1.3, 1.5])},
 )

@@ -6,14 +6,12 @@ map of the ratio c against the first size g0. Runs go to loss 1e-20, where the l
 
 import implicit_bias as ib
 
-from . import claims, figures
-
-STOP = 1e-20
+from . import claims, figures, observables
 
 
-def cell(*, scale, ratio, key, rows=8, columns=20, target_norm=3.0):
+def cell(*, scale, ratio, key, rows=8, columns=20, target_norm=3.0, stop=1e-20):
     problem = ib.linear.gaussian(rows, columns, target_norm=target_norm)(key)
-    flow = ib.Flow(max_time=5_000.0, ratio=ratio, stop=ib.loss_below(STOP), rtol=1e-12, atol=1e-14)
+    flow = ib.Flow(max_time=5_000.0, ratio=ratio, stop=ib.loss_below(stop), rtol=1e-12, atol=1e-14)
     return ib.Run(problem, ib.Polar(scale), flow)
 
 
@@ -24,13 +22,16 @@ study = ib.Study(
         "g_star": ib.min_norm_size,
         "w_perp": ib.orthogonal_size,
         "lambda_min": ib.lambda_min,
+        "lambda_max": ib.lambda_max,
         "loss_at_zero": ib.loss_at_zero,
+        "pull_size": observables.pull_size,
+        "pull_along": observables.pull_along,
     },
     observe={"norm": ib.norm(2), "excess": ib.distance_to(ib.min_norm), "g": ib.size, "log_w_perp": ib.orthogonal_log},
     records=ib.log_records(8),
     claims=[
-        claims.exact_norm, claims.exact_excess, claims.printed_limit, claims.positive_size, claims.sign_is_kept,
-        claims.ends_at_zero_loss, claims.mirror_flow,
+        claims.exact_excess, claims.printed_limit, claims.positive_size, claims.sign_is_lost, claims.sign_is_kept,
+        claims.ends_at_zero_loss,
     ],
     figures=[figures.limit_map, figures.crossing_map],
     sizes={"paper": dict(seed=range(50), ratio=ib.logspace(0.05, 100, 32), scale=ib.logspace(0.03, 10, 32))},

@@ -5,6 +5,7 @@ With u = w/|w|, all of it is read from the gradient of the loss in its predictio
 """
 
 import jax
+import jax.numpy as jnp
 
 from implicit_bias import Measure, Snapshot, _vectors
 from implicit_bias.dynamics import schedules
@@ -37,6 +38,28 @@ def _loss_rate(snapshot: Snapshot):
     return jax.jvp(objective, (snapshot.theta,), (_velocity(snapshot),))[1]
 
 
+def at_zero(snapshot: Snapshot):
+    """-A^T y = grad L(0), in the coordinates of the run."""
+    return slope(snapshot, jax.tree.map(jnp.zeros_like, snapshot.pred))
+
+
+def pull_size(snapshot: Snapshot):
+    """B = |A^T y|, the size of the loss's gradient at zero. A fact."""
+    return jnp.linalg.norm(at_zero(snapshot))
+
+
+def pull_along(snapshot: Snapshot):
+    """s0 = w0.A^T y / |w0|. A fact."""
+    w = snapshot.run.theta.w
+    row = w.row if isinstance(w, _vectors.Split) else w
+    return -(row @ at_zero(snapshot)) / _vectors.norm(w)
+
+
+def _size_rate(snapshot: Snapshot):
+    return _velocity(snapshot).g
+
+
+size_rate = Measure(_size_rate, "dg/dt along the flow", needs=("g", "w"))
 loss_rate = Measure(_loss_rate, "dL/dt along the flow, by forward differentiation", needs=("g", "w"))
 along = Measure(_along, "u^T q, q = -dL/dx", needs=("g", "w"))
 slope_square = Measure(lambda s: slope(s) @ slope(s), "|q|^2, q = -dL/dx", needs=("g", "w"))

@@ -13,14 +13,13 @@ import implicit_bias as ib
 from . import claims, figures
 
 
-def cell(*, course, scale, angle):
+def cell(*, course, scale, angle, ratio=1.0, slow=0.05, release=30.0, stop=1e-20):
     problem = ib.linear.fixed([[1.0, 0.0]], [2.0])(0)
     start = jnp.array([jnp.cos(angle), jnp.sin(angle)])
-    ratio = {"together": 1.0, "frozen": ib.two_stage(0.0, 1.0, claims.RELEASE), "careful": 0.05, "gd": 1.0}[course]
+    pace = {"together": ratio, "frozen": ib.two_stage(0.0, ratio, release), "careful": slow, "gd": 1.0}[course]
     weights = ib.Euclidean(scale, start) if course == "gd" else ib.Polar(scale, start)
-    return ib.Run(
-        problem, weights, ib.Flow(max_time=2_000.0, ratio=ratio, stop=ib.loss_below(1e-20), rtol=1e-12, atol=1e-14)
-    )
+    flow = ib.Flow(max_time=2_000.0, ratio=pace, stop=ib.loss_below(stop), rtol=1e-12, atol=1e-14)
+    return ib.Run(problem, weights, flow)
 
 
 study = ib.Study(

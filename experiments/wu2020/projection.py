@@ -15,13 +15,13 @@ from implicit_bias.theory import projected_descent as theory
 from . import observables
 from .claims import ENDS_AT_T, SOURCE
 
-G_STAR, EPS = 1.0, 1e-6
+EPS = 1e-6
 
 
-def cell(*, smallest, delta, key, rows=8, columns=20):
+def cell(*, smallest, delta, key, rows=8, columns=20, target_norm=1.0):
     eigenvalues = smallest + (1 - smallest) * jnp.linspace(0.0, 1.0, rows)
-    problem = ib.linear.with_spectrum(jnp.sqrt(eigenvalues), columns, target_norm=G_STAR)(key)
-    g0 = G_STAR * smallest / (2 + delta)
+    problem = ib.linear.with_spectrum(jnp.sqrt(eigenvalues), columns, target_norm=target_norm)(key)
+    g0 = target_norm * smallest / (2 + delta)
     descent = ib.Descent(1.0, ratio=0.0, law=ib.over_size_squared(), max_steps=400)
     return ib.Run(problem, ib.Sphere(g0), descent)
 

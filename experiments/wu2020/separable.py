@@ -24,7 +24,6 @@ from implicit_bias.evidence.figures import COLOURS, Figure
 from .claims import SAFETY, SOURCE
 
 SOUDRY = "Soudry et al. 2018, Theorem 3"
-ROWS, RATIO, CAP = 6, 10.0, 5_000
 LOSSES = {"logistic": ib.logistic, "exponential": ib.exponential}
 STEPS = {"gd": 0.05, "wn": 2e-4, "rpgd": 2e-4}  # the Hessian of log L is at most that of x for GD, g^2 times it for WN
 
@@ -37,9 +36,10 @@ def cell(
     depth=None,
     pace="over_loss",
     step=None,
-    ratio=RATIO,
+    ratio=10.0,
     objective="logistic",
-    rows=ROWS,
+    cap=5_000,
+    rows=6,
     columns=48,
 ):
     problem = ib.linear.gaussian(rows, columns, loss=LOSSES[objective])(key)
@@ -52,7 +52,7 @@ def cell(
             ib.over_loss(step) if pace == "over_loss" else step,
             ratio=1.0 if method == "gd" else ratio,
             stop=None if depth is None else ib.loss_below(jnp.exp(-depth)),
-            max_steps=CAP if depth is None else 2_000_000,
+            max_steps=cap if depth is None else 2_000_000,
         ),
     )
 
@@ -112,7 +112,7 @@ def _offset(ds):
 
 def _settling(ds):
     """Relaxation times passed: kappa d log(1/L), times g^2/c = (margin log(1/L))^2/c under WN."""
-    faster = ds.depth**2 / (3 * RATIO * ds.best_margin**2)
+    faster = ds.depth**2 / (3 * ds.ratio * ds.best_margin**2)
     return ds.relaxation * ds.depth * (1.0 + 0 * faster).where(_descends(ds), faster)
 
 
@@ -173,7 +173,7 @@ margin_grows = ib.Claim(
     kind=ib.Limit(against="depth", towards="infinity"),
     on=TO_A_DEPTH,
     residual=lambda ds: 1 - last(ds.margin) / ds.best_margin,
-    tolerance=lambda ds: SAFETY * np.log(ROWS) / ds.depth + (_offset_law(ds) * ds.best_margin / ds.depth) ** 2,
+    tolerance=lambda ds: SAFETY * np.log(ds.rows) / ds.depth + (_offset_law(ds) * ds.best_margin / ds.depth) ** 2,
     because="mean_a z - min z <= log m at balance, out of log(1/L), factor 2 off balance; 1 - cos(angle)",
 )
 

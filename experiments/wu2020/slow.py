@@ -1,0 +1,68 @@
+r"""Does Theorem 2.7 hold for every eps?  A start from which the loss falls slower than its second rate says.   (Wu et al. 2020, Thm 2.7)
+
+Where g0 >= delta the printed bound has no time to grow, so that as eps -> L0 it asks of the first moment
+
+    -dL/dt / L0 = (c (w.q)^2 + g0^2 |P_w q|^2) / L0  >=  lambda_min min(delta, c),     lambda_max delta = 2 g0 w.q + |A g0 w|^2.
+
+With the residual along the least eigenvector |q|^2 = 2 lambda_min L0 is as large as one likes at a fixed w.q = kappa:
+the left side tends to 2 lambda_min g0^2, the right side stays at about 2 lambda_min g0 kappa. Here A = diag(1, 1/2)
+with a column of zeros, g0 = 0.1, kappa = 0.4, |q| = 10 and c = 1, which makes t / T = 3.5 for eps close to L0.
+"""
+
+import jax.numpy as jnp
+import numpy as np
+
+import implicit_bias as ib
+
+from . import observables
+from .claims import SOURCE
+from .rates import BY_LOSS, _delta, _hitting, _second_time, _second_time_as_printed
+
+
+def cell(*, scale, ratio=1.0, along=0.4, force=10.0, least=0.5, row=0.5, stop=1e-8):
+    """w = (row, along/force, rest), and the residual (0, force/least), so that A^T r = (0, force, 0)."""
+    operator = jnp.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]) * jnp.array([[1.0], [least]])
+    second = along / force
+    direction = jnp.array([row, second, jnp.sqrt(1 - row**2 - second**2)])
+    target = scale * operator @ direction + jnp.array([0.0, force / least])
+    flow = ib.Flow(max_time=2_000.0, ratio=ratio, stop=ib.loss_below(stop), rtol=1e-10, atol=1e-13)
+    return ib.Run(ib.linear.fixed(operator, target)(0), ib.Polar(scale, direction), flow)
+
+
+def _first_rate_of_the_loss(ds):
+    """-dL/dt / L at the start."""
+    first = ds.isel(record=0)
+    return -first.loss_rate / first.loss
+
+
+printed = _hitting(
+    "fits-in-time-by-the-loss",
+    f"{SOURCE}, Theorem 2.7, second rate (as the text layer reads)",
+    "for every eps, L <= eps by T = log(L0/eps) / (lambda_min min(delta, c)) + (2 - log(g0/delta)) / lambda_max "
+    "[g0 < delta]",
+    BY_LOSS
+    | {
+        "g0 >= delta": lambda ds: ds.scale - _delta(ds),
+        "L falls at half of that rate at first": lambda ds: ds.lambda_min * np.minimum(_delta(ds), ds.ratio)
+        - 2 * _first_rate_of_the_loss(ds),
+    },
+    _second_time_as_printed,
+    expected="refuted",
+)
+
+derived = _hitting(
+    "fits-in-time-by-the-loss-from-a-slow-start",
+    f"{SOURCE}, Theorem 2.7, second rate (derived)",
+    "for every eps, L <= eps by T = log(L0/eps) / (lambda_min min(delta, 2c)) + log(2 (1 - g0^2/delta))+ / (c lambda_max)",
+    BY_LOSS,
+    _second_time,
+)
+
+study = ib.Study(
+    cell=cell,
+    grids=ib.grid(scale=[0.05, 0.1, 0.15]),
+    facts={"lambda_min": ib.lambda_min, "lambda_max": ib.lambda_max, "loss_at_zero": ib.loss_at_zero},
+    observe={"loss_rate": observables.loss_rate},
+    records=ib.records_at(np.geomspace(1e-4, 1e3, 60)),
+    claims=[printed, derived],
+)
