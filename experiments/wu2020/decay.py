@@ -35,25 +35,18 @@ def _coordinates(vector):
     return vector
 
 
-def _terms(snapshot):
-    """(lambda_t, s_t, grad L(x)) at a point, from that point alone."""
+def _decay(snapshot):
+    """lambda_t at a point, from that point alone."""
     step, ratio = snapshot.dynamics.step, schedules.at(snapshot.dynamics.ratio, snapshot.steps)
     g, w, slope = snapshot.theta.g, _coordinates(snapshot.theta.w), observables.slope(snapshot)
     slope = jnp.append(slope, 0.0) if slope.shape != w.shape else slope
     v = jnp.linalg.norm(w - step * g * slope)
     new_g = g - ratio * step * (w @ slope)
-    return 1 - new_g / (g * v), step * g * new_g / v, slope
+    return 1 - new_g / (g * v)
 
 
-def decay_gap(before, after):
-    """|x' - (1 - lambda_t) x + s_t grad L(x)| / (|x| + |x'|) over one step"""
-    decay, pace, slope = _terms(before)
-    x, new = _coordinates(before.pred), _coordinates(after.pred)
-    gap = jnp.linalg.norm(new - (1 - decay) * x + pace * slope)
-    return gap / (jnp.linalg.norm(x) + jnp.linalg.norm(new))
+decay = ib.Measure(_decay, "lambda_t = 1 - g'/(g |v|), the decay of the step that follows", ("g", "w"))
 
-
-decay = ib.Measure(lambda s: _terms(s)[0], "lambda_t = 1 - g'/(g |v|), the decay of the step that follows", ("g", "w"))
 
 def _growth(ds):
     """eta g (w.q) and |v|, v = w + eta g q before the projection."""

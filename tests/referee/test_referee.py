@@ -312,11 +312,11 @@ def test_a_claim_of_many_runs_is_refused():
 
 
 def test_a_claim_is_found_by_its_id_and_a_slip_of_the_pen_is_named():
-    entry, _, found = find_claim("wu2020/limit:limit-norm-exact")
-    assert entry.name == "wu2020/limit" and found.id == "limit-norm-exact"
-    assert find_claim("limit-norm-exact")[2].id == found.id
+    entry, _, found = find_claim("wu2020/limit:limit-excess-exact")
+    assert entry.name == "wu2020/limit" and found.id == "limit-excess-exact"
+    assert find_claim("limit-excess-exact")[2].id == found.id
     for wrong in ("limit-norm-exac", "wu2020/limit:limit-norm-exac"):
-        with pytest.raises(ib.Mistake, match="did you mean 'limit-norm-exact'"):
+        with pytest.raises(ib.Mistake, match="did you mean 'limit-excess-exact'"):
             find_claim(wrong)
 
 
@@ -326,7 +326,7 @@ PRINTED = {
     "closer-than-gd-as-printed": [],
     "frozen-then-released-as-printed": [],
     "squared-norm-invariant-as-read": ["objective=square"],
-    "size-stays-positive-as-printed": [],
+    "size-stays-positive-as-inferred": [],
 }
 
 
@@ -341,5 +341,5 @@ def test_what_is_printed_wrongly_falls(capsys, name, settings):
 
 @pytest.mark.slow
 def test_what_is_true_stands(capsys):
-    assert main(["refute", "limit-norm-exact", "--budget", "128"]) == 0
+    assert main(["refute", "limit-excess-exact", "--budget", "128"]) == 0
     assert "not refuted" in capsys.readouterr().out
