@@ -8,6 +8,7 @@ r"""How fast is it?  Beside the strongest peers that one would write by hand, in
     python scripts/bench.py sensing  symmetric matrix sensing
     python scripts/bench.py engine   1,024 to 65,536 runs: the engine against itself
     python scripts/bench.py start    commands against the import of what they need; edit a claim; add seeds
+    python scripts/bench.py waits    commands with little or nothing to compute: again, after an edit, beside other studies
 
 All rows of a table are timed in turns (A B C A B C ...), so that a busy machine slows them alike: trust ratios, not
 times. Peers are verified to compute the same before they are timed.
@@ -24,7 +25,7 @@ from pathlib import Path
 import jax
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks import descent, engine, flow, methods, networks, start, until
+from benchmarks import descent, engine, flow, methods, networks, start, until, waits
 from benchmarks.common import machine
 
 from implicit_bias import session
@@ -37,6 +38,7 @@ JOBS = {
     "flow": flow.job,
     "engine": engine.job,
     "start": start.job,
+    "waits": waits.job,
     "diagonal": networks.job,
     "wn-diagonal": networks.job,
     "sensing": networks.job,
@@ -70,7 +72,7 @@ def options_of(command: list[str] | None = None) -> argparse.Namespace:
         "--runs", type=count, default=4096, help="a multiple of 64, the number of scales (4096); job wn"
     )
     parser.add_argument(
-        "--steps", type=count, help="of each run (20000; networks and sensing 500); not for jobs until, flow, start"
+        "--steps", type=count, help="of each run (20000; networks and sensing 500); not for jobs until, flow, start, waits"
     )
     parser.add_argument("--rounds", type=count, default=5)
     parser.add_argument("--markdown", action="store_true", help="print tables to paste into a document")
