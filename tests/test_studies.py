@@ -31,9 +31,9 @@ SMALL = {
     "wu2020/robustness": dict(seed=range(3), scale=[0.1, 1.0, 4.0]),
     "wu2020/limit": dict(seed=range(3), ratio=[0.3, 3.0, 30.0], scale=[0.1, 1.0, 4.0]),
     "wu2020/path": {},
-    "wu2020/separable": dict(seed=range(4)),
-    "wu2020/discrete": dict(seed=range(3), scale=[0.5, 2.0]),
-    "wu2020/common": dict(seed=range(2), scale=[1.0]),
+    "wu2020/separable": dict(seed=range(6)),
+    "wu2020/discrete": dict(seed=range(4), scale=[0.5, 2.0]),
+    "wu2020/common": dict(seed=range(3), scale=[1.0]),
     "wu2020/decay": dict(seed=range(3), scale=[0.3, 6.0]),
     "wu2020/excess": dict(seed=range(2), scale=[0.3, 1.0, 4.0], ratio=[0.3, 3.0]),
     "wu2020/frozen": dict(seed=range(2), fraction=[0.5, 1.3]),
@@ -42,7 +42,7 @@ SMALL = {
     "wu2020/rates": dict(seed=range(4), ratio=[0.1, 1.0, 10.0], scale=[0.1, 1.0, 4.0]),
     "wu2020/slow": {},
     "wu2020/saddle": dict(seed=range(2), ratio=[0.1, 4.0]),
-    "wu2020/invariant": dict(seed=range(2), ratio=[1.0], scale=[0.5], objective=["square", "logistic"]),
+    "wu2020/invariant": dict(seed=range(4), ratio=[1.0], scale=[0.5], objective=["square", "logistic"]),
 }
 
 
