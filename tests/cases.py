@@ -13,10 +13,10 @@ import numpy as np
 
 import implicit_bias as ib
 from implicit_bias._lanes import rows_major
-from implicit_bias._vectors import Split, map_vectors
-from implicit_bias.dynamics.base import Moment, Objective
+from implicit_bias._charts import Flat
+from implicit_bias.dynamics.base import Moment
 from implicit_bias.observables.base import Prepared, Snapshot, Watch
-from implicit_bias.symmetry import Identity, rewrite
+from implicit_bias.symmetry import rewrite
 
 ROWS, COLUMNS = 3, 7
 
@@ -203,21 +203,20 @@ def prepared(problem, parameterization, dynamics, rewritten=True, seed=0):
     """A run at its start: rewritten as the sweep does it, or in the original coordinates."""
     theta = parameterization.init(problem, key(seed))
     if not rewritten:
-        return Prepared(problem, parameterization, dynamics, theta, Identity())
+        return Prepared(problem, parameterization, dynamics, theta, Flat(), problem)
     new = rewrite(problem, parameterization, dynamics, theta)
-    return Prepared(new.problem, parameterization, dynamics, new.theta, new.lift)
+    return Prepared(new.problem, parameterization, dynamics, new.theta, new.chart, new.original)
 
 
 def start_of(run):
     """The snapshot before the first step."""
-    loss = Objective(run.problem, run.parameterization)(run.theta)
+    loss = run.objective(run.theta)
     return run.snapshot(Moment(run.theta, loss, jnp.zeros((), jnp.int32), jnp.zeros(())))
 
 
 def weights(snapshot: Snapshot):
     """The weights as one flat vector in the original coordinates: (x) or (g, w)."""
-    lifted = map_vectors(lambda w: snapshot.run.lift(w) if isinstance(w, Split) else w, snapshot.theta)
-    return jnp.concatenate([jnp.atleast_1d(leaf) for leaf in lifted])
+    return jnp.concatenate([jnp.atleast_1d(leaf) for leaf in snapshot.theta])
 
 
 def steps(snapshot: Snapshot):
@@ -233,7 +232,7 @@ PATH = (("weights", weights), ("loss", ib.loss), ("x", ib.predictor()), ("steps"
 
 
 def _watch(run, clock, observe):
-    return Objective(run.problem, run.parameterization), Watch(run=run, clock=clock, observe=dict(observe))
+    return run.objective, Watch(run=run, clock=clock, observe=dict(observe))
 
 
 def whole_run(run, clock, observe):

@@ -97,7 +97,7 @@ study = ib.Study(cell=cell, grids=ib.grid(scale=[0.5, 1.0]))
 '''
 GOOD = "ib.linear.gaussian(2, 4)(key)"
 BROKEN = {
-    "ratio without a radial block": (GOOD, "ib.Euclidean(scale)", ["ratio=2"], "ratio: scales the radial block, and Euclidean has none"),
+    "ratio without a radial block": (GOOD, "ib.Euclidean(scale)", ["ratio=2"], "ratio: scales the weights labelled size, and Euclidean has none"),
     "a rank-deficient A": (
         "ib.linear.fixed([[1.0, 0, 0], [2.0, 0, 0]], [1.0, 2.0])(key)", "ib.Polar(scale)", [], "A: is rank-deficient",
     ),

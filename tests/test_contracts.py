@@ -20,8 +20,7 @@ import numpy as np
 import pytest
 
 import implicit_bias as ib
-from implicit_bias import _vectors
-from implicit_bias.dynamics.base import Moment, Objective
+from implicit_bias.dynamics.base import Moment
 from implicit_bias.observables.base import AbstractFold, Watch, applies_to, definition
 from tests import cases
 from tests.contract import all_in_force, close, contract, draws, in_both_precisions
@@ -99,7 +98,8 @@ def test_parameterizations():
     contract(everything, draws())
     for make in (cases.PARAMETERIZATIONS | cases.DIAGONAL).values():
         assert all(bool(flag) for flag in make().requirements().values())
-        assert set(make().radial) <= set(make().init(problem, cases.key())._fields)
+        theta = make().init(problem, cases.key())
+        assert jax.tree.structure(make().labels(theta)) == jax.tree.structure(theta)
 
 
 # -- laws ---------------------------------------------------------------------------------------------------------
@@ -116,9 +116,9 @@ def test_laws():
         size, direction = v
         found = {}
         for name, run in runs.items():
-            objective = Objective(run.problem, run.parameterization)
+            objective = run.objective
             dynamics = ib.Descent(0.1 * size, ratio=jnp.abs(direction[0]), law=laws[name])
-            theta = dynamics.hold(run.theta._replace(g=size))
+            theta = dynamics.hold(objective, run.theta._replace(g=size))
             rule = dynamics.begin(objective, theta)
             with cases.let_promote(laws[name]):
                 found[name] = dynamics.update(objective, theta, rule, jnp.zeros((), dtype=jnp.int32))
@@ -137,9 +137,9 @@ def test_descents():
         size, direction = v
         found = {}
         for name, run in runs.items():
-            objective = Objective(run.problem, run.parameterization)
+            objective = run.objective
             dynamics = cases.DESCENTS[name](0.1 * jnp.abs(direction[0]))
-            theta = dynamics.hold(run.theta._replace(g=size))
+            theta = dynamics.hold(objective, run.theta._replace(g=size))
             count = jnp.ones((), dtype=jnp.int32)
             found[name] = dynamics.update(objective, theta, dynamics.begin(objective, theta), count)
         return found
@@ -219,11 +219,11 @@ def snapshots(name, loss=ib.square):
     found = []
     for scale, direction in draws():
         run = cases.prepared(problem, cases.PARAMETERIZATIONS[name](scale, direction), ib.Descent(0.1, ratio=0.7))
-        objective = Objective(run.problem, run.parameterization)
-        theta = run.dynamics.hold(run.theta)
+        objective = run.objective
+        theta = run.dynamics.hold(objective, run.theta)
         rule = run.dynamics.begin(objective, theta)
         _, theta, _ = run.dynamics.update(objective, theta, rule, jnp.zeros((), jnp.int32))
-        theta = _vectors.settle(theta)
+        theta = run.chart.settle(theta)
         found.append(run.snapshot(Moment(theta, objective(theta), jnp.asarray(1, dtype=jnp.int32), 0.1 * scale)))
     arrays, (static, *_) = zip(*(eqx.partition(s, eqx.is_array) for s in found), strict=True)
     return list(arrays), lambda v: eqx.combine(v, static)
@@ -278,7 +278,7 @@ def test_watch_separates_records_and_folds():
     run = rebuild(values[0]).run
     watch = Watch(run=run, clock=jnp.zeros(1), observe=cases.OBSERVABLES | cases.FOLDS)
     first = cases.start_of(run)
-    moment = Moment(first.theta, first.loss, first.steps, first.time)
+    moment = Moment(first.carried.theta, first.loss, first.steps, first.time)
     assert set(watch.record(moment)) == set(cases.OBSERVABLES)
     assert set(watch.read(watch.begin(moment))) == set(cases.FOLDS)
 

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import pytest
 
 import implicit_bias as ib
+from implicit_bias._charts import Flat
 from implicit_bias.dynamics.base import Moment, Objective
 from implicit_bias.observables.base import applies_to, definition
 from tests import cases
@@ -42,7 +43,7 @@ def test_factored_parameterizations():
     def everything(scale):
         found = {}
         for name, make in cases.FACTORED.items():
-            objective = Objective(problem, make(scale))
+            objective = Objective(problem, make(scale), Flat())
             theta = objective.parameterization.init(problem, cases.key())
             found[name] = theta, objective.predict(theta), *objective.value_and_gradient(theta)
         return found
@@ -50,7 +51,8 @@ def test_factored_parameterizations():
     contract(everything, [scale for scale, _ in draws()])
     for make in cases.FACTORED.values():
         assert all(bool(flag) for flag in make().requirements().values())
-        assert set(make().radial) <= set(make().init(problem, cases.key())._fields)
+        theta = make().init(problem, cases.key())
+        assert jax.tree.structure(make().labels(theta)) == jax.tree.structure(theta)
 
 
 @pytest.mark.parametrize("name", ["Symmetric", "Asymmetric", "DeepLinear"])

@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 
 import implicit_bias as ib
-from implicit_bias._vectors import Split, map_vectors, settle
-from implicit_bias.dynamics.base import Objective
 from implicit_bias.symmetry import DiagonalLeastSquares, RowSpaceLinear, rewrite
 from tests import cases
 
@@ -29,15 +27,15 @@ def from_direction(name, direction):
 
 def path_of(run):
     """The weights (lifted) after each of STEPS steps: [STEPS, .]."""
-    law, objective = run.dynamics, Objective(run.problem, run.parameterization)
+    law, objective = run.dynamics, run.objective
 
     def step(state, count):
         theta, rule = state
         _, theta, rule = law.update(objective, theta, rule, count)
-        whole = map_vectors(lambda w: run.lift(w) if isinstance(w, Split) else w, settle(theta))
+        whole = run.chart.lift(run.chart.settle(theta))
         return (theta, rule), jnp.concatenate([jnp.atleast_1d(leaf) for leaf in whole])
 
-    held = law.hold(run.theta)
+    held = law.hold(objective, run.theta)
     start = (held, law.begin(objective, held))
     return jax.lax.scan(step, start, jnp.arange(STEPS, dtype=jnp.int32))[1]
 
@@ -46,7 +44,7 @@ compiled_path = eqx.filter_jit(path_of)
 
 
 def path(problem, parameterization, law, rewritten):
-    dynamics = descent(law, 0.3 if parameterization.radial else 1.0)
+    dynamics = descent(law, 1.0 if isinstance(parameterization, ib.Euclidean) else 0.3)
     with cases.let_promote(law):
         run = cases.prepared(problem, parameterization, dynamics, rewritten)
         return np.asarray(compiled_path(run))
@@ -132,7 +130,7 @@ def test_lift_reproduces_the_first_weights(loss):
             new = rewrite(problem, parameterization, ib.Descent(0.1), theta)
             assert isinstance(new.problem, DiagonalLeastSquares if loss == "square" else RowSpaceLinear)
             assert new.theta.w.row.shape == (rows,)
-            np.testing.assert_allclose(new.lift(new.theta.w), theta.w, rtol=0, atol=1e-13)
+            np.testing.assert_allclose(new.chart.lift(new.theta.w), theta.w, rtol=0, atol=1e-13)
             np.testing.assert_allclose(new.problem.loss(new.theta.w), problem.loss(theta.w), rtol=1e-11)
             if share >= 1e-7:  # the amplitude itself, to rounding of |w|
                 size = 3 * share / np.linalg.norm(direction) if share else 0

@@ -7,7 +7,7 @@ from implicit_bias.theory.sensing import power_iterate
 
 def power_gap(snapshot):
     """|U_t - (I + mu M)^t U_0| / |U_t|, M = A*(y)"""
-    u, start = snapshot.theta.u, snapshot.run.theta.u
+    u, start = snapshot.theta.u, snapshot.first.u
     count = snapshot.steps.astype(u.dtype)
     predicted = power_iterate(snapshot.problem.backprojection(), snapshot.dynamics.step, count, start, jnp)
     return jnp.linalg.norm(u - predicted) / jnp.linalg.norm(u)

@@ -13,7 +13,6 @@ import jax.numpy as jnp
 import numpy as np
 
 import implicit_bias as ib
-from implicit_bias import _vectors
 from implicit_bias.dynamics import schedules
 from implicit_bias.evidence.figures import COLOURS, Figure
 
@@ -28,18 +27,10 @@ def cell(*, scale, key, ratio=1.0, step=0.02, rows=8, columns=20, target_norm=3.
     return ib.Run(problem, ib.Sphere(scale), ib.Descent(step, ratio=ratio, max_steps=3_000))
 
 
-def _coordinates(vector):
-    """[row, amplitude] of a split vector, which has the geometry of the whole."""
-    if isinstance(vector, _vectors.Split):
-        return jnp.append(vector.row, vector.sign * jnp.exp(vector.log))
-    return vector
-
-
 def _decay(snapshot):
     """lambda_t at a point, from that point alone."""
     step, ratio = snapshot.dynamics.step, schedules.at(snapshot.dynamics.ratio, snapshot.steps)
-    g, w, slope = snapshot.theta.g, _coordinates(snapshot.theta.w), observables.slope(snapshot)
-    slope = jnp.append(slope, 0.0) if slope.shape != w.shape else slope
+    g, w, slope = snapshot.theta.g, snapshot.theta.w, observables.slope(snapshot)
     v = jnp.linalg.norm(w - step * g * slope)
     new_g = g - ratio * step * (w @ slope)
     return 1 - new_g / (g * v)

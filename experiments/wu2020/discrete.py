@@ -11,7 +11,6 @@ import numpy as np
 
 import implicit_bias as ib
 from implicit_bias import _vectors
-from implicit_bias.dynamics.base import Objective
 from implicit_bias.evidence.curves import among, last
 from implicit_bias.evidence.figures import COLOURS, Figure
 from implicit_bias.theory import weight_normalisation as theory
@@ -43,14 +42,10 @@ def cell(
 
 def growth_gap(before, after):
     """(|w'|^2 - |w|^2 - eta^2 |grad_w h|^2) / |w'|^2 for the gradient of the whole loss at the old point."""
-    run, theta = before.run, before.theta
-    _, gradient = Objective(run.problem, run.parameterization).value_and_gradient(theta)
-    force = _vectors.velocity(theta, gradient).w
-    if isinstance(force, _vectors.Split):  # there the orthogonal part is d log|t| / dt
-        force = force.row @ force.row + (force.log * jnp.exp(theta.w.log)) ** 2
-    else:
-        force = force @ force
-    new, old = _vectors.square_norm(after.theta.w), _vectors.square_norm(theta.w)
+    run, theta = before.run, before.carried.theta
+    _, gradient = run.objective.value_and_gradient(theta)
+    force = _vectors.square_speed(theta.w, run.chart.velocity(theta, gradient).w)
+    new, old = _vectors.square_norm(after.carried.theta.w), _vectors.square_norm(theta.w)
     return jnp.abs(new - old - run.dynamics.step**2 * force) / new
 
 

@@ -1,46 +1,41 @@
 r"""What the lemmas of Wu et al. speak of, at one moment of a run:  q = -dL/dx, the first-order data of the loss.
 
-With u = w/|w|, all of it is read from the gradient of the loss in its prediction, in whatever coordinates the run has;
+With u = w/|w|, all of it is read from the gradient of the loss in its prediction;
 `loss_rate` alone differentiates along the law's own velocity, so that identities between the two are tests.
 """
 
 import jax
 import jax.numpy as jnp
 
-from implicit_bias import Measure, Snapshot, _vectors
-from implicit_bias.dynamics import schedules
-from implicit_bias.dynamics.base import Objective, scale_radial
+from implicit_bias import Measure, Snapshot
+from implicit_bias.dynamics.base import scale_by_label
 
 
 def slope(snapshot: Snapshot, pred=None):
-    """grad L at the predictor, or at another one; in rewritten coordinates its row part, which is all there is."""
-    pred = snapshot.pred if pred is None else pred
-    if isinstance(pred, _vectors.Split):
-        return jax.grad(lambda row: snapshot.problem.loss(pred._replace(row=row)))(pred.row)
-    return jax.grad(snapshot.problem.loss)(pred)
+    """grad L at the predictor, or at another one."""
+    return jax.grad(snapshot.problem.loss)(snapshot.pred if pred is None else pred)
 
 
 def _along(snapshot: Snapshot):
     w = snapshot.theta.w
-    row = w.row if isinstance(w, _vectors.Split) else w
-    return -(row @ slope(snapshot)) / _vectors.norm(w)
+    return -(w @ slope(snapshot)) / jnp.linalg.norm(w)
 
 
 def _velocity(snapshot: Snapshot):
-    dynamics, weights = snapshot.dynamics, snapshot.parameterization
-    _, gradient = Objective(snapshot.problem, weights).value_and_gradient(snapshot.theta)
-    gradient = scale_radial(weights, schedules.at(dynamics.ratio, snapshot.time), gradient)
-    return weights.tangent(snapshot.theta, _vectors.velocity(snapshot.theta, gradient))
+    """As the run's chart has it."""
+    run, theta = snapshot.run, snapshot.carried.theta
+    _, gradient = run.objective.value_and_gradient(theta)
+    gradient = scale_by_label(run.parameterization, run.dynamics.rates_at(snapshot.time), gradient)
+    return run.parameterization.tangent(theta, run.chart.velocity(theta, gradient))
 
 
 def _loss_rate(snapshot: Snapshot):
-    objective = Objective(snapshot.problem, snapshot.parameterization)
-    return jax.jvp(objective, (snapshot.theta,), (_velocity(snapshot),))[1]
+    return jax.jvp(snapshot.run.objective, (snapshot.carried.theta,), (_velocity(snapshot),))[1]
 
 
 def at_zero(snapshot: Snapshot):
-    """-A^T y = grad L(0), in the coordinates of the run."""
-    return slope(snapshot, jax.tree.map(jnp.zeros_like, snapshot.pred))
+    """-A^T y = grad L(0)."""
+    return slope(snapshot, jnp.zeros_like(snapshot.pred))
 
 
 def pull_size(snapshot: Snapshot):
@@ -50,9 +45,8 @@ def pull_size(snapshot: Snapshot):
 
 def pull_along(snapshot: Snapshot):
     """s0 = w0.A^T y / |w0|. A fact."""
-    w = snapshot.run.theta.w
-    row = w.row if isinstance(w, _vectors.Split) else w
-    return -(row @ at_zero(snapshot)) / _vectors.norm(w)
+    w = snapshot.first.w
+    return -(w @ at_zero(snapshot)) / jnp.linalg.norm(w)
 
 
 def _size_rate(snapshot: Snapshot):

@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 
 import implicit_bias as ib
-from implicit_bias import _vectors
 from implicit_bias.evidence.figures import COLOURS, Figure
 from implicit_bias.theory import projected_descent as theory
 
@@ -29,8 +28,7 @@ def cell(*, smallest, delta, key, rows=8, columns=20, target_norm=1.0):
 def length_before_projection(snapshot):
     """|v|, v = w - (1/g) grad L(g w)"""
     w, g = snapshot.theta.w, snapshot.theta.g
-    shift = observables.slope(snapshot) / g
-    return _vectors.norm(w._replace(row=w.row - shift) if isinstance(w, _vectors.Split) else w - shift)
+    return jnp.linalg.norm(w - observables.slope(snapshot) / g)
 
 
 def turned(snapshot):

@@ -33,12 +33,7 @@ def cell(*, scale, ratio, key, rows=6, columns=15, target_norm=2.0, stop=1e-12):
 def data_size(snapshot):
     """a = |A w|^2 at the start, from the loss of x = g w: L(x) + L(-x) - 2 L(0) = g^2 a."""
     w = snapshot.theta.w
-    row = w.row if hasattr(w, "row") else w
-    like = snapshot.pred
-    losses = [
-        snapshot.problem.loss(like._replace(row=size * row) if hasattr(like, "row") else size * row)
-        for size in (1.0, -1.0, 0.0)
-    ]
+    losses = [snapshot.problem.loss(size * w) for size in (1.0, -1.0, 0.0)]
     return losses[0] + losses[1] - 2 * losses[2]
 
 

@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+from collections.abc import Mapping
+from functools import reduce
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -23,10 +25,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
 from .. import _vectors
+from .._charts import AbstractChart
+from .._errors import Mistake
 from .._lanes import any_lane
 from .._results import Status
 from .._types import Count, Flag, Pred, Requirements, Scalar, ScalarLike, Theta
-from .._vectors import Coordinates
 from ..parameterizations.base import AbstractParameterization
 from ..problems.base import AbstractProblem
 from . import schedules
@@ -34,26 +37,22 @@ from .stopping import AbstractStop
 
 
 class Objective(eqx.Module):
-    """The training loss as a function of the weights."""
+    """The training loss as a function of the weights, which `chart` carries."""
 
     problem: AbstractProblem
     parameterization: AbstractParameterization
+    chart: AbstractChart
 
     def predict(self, theta: Theta) -> Pred:
         return self.parameterization(theta)
 
     def __call__(self, theta: Theta) -> Scalar:
-        return self.problem.loss(self.parameterization(_vectors.evaluate(theta)))
+        return self.problem.loss(self.parameterization(self.chart.evaluate(theta)))
 
     def value_and_gradient(self, theta: Theta) -> tuple[Scalar, PyTree]:
-        """The loss and its gradient at `_vectors.evaluate(theta)`."""
-        point = _vectors.evaluate(theta)
-        pred = self.parameterization(point)
-        if isinstance(pred, Coordinates):
-            loss, row = jax.value_and_grad(lambda row: self.problem.loss(pred._replace(row=row)))(pred.row)
-            cotangent = Coordinates(row, jnp.zeros_like(pred.square))
-        else:
-            loss, cotangent = jax.value_and_grad(self.problem.loss)(pred)
+        """The loss and its gradient at `chart.evaluate(theta)`."""
+        point = self.chart.evaluate(theta)
+        loss, cotangent = self.chart.cotangent(self.problem.loss, self.parameterization(point))
         return loss, self.parameterization.pullback(point, cotangent)
 
 
@@ -101,17 +100,25 @@ def where(flag: Flag, new: PyTree, old: PyTree) -> PyTree:
     return jax.tree.map(lambda n, o: jnp.where(flag, n, o), new, old)
 
 
-def scale_radial(parameterization: AbstractParameterization, ratio: ScalarLike, tree: PyTree) -> PyTree:
-    """Multiply the fields that `ratio` scales. One meaning for descent and flow."""
-    if isinstance(ratio, (int, float)) and ratio == 1.0:
-        return tree
-    return tree._replace(**{name: ratio * getattr(tree, name) for name in parameterization.radial})
+def scale_by_label(
+    parameterization: AbstractParameterization, rates: Mapping[str, ScalarLike], gradient: PyTree
+) -> PyTree:
+    """Every block of a gradient times the rate of its label. One meaning for descent and flow."""
+
+    def one(label: str, block: Array) -> Array:
+        rate = rates.get(label, 1.0)
+        return block if isinstance(rate, (int, float)) and rate == 1.0 else rate * block
+
+    return jax.tree.map(one, parameterization.labels(gradient), gradient)
 
 
 class AbstractDynamics(eqx.Module):
     """`begin`, `travel` and `position`; `start` and `advance` follow."""
 
     ratio: eqx.AbstractVar[Any]
+    """The rate of the weights labelled `size`."""
+    rates: eqx.AbstractVar[Mapping[str, Any]]
+    """Those of others, by label."""
     stop: eqx.AbstractVar[AbstractStop | None]
     bound: eqx.AbstractVar[ScalarLike]
     max_steps: eqx.AbstractVar[int]
@@ -144,9 +151,19 @@ class AbstractDynamics(eqx.Module):
     @abc.abstractmethod
     def begin(self, objective: Objective, theta: Theta) -> PyTree: ...
 
-    def hold(self, theta: Theta) -> Theta:
-        """The weights as the law carries them from step to step; `_vectors.settle` reads them."""
-        return theta
+    @abc.abstractmethod
+    def hold(self, objective: Objective, theta: Theta) -> PyTree:
+        """The weights as the law carries them from step to step; the chart's `settle` reads them."""
+
+    @property
+    def rate_of(self) -> dict[str, Any]:
+        """label -> number or schedule."""
+        if "size" in self.rates:
+            raise Mistake("rates", "names size, which is what ratio means", "give one of the two: ratio")
+        return {"size": self.ratio, **self.rates}
+
+    def rates_at(self, clock: Array) -> dict[str, ScalarLike]:
+        return {label: schedules.at(rate, clock) for label, rate in self.rate_of.items()}
 
     @abc.abstractmethod
     def position(self, state: State) -> Array: ...
@@ -158,7 +175,8 @@ class AbstractDynamics(eqx.Module):
 
     def settled(self, clock: Array) -> Flag:
         """Whether the law is the same at every later time: a two-stage ratio may move what its first stage left."""
-        return schedules.settled(self.ratio, clock)
+        first, *others = (schedules.settled(rate, clock) for rate in self.rate_of.values())
+        return reduce(jnp.logical_and, others, first)
 
     @abc.abstractmethod
     def travel(
@@ -169,16 +187,26 @@ class AbstractDynamics(eqx.Module):
         Where it stops on the way must not change the steps it takes: segments give the bits of the whole run.
         """
 
-    def requirements(self, parameterization: AbstractParameterization) -> Requirements:
-        asked = schedules.require(
+    def requirements(self, parameterization: AbstractParameterization, theta: Theta) -> Requirements:
+        known = sorted(set(jax.tree.leaves(parameterization.labels(theta))))
+        asked: Requirements = {}
+        for label, rate in self.rates.items():
+            if label not in known:
+                raise Mistake(
+                    "rates", f"names {label!r}, and no weights have that label", f"known: {', '.join(known)}"
+                )
+            asked |= schedules.require(
+                f"rates[{label}]", rate, lambda c: c >= 0, "is below zero", "give 0 to freeze, or a number above 0"
+            )
+        asked |= schedules.require(
             "ratio", self.ratio, lambda c: c >= 0, "is below zero", "give 0 to freeze g, or a number above 0"
         )
-        if not parameterization.radial:
+        if "size" not in known:
             asked |= schedules.require(
                 "ratio",
                 self.ratio,
                 lambda c: c == 1,
-                f"scales the radial block, and {type(parameterization).__name__} has none",
+                f"scales the weights labelled size, and {type(parameterization).__name__} has none",
                 "leave ratio out, or use Polar or Sphere",
             )
         return asked | (self.stop.requirements() if self.stop is not None else {})
@@ -192,7 +220,7 @@ class AbstractDynamics(eqx.Module):
         moment = Moment(theta, objective(theta), zero, time)
         count = watch.clock.shape[0]
         empty = jax.tree.map(lambda x: jnp.zeros((count, *jnp.shape(x)), jnp.result_type(x)), watch.record(moment))
-        held = self.hold(theta)
+        held = self.hold(objective, theta)
         carry = self.begin(objective, held)
         state = State(
             theta=held,
@@ -228,7 +256,7 @@ class AbstractDynamics(eqx.Module):
         last = watch.clock.shape[0] - 1
         passed = watch.clock <= self.position(state)  # times that round to one step are passed together
         due = active & passed[jnp.minimum(state.next_record, last)]
-        theta = _vectors.settle(state.theta)
+        theta = objective.chart.settle(state.theta)
         loss = objective(theta)
 
         status = state.status

@@ -1,6 +1,6 @@
-r"""Descent:  theta_{k+1} = retract(theta_k - eta_k law(D grad L(theta_k))),   D = ratio on the radial block, 1 elsewhere.
+r"""Descent:  theta_{k+1} = retract(theta_k - eta_k law(D grad L(theta_k))),   D = the rate of each label.
 
-Both gradients of a step use the old point. The clock counts steps, and t = sum of eta.
+`ratio` is the rate of the weights labelled `size`, `rates` those of other labels; 1 where nothing is said. Both gradients of a step use the old point. The clock counts steps, and t = sum of eta.
 
 >>> import implicit_bias as ib
 >>> Descent(0.1, stop=ib.loss_below(1e-8), max_steps=1000).name
@@ -10,6 +10,7 @@ Both gradients of a step use the old point. The clock counts steps, and t = sum 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import ClassVar
 
 import equinox as eqx
@@ -18,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PyTree
 
-from .. import _vectors
+from .._charts import SETTLE
 from .._errors import Mistake
 from .._lanes import any_lane, lanes_last, min_lane
 from .._results import Status
@@ -26,7 +27,7 @@ from .._types import Flag, Requirements, Scalar, ScalarLike, Theta
 from ..parameterizations.base import AbstractParameterization
 from . import schedules
 from .batches import Minibatch
-from .base import AbstractDynamics, AbstractWatch, Moment, Objective, State, scale_radial, where
+from .base import AbstractDynamics, AbstractWatch, Moment, Objective, State, scale_by_label, where
 from .laws import Law, gradient_descent
 from .schedules import Schedule
 from .stopping import AbstractStop
@@ -35,12 +36,13 @@ _NEVER = np.iinfo(np.int32).max
 
 
 def _next_settling(count: Array) -> Array:
-    return (count // _vectors.SETTLE + 1) * _vectors.SETTLE
+    return (count // SETTLE + 1) * SETTLE
 
 
-def _settled(theta: Theta, count: Array) -> Theta:
-    """With the pending factors taken in, where the count says so; a run that has ended keeps its value either way."""
-    return where(count % _vectors.SETTLE == 0, _vectors.release(_vectors.settle(theta)), theta)
+def _settled(objective: Objective, theta: PyTree, count: Array) -> PyTree:
+    """At rest for a moment, where the count says so; a run that has ended keeps its value either way."""
+    chart = objective.chart
+    return where(count % SETTLE == 0, chart.hold(chart.settle(theta)), theta)
 
 
 class Descent(AbstractDynamics):
@@ -52,6 +54,7 @@ class Descent(AbstractDynamics):
     step: ScalarLike | Schedule
     _: dataclasses.KW_ONLY
     ratio: ScalarLike | Schedule = 1.0
+    rates: Mapping[str, ScalarLike | Schedule] = eqx.field(default_factory=dict)
     law: Law = eqx.field(default_factory=gradient_descent)
     batch: Minibatch | None = None
     stop: AbstractStop | None = None
@@ -86,16 +89,15 @@ class Descent(AbstractDynamics):
             raise Mistake("records", "given in t need a constant step", "give them in steps")
         return jnp.clip(jnp.round(times / self.step), 0, self.max_steps).astype(jnp.int32)
 
-    def requirements(self, parameterization: AbstractParameterization) -> Requirements:
+    def requirements(self, parameterization: AbstractParameterization, theta: Theta) -> Requirements:
         positive = schedules.require("step", self.step, lambda s: s > 0, "must be positive", "give a step above 0")
-        return positive | super().requirements(parameterization)
+        return positive | super().requirements(parameterization, theta)
 
     def begin(self, objective: Objective, theta: Theta) -> PyTree:
-        del objective
-        return self.law.transformation.init(_vectors.view(theta, self.law.relative))
+        return self.law.transformation.init(objective.chart.point(theta, self.law.relative))
 
-    def hold(self, theta: Theta) -> Theta:
-        return _vectors.release(theta)
+    def hold(self, objective: Objective, theta: Theta) -> PyTree:
+        return objective.chart.hold(theta)
 
     def position(self, state: State) -> Array:
         return state.steps
@@ -114,13 +116,13 @@ class Descent(AbstractDynamics):
             loss, gradient = objective.value_and_gradient(theta)
         else:
             loss, gradient = objective(theta), self.batch.gradient(objective, theta, count)
-        gradient = scale_radial(objective.parameterization, schedules.at(self.ratio, count), gradient)
-        relative = self.law.relative
+        gradient = scale_by_label(objective.parameterization, self.rates_at(count), gradient)
+        chart, relative = objective.chart, self.law.relative
         direction, rule = self.law.transformation.update(
-            _vectors.view_gradient(gradient, theta, relative), rule, _vectors.view(theta, relative)
+            chart.pull(gradient, theta, relative), rule, chart.point(theta, relative)
         )
         step = schedules.at(self.step, count, loss)
-        theta = _vectors.apply(theta, jax.tree.map(lambda d: -step * d, direction), relative)
+        theta = chart.move(theta, jax.tree.map(lambda d: -step * d, direction), relative)
         return loss, objective.parameterization.retract(theta), rule
 
     def _time(self, count: Array, time: Scalar, loss: Scalar | None = None) -> Scalar:
@@ -152,7 +154,7 @@ class Descent(AbstractDynamics):
             count, moving = at
             stop = jnp.minimum(goal, _next_settling(count))
             theta, rule, time = jax.lax.fori_loop(count, stop, one, moving)
-            return stop, lanes_last((_settled(theta, stop), rule, time))
+            return stop, lanes_last((_settled(objective, theta, stop), rule, time))
 
         moving = lanes_last((state.theta, state.carry, state.time))
         _, (theta, rule, time) = jax.lax.while_loop(lambda at: at[0] < goal, stretch, (count, moving))
@@ -181,8 +183,8 @@ class Descent(AbstractDynamics):
             walking, going = walking & ~(bad | met), going & ~(walking & (bad | met))
             new_time = self._time(steps, time, loss)
             if folds is not None:
-                before = Moment(_vectors.settle(theta), loss, steps, time)
-                after = Moment(_vectors.settle(new_theta), objective(new_theta), steps + 1, new_time)
+                before = Moment(objective.chart.settle(theta), loss, steps, time)
+                after = Moment(objective.chart.settle(new_theta), objective(new_theta), steps + 1, new_time)
                 folds = where(walking, watch.update(folds, before, after), folds)
             moved = (new_theta, new_rule, new_time, steps + 1)
             theta, rule, time, steps = where(walking, moved, (theta, rule, time, steps))
@@ -217,7 +219,7 @@ class Descent(AbstractDynamics):
                 lambda moving: any_lane(moving[-1] & (moving[3] < stop)), lambda moving: one(stop, moving), moving
             )
             theta, rule, time, steps, *rest = moving
-            return lanes_last((_settled(theta, steps), rule, time, steps, *rest))
+            return lanes_last((_settled(objective, theta, steps), rule, time, steps, *rest))
 
         moving = (
             state.theta,

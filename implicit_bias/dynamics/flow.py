@@ -1,4 +1,4 @@
-r"""Gradient flow:  d theta / dt = -tangent(D grad L(theta)),   D = ratio on the radial block, 1 elsewhere.
+r"""Gradient flow:  d theta / dt = -tangent(D grad L(theta)),   D = the rate of each label, as under descent.
 
 Integrated by a diffrax solver and step-size controller, one attempted step at a time, in the same driver as descent:
 every record is the end of a step (no dense output, whose lower order would show in an invariant), folds see every
@@ -17,6 +17,7 @@ lands on it, so `time` is the hitting time to about 1e-6 of the local decay time
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import ClassVar, NamedTuple
 
 import diffrax
@@ -25,19 +26,16 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
-from .. import _vectors
 from .._errors import Mistake
 from .._lanes import any_lane
 from .._results import Status
 from .._types import Count, Flag, Requirements, Scalar, ScalarLike, Theta
 from ..parameterizations.base import AbstractParameterization
 from . import schedules
-from .base import AbstractDynamics, AbstractWatch, Moment, Objective, State, scale_radial, where
+from .base import AbstractDynamics, AbstractWatch, Moment, Objective, State, scale_by_label, where
 from .schedules import Schedule
 from .stopping import AbstractStop
 
-_NOTHING = -1e3
-"""The logarithm of an amplitude whose square underflows, in the place of -inf; its sign 0 says that there is none."""
 _LANDED = 1e-6
 """A step may end this far beyond the stop rule, in log(loss / threshold)."""
 _PATIENCE = 40
@@ -61,6 +59,7 @@ class Flow(AbstractDynamics):
     max_time: ScalarLike
     _: dataclasses.KW_ONLY
     ratio: ScalarLike | Schedule = 1.0
+    rates: Mapping[str, ScalarLike | Schedule] = eqx.field(default_factory=dict)
     stop: AbstractStop | None = None
     rtol: float = eqx.field(static=True, default=1e-10)
     atol: float = eqx.field(static=True, default=1e-13)
@@ -93,18 +92,18 @@ class Flow(AbstractDynamics):
     def clock_at(self, times: Array) -> Array:
         return jnp.clip(times, 0.0, self.max_time)
 
-    def requirements(self, parameterization: AbstractParameterization) -> Requirements:
+    def requirements(self, parameterization: AbstractParameterization, theta: Theta) -> Requirements:
         positive = schedules.require(
             "max_time", self.max_time, lambda t: t > 0, "must be positive", "give a time above 0"
         )
-        return positive | super().requirements(parameterization)
+        return positive | super().requirements(parameterization, theta)
 
     def _terms(self, objective: Objective) -> diffrax.ODETerm:
         def field(t: Scalar, theta: Theta, args: None) -> PyTree:
             del args
             _, gradient = objective.value_and_gradient(theta)
-            gradient = scale_radial(objective.parameterization, schedules.at(self.ratio, t), gradient)
-            return objective.parameterization.tangent(theta, _vectors.velocity(theta, gradient))
+            gradient = scale_by_label(objective.parameterization, self.rates_at(t), gradient)
+            return objective.parameterization.tangent(theta, objective.chart.velocity(theta, gradient))
 
         return diffrax.ODETerm(field)
 
@@ -126,13 +125,8 @@ class Flow(AbstractDynamics):
             shortened=jnp.zeros((), dtype=jnp.int32),
         )
 
-    def hold(self, theta: Theta) -> Theta:
-        """With a finite logarithm where there is no orthogonal part: the controller's norms would be nan."""
-
-        def one(w):
-            return w._replace(log=jnp.where(w.sign == 0, _NOTHING, w.log)) if isinstance(w, _vectors.Split) else w
-
-        return _vectors.map_vectors(one, theta)
+    def hold(self, objective: Objective, theta: Theta) -> PyTree:
+        return objective.chart.integrable(theta)
 
     def position(self, state: State) -> Array:
         return state.time

@@ -19,6 +19,7 @@ import jax
 import optax
 
 from .._errors import Mistake
+from ..parameterizations.polar import PolarWeights
 
 
 class Law(eqx.Module):
@@ -70,10 +71,10 @@ def over_size_squared() -> Law:
     """The gradient in w over g^2: rPGD with the step 1/g_t^2, which makes every step of w a projected Newton step."""
 
     def update(gradient, state, weights):
-        if not hasattr(weights, "g"):
+        if not isinstance(weights, PolarWeights):
             raise Mistake("law", f"divides by g^2, and {type(weights).__name__} has no g", "use Polar or Sphere")
         inverse = 1 / (weights.g * weights.g)
-        return gradient._replace(w=jax.tree.map(lambda d: inverse * d, gradient.w)), state
+        return PolarWeights(gradient.g, jax.tree.map(lambda d: inverse * d, gradient.w)), state
 
     rule = optax.GradientTransformation(lambda weights: optax.EmptyState(), update)
     return Law(rule, "gradient descent over g^2", equivariant=True, relative=True)

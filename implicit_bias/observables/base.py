@@ -11,6 +11,9 @@ An observable is measured at the records; only its numbers leave the device. Any
 ...     return snapshot.theta.g - 1.0
 
 A `Measure` is one that also says what it applies to and what it is called in the dataset.
+
+A snapshot is in the coordinates the user knows, whatever carries the weights. Observables of this package that gain by
+it read `snapshot.carried`: norms and distances are the same in the m + 2 numbers of a rewritten run as in all d.
 """
 
 from __future__ import annotations
@@ -20,14 +23,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
+from .._charts import AbstractChart
 from .._types import Count, Pred, Scalar, Theta
-from ..dynamics.base import AbstractDynamics, AbstractWatch, Moment
+from ..dynamics.base import AbstractDynamics, AbstractWatch, Moment, Objective
 from ..parameterizations.base import AbstractParameterization
 from ..problems.base import AbstractProblem
-from ..symmetry import AbstractLift
 
 
 class Prepared(eqx.Module):
@@ -37,24 +41,64 @@ class Prepared(eqx.Module):
     parameterization: AbstractParameterization
     dynamics: AbstractDynamics
     theta: Theta
-    lift: AbstractLift
+    chart: AbstractChart
+    original: AbstractProblem
+    """The problem in the coordinates the user knows."""
+
+    @property
+    def objective(self) -> Objective:
+        return Objective(self.problem, self.parameterization, self.chart)
 
     def snapshot(self, moment: Moment) -> Snapshot:
         return Snapshot(self, moment.theta, moment.loss, moment.steps, moment.time)
 
 
-class Snapshot(eqx.Module):
-    """One moment of one run. `pred` is in the coordinates of `problem`; `x` is in the coordinates the user knows."""
+class Carried(eqx.Module):
+    """One moment in the coordinates of the run's chart. The functions of `_vectors` read vectors of any chart."""
 
     run: Prepared
     theta: Theta
+
+    @property
+    def problem(self) -> AbstractProblem:
+        return self.run.problem
+
+    @property
+    def pred(self) -> Pred:
+        return self.run.parameterization(self.theta)
+
+    @property
+    def first(self) -> Theta:
+        """The first weights of the run."""
+        return self.run.theta
+
+
+class Snapshot(eqx.Module):
+    """One moment of one run, in the coordinates the user knows: weights, predictor, problem."""
+
+    run: Prepared
+    held: Theta
+    """The weights as the run's chart has them."""
     loss: Scalar
     steps: Count
     time: Scalar
 
     @property
+    def carried(self) -> Carried:
+        return Carried(self.run, self.held)
+
+    @property
+    def theta(self) -> Theta:
+        return self.run.chart.lift(self.held)
+
+    @property
+    def first(self) -> Theta:
+        """The first weights of the run."""
+        return self.run.chart.lift(self.run.theta)
+
+    @property
     def problem(self) -> AbstractProblem:
-        return self.run.problem
+        return self.run.original
 
     @property
     def parameterization(self) -> AbstractParameterization:
@@ -66,11 +110,18 @@ class Snapshot(eqx.Module):
 
     @property
     def pred(self) -> Pred:
-        return self.parameterization(self.theta)
+        """The predictor; `x` is another word for it."""
+        return self.run.chart.lift(self.carried.pred)
 
     @property
     def x(self) -> Pred:
-        return self.run.lift(self.pred)
+        return self.pred
+
+
+def blocks(theta: Theta) -> set[str]:
+    """The names of the uppermost blocks: fields of a NamedTuple or a module, keys of a dict."""
+    paths = (path for path, _ in jax.tree_util.tree_flatten_with_path(theta)[0])
+    return {str(getattr(path[0], "name", getattr(path[0], "key", ""))) for path in paths if path}
 
 
 class Measure(eqx.Module):
@@ -79,13 +130,15 @@ class Measure(eqx.Module):
     measure: Callable[[Snapshot], Array] = eqx.field(static=True)
     definition: str = eqx.field(static=True)
     needs: tuple[str, ...] = eqx.field(static=True, default=())
-    """Fields of theta without which there is nothing to measure."""
+    """Blocks of theta without which there is nothing to measure: names of fields, or keys."""
+    kinds: tuple[type, ...] = eqx.field(static=True, default=())
+    """The types of theta that there is something to measure of; any, where none is named."""
 
     def __call__(self, snapshot: Snapshot) -> Array:
         return self.measure(snapshot)
 
     def applies_to(self, theta: Theta) -> bool:
-        return all(hasattr(theta, name) for name in self.needs)
+        return blocks(theta).issuperset(self.needs) and (not self.kinds or isinstance(theta, self.kinds))
 
 
 class AbstractFold(eqx.Module):

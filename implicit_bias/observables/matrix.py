@@ -10,10 +10,14 @@ from jaxtyping import Array, Float
 
 from .._lanes import one_by_one
 from .._types import Scalar
+from ..parameterizations.factored import AsymmetricWeights, LayerWeights
 from ..problems.matrix import MatrixPred, MatrixSensing
 from ..problems.matrix import isometry_defect as defect
 from ..theory.sensing import imbalances
 from .base import Measure, Snapshot
+
+PRODUCTS = (AsymmetricWeights, LayerWeights)
+"""Weights whose predictor is the product of their `factors`."""
 
 
 def _relative_error(snapshot: Snapshot) -> Scalar:
@@ -28,15 +32,15 @@ def _imbalance(snapshot: Snapshot) -> Scalar:
     return jnp.sqrt(sum(jnp.sum(d * d) for d in imbalances(snapshot.theta.factors())))
 
 
-imbalance = Measure(_imbalance, "|V^T V - W^T W|, Frobenius norm (over all neighbours in a product)", ("factors",))
+imbalance = Measure(_imbalance, "|V^T V - W^T W|, Frobenius norm (over all neighbours in a product)", kinds=PRODUCTS)
 
 
 def _imbalance_drift(snapshot: Snapshot) -> Scalar:
-    now, first = imbalances(snapshot.theta.factors()), imbalances(snapshot.run.theta.factors())
+    now, first = imbalances(snapshot.theta.factors()), imbalances(snapshot.first.factors())
     return jnp.sqrt(sum(jnp.sum((d - d0) ** 2) for d, d0 in zip(now, first)))
 
 
-imbalance_drift = Measure(_imbalance_drift, "|D(t) - D(0)|, D = V^T V - W^T W", ("factors",))
+imbalance_drift = Measure(_imbalance_drift, "|D(t) - D(0)|, D = V^T V - W^T W", kinds=PRODUCTS)
 
 
 def _unit(pred: MatrixPred) -> tuple[MatrixPred, Scalar]:

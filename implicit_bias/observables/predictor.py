@@ -14,9 +14,7 @@ from jaxtyping import Array
 from .. import _vectors
 from .._errors import Mistake
 from .._types import Pred, Scalar
-from .._vectors import Split
 from ..problems.base import AbstractProblem, min_norm, singular_values
-from ..symmetry import difference_from_row_space
 from .base import Measure, Snapshot
 
 Reference = Callable[[AbstractProblem], Pred]
@@ -32,7 +30,7 @@ loss = Measure(_loss, "training loss")
 def norm(order: float = 2) -> Measure:
     """|x|_p of the predictor."""
     if order == 2:
-        return Measure(lambda s: _vectors.norm(s.pred), "|x|_2")
+        return Measure(lambda s: _vectors.norm(s.carried.pred), "|x|_2")
     if not order >= 1:
         raise Mistake("norm", f"needs an order of at least 1, got {order}", "use norm(1), norm(2) or norm(inf)")
     return Measure(lambda s: jnp.linalg.norm(s.x, order), f"|x|_{order:g}")
@@ -47,7 +45,8 @@ def distance_to(reference: Reference) -> Measure:
     """|x - reference(problem)|_2, for a reference in the row space such as `min_norm`."""
 
     def measure(snapshot: Snapshot) -> Scalar:
-        return _vectors.norm(difference_from_row_space(snapshot.pred, reference(snapshot.problem)))
+        carried = snapshot.carried
+        return _vectors.norm(_vectors.difference(carried.pred, reference(carried.problem)))
 
     return Measure(measure, f"|x - {reference.__name__}(A, y)|_2")
 
@@ -62,10 +61,9 @@ def angle_to(reference: Reference = min_norm) -> Measure:
         return _vectors.scale(v, 1 / _vectors.norm(v))
 
     def measure(snapshot: Snapshot) -> Scalar:
-        u, v = unit(snapshot.pred), unit(reference(snapshot.problem))
-        opposite = v._replace(row=-v.row) if isinstance(v, Split) else -v
-        near = _vectors.norm(difference_from_row_space(u, v))
-        far = _vectors.norm(difference_from_row_space(u, opposite))
+        u, v = unit(snapshot.carried.pred), unit(reference(snapshot.carried.problem))
+        near = _vectors.norm(_vectors.difference(u, v))
+        far = _vectors.norm(_vectors.difference(u, _vectors.opposite(v)))
         return 2 * jnp.arctan2(near, far)
 
     return Measure(measure, f"angle(x, {reference.__name__}(A, y)) in radians")
@@ -73,19 +71,20 @@ def angle_to(reference: Reference = min_norm) -> Measure:
 
 def min_norm_size(snapshot: Snapshot) -> Array:
     """g* = |x*|: the least l2 norm among the predictors of zero loss. A fact: it depends on the data alone."""
-    return _vectors.norm(min_norm(snapshot.problem))
+    return _vectors.norm(min_norm(snapshot.carried.problem))
 
 
 def lambda_min(snapshot: Snapshot) -> Scalar:
     """The least eigenvalue of A A^T. A fact."""
-    return singular_values(snapshot.problem)[-1] ** 2
+    return singular_values(snapshot.carried.problem)[-1] ** 2
 
 
 def lambda_max(snapshot: Snapshot) -> Scalar:
     """The greatest eigenvalue of A A^T. A fact."""
-    return singular_values(snapshot.problem)[0] ** 2
+    return singular_values(snapshot.carried.problem)[0] ** 2
 
 
 def loss_at_zero(snapshot: Snapshot) -> Scalar:
     """The training loss of the predictor 0: |y|^2 / 2 for least squares. A fact."""
-    return snapshot.problem.loss(_vectors.evaluate(_vectors.scale(snapshot.pred, jnp.zeros(()))))
+    zero = _vectors.scale(snapshot.carried.pred, jnp.zeros(()))
+    return snapshot.carried.problem.loss(snapshot.run.chart.evaluate(zero))

@@ -12,7 +12,8 @@ from .base import Measure, Snapshot
 
 
 def _margin(snapshot: Snapshot) -> Scalar:
-    return jnp.min(snapshot.problem.margins(snapshot.pred)) / _vectors.norm(snapshot.pred)
+    problem, pred = snapshot.carried.problem, snapshot.carried.pred
+    return jnp.min(problem.margins(pred)) / _vectors.norm(pred)
 
 
 margin = Measure(_margin, "min_i y_i <a_i, x> / |x|")
@@ -20,9 +21,9 @@ margin = Measure(_margin, "min_i y_i <a_i, x> / |x|")
 
 def best_margin(snapshot: Snapshot) -> Array:
     """The largest margin of a unit vector, 1 / |max_margin(A, y)|. A fact."""
-    return 1 / _vectors.norm(max_margin(snapshot.problem))
+    return 1 / _vectors.norm(max_margin(snapshot.carried.problem))
 
 
 def max_margin_gap(snapshot: Snapshot) -> Array:
     """Relative duality gap of `max_margin`: its angle to the exact separator is at most about sqrt(gap). A fact."""
-    return separator(snapshot.problem).gap
+    return separator(snapshot.carried.problem).gap

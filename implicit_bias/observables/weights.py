@@ -13,19 +13,19 @@ from jaxtyping import Array, Float
 
 from .. import _vectors
 from .._types import Scalar
-from .._vectors import Split
+from .._vectors import Vector
 from ..dynamics import schedules
+from ..parameterizations.polar import weight_vector
 from ..problems.base import orthogonal_part
 from .base import Measure, Snapshot
 
 
-def _vector(theta):
-    """The one vector among the weights."""
-    return theta.w if hasattr(theta, "w") else theta.x
+def _orthogonal(snapshot: Snapshot) -> Vector:
+    return orthogonal_part(snapshot.carried.problem, weight_vector(snapshot.carried.theta))
 
 
-def _log_size(v) -> Scalar:
-    return jnp.where(v.sign == 0, -jnp.inf, v.log) if isinstance(v, Split) else jnp.log(_vectors.norm(v))
+def _first_orthogonal(snapshot: Snapshot) -> Vector:
+    return orthogonal_part(snapshot.carried.problem, weight_vector(snapshot.carried.first))
 
 
 def _size(snapshot: Snapshot) -> Scalar:
@@ -33,24 +33,19 @@ def _size(snapshot: Snapshot) -> Scalar:
 
 
 def _weight_norm(snapshot: Snapshot) -> Scalar:
-    return _vectors.norm(_vector(snapshot.theta))
+    return _vectors.norm(weight_vector(snapshot.carried.theta))
 
 
 def _orthogonal_log(snapshot: Snapshot) -> Scalar:
-    return _log_size(orthogonal_part(snapshot.problem, _vector(snapshot.theta)))
+    return _vectors.log_size(_orthogonal(snapshot))
 
 
 def _orthogonal_sign(snapshot: Snapshot) -> Scalar:
-    now = orthogonal_part(snapshot.problem, _vector(snapshot.theta))
-    first = orthogonal_part(snapshot.problem, _vector(snapshot.run.theta))
-    return now.sign * first.sign if isinstance(now, Split) else jnp.sign(jnp.sum(now * first))
+    return _vectors.agreement(_orthogonal(snapshot), _first_orthogonal(snapshot))
 
 
 def _orthogonal_direction(snapshot: Snapshot) -> Float[Array, " columns"]:
-    perp = orthogonal_part(snapshot.problem, _vector(snapshot.theta))
-    if isinstance(perp, Split):
-        return snapshot.run.lift(Split(perp.row, perp.sign, jnp.zeros_like(perp.log)))
-    return perp / _vectors.norm(perp)
+    return snapshot.run.chart.lift(_vectors.unit(_orthogonal(snapshot)))
 
 
 def _log_invariant(snapshot: Snapshot) -> Scalar:
@@ -70,5 +65,5 @@ log_invariant = Measure(_log_invariant, "log |w_perp| + g^2 / (2 c |w_0|^2)", ne
 
 def orthogonal_size(snapshot: Snapshot) -> Array:
     """|w_perp(0)| / |w(0)|: how much of the first direction the data cannot see. A fact."""
-    first = _vector(snapshot.run.theta)
-    return jnp.exp(_log_size(orthogonal_part(snapshot.problem, first))) / _vectors.norm(first)
+    first = weight_vector(snapshot.carried.first)
+    return jnp.exp(_vectors.log_size(_first_orthogonal(snapshot))) / _vectors.norm(first)

@@ -19,12 +19,10 @@ from ..problems.base import AbstractProblem
 class AbstractParameterization(eqx.Module):
     """`init` and `__call__`; all else has a default.
 
-    `theta` is a NamedTuple. Vectors in it go through the functions of `_vectors`, so that one class works in the
-    original coordinates and in rewritten ones.
+    `theta` is any pytree of arrays: a NamedTuple, a dict, an `eqx.Module`. A map that says it is `equivariant` treats
+    vectors through the functions of `_vectors`, so that it works in the original coordinates and in rewritten ones.
     """
 
-    radial: ClassVar[tuple[str, ...]] = ()
-    """Fields of theta whose gradient `ratio` scales."""
     equivariant: ClassVar[bool] = False
     """Whether G(Q theta) = Q G(theta) for rotations Q, and init, retract and tangent rotate along."""
     symmetric: ClassVar[bool] = False
@@ -42,11 +40,14 @@ class AbstractParameterization(eqx.Module):
     def requirements(self) -> Requirements:
         """What must hold of the values, asked of every run before the first step."""
 
+    def labels(self, theta: Theta) -> PyTree[str]:
+        """A word for each array of the weights, or of a gradient: what a law's `rates` and `ratio` speak of."""
+        return jax.tree.map(lambda _: "weights", theta)
+
     def pullback(self, point: PyTree, cotangent: Pred) -> PyTree:
         """The gradient at a point of the weights, from the gradient at its predictor: J_G(point)^T cotangent.
 
-        In `Coordinates` the cotangent's `square` is 0: rewritten losses see the row part alone. Reverse-mode AD; a
-        subclass may give a closed form where that is faster.
+        Reverse-mode AD; a subclass may give a closed form where that is faster.
         """
         (gradient,) = jax.vjp(self, point)[1](cotangent)
         return gradient

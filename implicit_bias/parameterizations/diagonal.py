@@ -67,15 +67,14 @@ def _subtract(pair: Float[Array, " both"]) -> Float[Array, " columns"]:
 
 
 class Power(AbstractParameterization):
-    """x = z^depth entry by entry, or a^depth - b^depth with z = (a, b); `radial`, `retract`, `tangent` are inner's."""
+    """x = z^depth entry by entry, or a^depth - b^depth with z = (a, b); `labels`, `retract`, `tangent` are inner's."""
 
     inner: Euclidean | Polar | Sphere
     depth: int | ScalarLike
     signed: bool = eqx.field(static=True, default=False)
 
-    @property
-    def radial(self) -> tuple[str, ...]:
-        return self.inner.radial
+    def labels(self, theta: Theta) -> PyTree[str]:
+        return self.inner.labels(theta)
 
     def init(self, problem: AbstractProblem, key: SeedKey) -> Theta:
         seen = _Branches(problem) if self.signed else problem

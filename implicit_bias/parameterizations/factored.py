@@ -165,7 +165,6 @@ class Normalised(AbstractParameterization):
     """Weight-normalised factors: each factor F_i of `inner` as g_i F_i / |F_i|_F, started at the same Z, |F_i|_F = 1."""
 
     inner: AbstractParameterization
-    radial: ClassVar[tuple[str, ...]] = ("g",)
 
     @property
     def symmetric(self) -> bool:
@@ -180,6 +179,9 @@ class Normalised(AbstractParameterization):
         factors, tree = jax.tree.flatten(theta.w)
         scaled = [g / jnp.linalg.norm(f) * f for g, f in zip(theta.g, factors)]
         return self.inner(jax.tree.unflatten(tree, scaled))
+
+    def labels(self, theta: NormalisedWeights) -> NormalisedWeights:
+        return NormalisedWeights("size", jax.tree.map(lambda _: "weights", theta.w))
 
     def pullback(self, point: NormalisedWeights, cotangent: Float[Array, "first second"]) -> NormalisedWeights:
         """Through `inner` at the scaled factors, then as weight normalisation does with each."""

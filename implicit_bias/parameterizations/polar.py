@@ -18,15 +18,17 @@ dg/dt = c (w/|w|).q does not feel |w|. So `norm != 1` is allowed, and every clos
 
 from __future__ import annotations
 
+from functools import singledispatch
 from typing import ClassVar, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from .. import _vectors
 from .._keys import SeedKey
-from .._types import Requirements, Scalar, ScalarLike
-from .._vectors import Coordinates, Vector
+from .._types import Requirements, Scalar, ScalarLike, Theta
+from .._vectors import Vector
 from ..problems.base import AbstractProblem
 from .base import AbstractParameterization, finite_scale, positive_norm, unit_direction
 
@@ -38,6 +40,22 @@ class EuclideanWeights(NamedTuple):
 class PolarWeights(NamedTuple):
     g: Scalar
     w: Vector
+
+
+@singledispatch
+def weight_vector(theta: Theta) -> Vector:
+    """The one vector among the weights, as they are carried."""
+    raise TypeError(f"{type(theta).__name__} has no one vector of weights: register one with `weight_vector.register`")
+
+
+@weight_vector.register
+def _(theta: EuclideanWeights) -> Vector:
+    return theta.x
+
+
+@weight_vector.register
+def _(theta: PolarWeights) -> Vector:
+    return theta.w
 
 
 class Euclidean(AbstractParameterization):
@@ -63,7 +81,6 @@ class Polar(AbstractParameterization):
     scale: ScalarLike
     direction: Float[Array, " columns"] | None = None
     norm: ScalarLike = 1.0
-    radial: ClassVar[tuple[str, ...]] = ("g",)
     equivariant: ClassVar[bool] = True
 
     def init(self, problem: AbstractProblem, key: SeedKey) -> PolarWeights:
@@ -74,17 +91,15 @@ class Polar(AbstractParameterization):
     def __call__(self, theta: PolarWeights) -> Vector:
         return _vectors.scale(theta.w, theta.g / _vectors.norm(theta.w))
 
+    def labels(self, theta: PolarWeights) -> PolarWeights:
+        return PolarWeights("size", jax.tree.map(lambda _: "weights", theta.w))
+
     def pullback(self, point: PolarWeights, cotangent: Vector) -> PolarWeights:
         r"""With u = w/|w|:  d/dg = <u, q>,  d/dw = (g/|w|) (q - <u, q> u).  One reduction, where AD makes two."""
         g, w = point
         inverse = 1 / _vectors.norm(w)
-        if not isinstance(w, Coordinates):
-            along = jnp.sum(cotangent * w) * inverse
-            return PolarWeights(along, g * inverse * (cotangent - along * inverse * w))
-        # q has no orthogonal part, and d|w|/d square = 1 / (2 |w|)
-        along = jnp.sum(cotangent.row * w.row) * inverse
-        factor, turn = g * inverse, along * inverse
-        return PolarWeights(along, Coordinates(factor * (cotangent.row - turn * w.row), -factor * turn / 2))
+        along = _vectors.along(w, cotangent) * inverse
+        return PolarWeights(along, _vectors.turned(w, cotangent, g * inverse, along * inverse))
 
     def requirements(self) -> Requirements:
         return finite_scale(self.scale) | positive_norm(self.norm)
@@ -96,7 +111,6 @@ class Sphere(AbstractParameterization):
     scale: ScalarLike
     direction: Float[Array, " columns"] | None = None
     norm: ClassVar[float] = 1.0
-    radial: ClassVar[tuple[str, ...]] = ("g",)
     equivariant: ClassVar[bool] = True
 
     def init(self, problem: AbstractProblem, key: SeedKey) -> PolarWeights:
@@ -105,14 +119,13 @@ class Sphere(AbstractParameterization):
     def __call__(self, theta: PolarWeights) -> Vector:
         return _vectors.scale(theta.w, theta.g)
 
+    def labels(self, theta: PolarWeights) -> PolarWeights:
+        return PolarWeights("size", jax.tree.map(lambda _: "weights", theta.w))
+
     def pullback(self, point: PolarWeights, cotangent: Vector) -> PolarWeights:
         """d/dg = <w, q>,  d/dw = g q: the orthogonal part is not moved, since q has none."""
         g, w = point
-        if not isinstance(w, Coordinates):
-            return PolarWeights(jnp.sum(cotangent * w), g * cotangent)
-        return PolarWeights(
-            jnp.sum(cotangent.row * w.row), Coordinates(g * cotangent.row, jnp.zeros_like(cotangent.square))
-        )
+        return PolarWeights(_vectors.along(w, cotangent), jax.tree.map(lambda q: g * q, cotangent))
 
     def retract(self, theta: PolarWeights) -> PolarWeights:
         return PolarWeights(theta.g, _vectors.scale(theta.w, 1 / _vectors.norm(theta.w)))

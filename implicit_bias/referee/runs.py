@@ -17,8 +17,7 @@ from jax.extend import core
 
 from .._keys import SeedKey
 from .._results import Status
-from .._vectors import Split
-from ..dynamics.base import Moment, Objective
+from ..dynamics.base import Moment
 from ..observables.base import AbstractFold, Prepared, Watch
 from ..sweep import cut
 from ..sweep.dataset import Collector
@@ -28,7 +27,7 @@ from ..sweep.keywords import encoded
 from ..sweep.plan import show
 from ..sweep.prepare import Run, trace
 from ..sweep.store import Tile
-from ..symmetry import RowSpace, rewrite
+from ..symmetry import RowSpace, Split, rewrite
 from . import recheck
 from .motion import weights_of
 from .recast import Form, Subject, is_seed, with_arrays
@@ -178,7 +177,7 @@ class Runs:
                 built = traced.rebuild(whole(point))
                 run = built.prepared
                 watch = Watch(run=run, clock=jnp.asarray(built.clock), observe=traced.observe)
-                objective = Objective(run.problem, run.parameterization)
+                objective = run.objective
                 law = _forward(run.dynamics)
                 state = law.advance(objective, law.start(objective, run.theta, watch), jnp.inf, watch)
                 known = state.records | watch.read(state.folds) | {f"fact.{n}": v for n, v in built.facts.items()}
@@ -207,17 +206,17 @@ class Runs:
         program, run = self._programs[0], self.run(point)
         theta = self.first_weights(run, 0 if self.form.arrays else int(point[-1]))
         new = rewrite(run.problem, run.parameterization, run.dynamics, theta)
-        prepared = Prepared(new.problem, run.parameterization, run.dynamics, new.theta, new.lift)
+        prepared = Prepared(new.problem, run.parameterization, run.dynamics, new.theta, new.chart, new.original)
         clock = self.subject.recipe.records(run.dynamics)
         watch = Watch(run=prepared, clock=clock, observe=program.traced.observe)
         values = []
         for seen in moments:
 
             def carried(w, seen=seen):
-                if not isinstance(new.lift, RowSpace):
+                if not isinstance(new.chart, RowSpace):
                     return jnp.asarray(w)
                 sign, log = seen.perp
-                return Split(new.lift.basis.T @ jnp.asarray(w), jnp.asarray(float(sign)), jnp.asarray(float(log)))
+                return Split(new.chart.basis.T @ jnp.asarray(w), jnp.asarray(float(sign)), jnp.asarray(float(log)))
 
             now = weights_of(run.parameterization, seen, carried)
             steps, time = jnp.asarray(seen.steps, jnp.int32), jnp.asarray(float(seen.time))

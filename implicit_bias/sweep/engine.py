@@ -29,7 +29,7 @@ from jaxtyping import Array, PyTree
 
 from .._lanes import rows_major
 from .._results import Status
-from ..dynamics.base import Objective, State
+from ..dynamics.base import State
 from ..observables.base import Watch
 from . import cut
 from .checkpoint import Segments
@@ -83,14 +83,14 @@ class Program:
 
     def _start(self, built: Built) -> State:
         run = built.prepared
-        return run.dynamics.start(Objective(run.problem, run.parameterization), run.theta, self._watch(built))
+        return run.dynamics.start(run.objective, run.theta, self._watch(built))
 
     def _advance(self, results, lanes, state, fresh, until) -> tuple[State, dict[str, Array], Array]:
         """One lane."""
         built = self._build(results, lanes)
         run, watch = built.prepared, self._watch(built)
         state = jax.lax.cond(fresh, lambda: self._start(built), lambda: state)
-        state = run.dynamics.advance(Objective(run.problem, run.parameterization), state, until, watch)
+        state = run.dynamics.advance(run.objective, state, until, watch)
         outputs = state.records | watch.read(state.folds) | {f"fact.{n}": v for n, v in built.facts.items()}
         outputs |= {"status": state.status, "steps": state.steps, "time": state.time}
         outputs["clock"] = built.clock.astype(float)

@@ -26,7 +26,7 @@ from .._errors import Mistake
 from .._keys import SeedKey
 from .._types import Requirements
 from ..dynamics import schedules
-from ..dynamics.base import AbstractDynamics, Moment, Objective, scale_radial
+from ..dynamics.base import AbstractDynamics, Moment, scale_by_label
 from ..observables.base import Prepared, Snapshot, applies_to
 from ..parameterizations.base import AbstractParameterization
 from ..problems.base import AbstractProblem
@@ -100,10 +100,12 @@ def make_key(values: dict[str, Array]) -> SeedKey:
 
 def _leaves_start(prepared: Prepared) -> Requirements:
     """A run that starts where its gradient is exactly zero, with loss left, never moves: a saddle, not a result."""
-    objective = Objective(prepared.problem, prepared.parameterization)
-    loss, gradient = objective.value_and_gradient(prepared.theta)
-    ratio = jnp.stack([jnp.asarray(r) for r in schedules.values(prepared.dynamics.ratio)] or [jnp.ones(())]).max()
-    gradient = scale_radial(prepared.parameterization, ratio, gradient)
+    loss, gradient = prepared.objective.value_and_gradient(prepared.theta)
+    largest = {
+        label: jnp.stack([jnp.asarray(r) for r in schedules.values(rate)] or [jnp.ones(())]).max()
+        for label, rate in prepared.dynamics.rate_of.items()
+    }
+    gradient = scale_by_label(prepared.parameterization, largest, gradient)
     moves = jnp.stack([jnp.any(leaf != 0) for leaf in jax.tree.leaves(gradient)]).any()
     return {
         (
@@ -134,13 +136,13 @@ def trace(recipe: Recipe, statics: Mapping[str, Any], axes: Mapping[str, jax.Sha
         run = build_run(recipe.cell, {**statics, **named, "key": key})
         theta = run.parameterization.init(run.problem, key)
         new = rewrite(run.problem, run.parameterization, run.dynamics, theta)
-        prepared = Prepared(new.problem, run.parameterization, run.dynamics, new.theta, new.lift)
-        loss = Objective(new.problem, run.parameterization)(new.theta)
+        prepared = Prepared(new.problem, run.parameterization, run.dynamics, new.theta, new.chart, new.original)
+        loss = prepared.objective(new.theta)
         start = prepared.snapshot(Moment(new.theta, loss, jnp.zeros((), jnp.int32), jnp.zeros(())))
         asked = (
             run.problem.requirements()
             | run.parameterization.requirements()
-            | run.dynamics.requirements(run.parameterization)
+            | run.dynamics.requirements(run.parameterization, theta)
             | _leaves_start(prepared)
         )
         built = Built(

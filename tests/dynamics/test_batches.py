@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import implicit_bias as ib
+from implicit_bias._charts import Flat
 from implicit_bias.dynamics.base import Objective
 from implicit_bias.symmetry import rewrite
 from tests import cases
@@ -44,7 +45,7 @@ def test_every_step_against_a_loop(loss, stop):
 def test_the_estimate_is_unbiased():
     """Its mean over 4000 draws is the gradient, within 4 standard errors, for each of g and w."""
     problem, weights = cases.problem_of(ib.logistic), cases.PARAMETERIZATIONS["Polar"]()
-    objective, theta = Objective(problem, weights), weights.init(problem, cases.key())
+    objective, theta = Objective(problem, weights, Flat()), weights.init(problem, cases.key())
     flat = lambda tree: jnp.concatenate([jnp.atleast_1d(x) for x in tree])  # noqa: E731
     draw = jax.jit(jax.vmap(lambda k: flat(batch().gradient(objective, theta, k))))
     estimates = np.asarray(draw(jnp.arange(4000)))

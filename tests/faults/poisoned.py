@@ -34,11 +34,11 @@ def laws() -> dict[str, tuple[Callable, str, int]]:
     class Reckless(ib.Descent):
         """Lets every step pass the door."""
 
-        def requirements(self, parameterization):
-            return super().requirements(parameterization) if not parameterization.radial else {("a", "b", "c"): True}
+        def requirements(self, parameterization, theta):
+            return super().requirements(parameterization, theta) if isinstance(parameterization, ib.Euclidean) else {("a", "b", "c"): True}
 
     class RecklessFlow(ib.Flow):
-        def requirements(self, parameterization):
+        def requirements(self, parameterization, theta):
             return {("a", "b", "c"): True}
 
     stop = ib.loss_below(1e-3)

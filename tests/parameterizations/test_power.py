@@ -8,6 +8,7 @@ from scipy.integrate import solve_ivp
 
 import implicit_bias as ib
 from implicit_bias._errors import Mistake
+from implicit_bias._charts import Flat
 from implicit_bias.dynamics.base import Objective
 from tests import cases
 
@@ -27,14 +28,14 @@ def test_the_map_and_its_gradient(inner, depth, signed):
     z = 1.3 * np.asarray(direction) / np.linalg.norm(direction)
     x = z[:7] ** depth - z[7:] ** depth if signed else z**depth
     np.testing.assert_allclose(net(theta), x, rtol=1e-12, atol=1e-14)
-    loss, gradient = Objective(problem, net).value_and_gradient(theta)
+    loss, gradient = Objective(problem, net, Flat()).value_and_gradient(theta)
     assert float(loss) == pytest.approx(
         0.5 * np.sum((np.asarray(problem.operator) @ x - np.asarray(problem.target)) ** 2), rel=1e-11
     )
     expected = jax.grad(lambda theta: problem.loss(net(theta)))(theta)
     for one, other in zip(gradient, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
-    assert net.radial == net.inner.radial and not net.equivariant
+    assert net.labels(theta) == net.inner.labels(theta) and not net.equivariant
 
 
 def test_the_start_is_uniform_unless_a_direction_is_given():

@@ -200,7 +200,7 @@ def test_rebuilt_run_is_the_cells_own():
     theta = run.parameterization.init(run.problem, ib.SeedKey(jnp.int64(4)))
     prepared = built.prepared
     np.testing.assert_allclose(
-        prepared.lift(prepared.parameterization(prepared.theta)), run.parameterization(theta), rtol=0, atol=1e-12
+        prepared.chart.lift(prepared.parameterization(prepared.theta)), run.parameterization(theta), rtol=0, atol=1e-12
     )
     np.testing.assert_allclose(prepared.problem.loss(prepared.theta.w), run.problem.loss(theta.w), rtol=1e-12)
     assert float(prepared.dynamics.ratio) == 2.0 and bool(jnp.all(built.holds))

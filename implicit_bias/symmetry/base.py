@@ -8,7 +8,7 @@ of w_0: everything else stays zero for ever.
     other losses    A^T = V R:          l(A x, y) = l(R^T (V^T x), y)                       O(m^2) a step
 
 against O(m d) in the original coordinates; both are exact to rounding. The orthogonal part keeps its direction for
-ever and is carried as sign and log (see `_vectors`). Adam acts on each coordinate alone, so it is not equivariant
+ever and is carried as sign and log (see `row_space`). Adam acts on each coordinate alone, so it is not equivariant
 and its runs are left as they are.
 
 What rewrites a problem alone (`condense`: the same loss of the same predictor, from fewer numbers) needs none of this:
@@ -17,43 +17,22 @@ the weights are untouched, and it is exact under every parameterization and law 
 
 from __future__ import annotations
 
-import abc
 from functools import singledispatch
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ._types import Pred, Requirements, Scalar, Targets, Theta
-from ._vectors import Coordinates, Split
-from .dynamics.base import AbstractDynamics
-from .parameterizations.base import AbstractParameterization
-from .problems.base import AbstractProblem, condense, min_norm, orthogonal_part, singular_values
-from .problems.linear import Linear
-from .problems.margin import max_margin, separator
-from .problems.losses import SEPARABLE, Loss, square
-
-
-class AbstractLift(eqx.Module):
-    """The way back: rewritten predictors in the coordinates the user knows."""
-
-    @abc.abstractmethod
-    def __call__(self, pred: Pred) -> Pred: ...
-
-
-class Identity(AbstractLift):
-    def __call__(self, pred: Pred) -> Pred:
-        return pred
-
-
-class RowSpace(AbstractLift):
-    """x = V row + sign exp(log) e."""
-
-    basis: Float[Array, "columns rows"]
-    direction: Float[Array, " columns"]
-
-    def __call__(self, pred: Split) -> Float[Array, " columns"]:
-        return self.basis @ pred.row + pred.sign * jnp.exp(pred.log) * self.direction
+from .._charts import AbstractChart, Flat
+from .._types import Requirements, Scalar, Targets, Theta
+from ..dynamics.base import AbstractDynamics
+from ..parameterizations.base import AbstractParameterization
+from ..problems.base import AbstractProblem, condense, min_norm, orthogonal_part, singular_values
+from ..problems.linear import Linear
+from ..problems.losses import SEPARABLE, Loss, square
+from ..problems.margin import max_margin, separator
+from .row_space import Coordinates, RowSpace, Split
 
 
 class DiagonalLeastSquares(AbstractProblem):
@@ -101,7 +80,9 @@ class RowSpaceLinear(AbstractProblem):
 class Rewriting(eqx.Module):
     problem: AbstractProblem
     theta: Theta
-    lift: AbstractLift
+    chart: AbstractChart
+    original: AbstractProblem
+    """The problem in the coordinates the user knows."""
     name: str = eqx.field(static=True)
 
 
@@ -124,22 +105,28 @@ def rewrite(
 ) -> Rewriting:
     """The same run in the fewest coordinates that are known to be exact. `plan` shows the name."""
     if not dynamics.draws_examples and (smaller := condense(problem, parameterization.symmetric)) is not None:
-        return Rewriting(smaller[0], theta, Identity(), smaller[1])
+        return Rewriting(smaller[0], theta, Flat(), smaller[0], smaller[1])
     reason = obstacle(parameterization, dynamics)
     if reason is not None:
-        return Rewriting(problem, theta, Identity(), f"original coordinates: {reason}")
+        return Rewriting(problem, theta, Flat(), problem, f"original coordinates: {reason}")
     return _rewrite(problem, theta)
 
 
 @singledispatch
 def _rewrite(problem: AbstractProblem, theta: Theta) -> Rewriting:
     return Rewriting(
-        problem, theta, Identity(), f"original coordinates: no rewriting of {type(problem).__name__} is known"
+        problem, theta, Flat(), problem, f"original coordinates: no rewriting of {type(problem).__name__} is known"
     )
 
 
 @_rewrite.register
 def _(problem: Linear, theta: Theta) -> Rewriting:
+    vectors = [w for w in jax.tree.leaves(theta) if jnp.shape(w) == (problem.dimension,)]
+    if len(vectors) != 1:
+        return Rewriting(
+            problem, theta, Flat(), problem, f"original coordinates: {len(vectors)} vectors of weights, not one"
+        )
+    (weight,) = vectors  # its orthogonal part has one direction
     if problem.of_predictions is square:
         left, singular, right = jnp.linalg.svd(problem.operator, full_matrices=False)
         basis = right.T
@@ -150,24 +137,15 @@ def _(problem: Linear, theta: Theta) -> Rewriting:
         reduced = RowSpaceLinear(triangular.T, problem.target, problem.of_predictions)
         name = f"row space: {problem.dimension} -> {triangular.shape[0]} + 1 coordinates"
 
-    def split(w: Array) -> Split:
-        # Two passes of Gram-Schmidt: |basis^T perp| is then at rounding of |perp|, not of |w|.
-        row = basis.T @ w
-        perp = w - basis @ row
-        slip = basis.T @ perp
-        size = jnp.linalg.norm(perp - basis @ slip)
-        return Split(row + slip, jnp.where(size > 0, 1.0, 0.0), jnp.log(size))
+    chart = RowSpace(basis, _orthogonal_direction(problem, weight))
+    theta = jax.tree.map(lambda w: chart.split(w) if w is weight else w, theta)
+    return Rewriting(reduced, theta, chart, problem, name)
 
-    def is_weight(w) -> bool:
-        return jnp.shape(w) == (problem.dimension,)
 
-    vectors = [w for w in theta if is_weight(w)]
-    (first,) = vectors  # one vector of weights: its orthogonal part has one direction
-    perp = orthogonal_part(problem, first)
+def _orthogonal_direction(problem: Linear, weight: Array) -> Array:
+    perp = orthogonal_part(problem, weight)
     size = jnp.linalg.norm(perp)
-    direction = perp / jnp.where(size > 0, size, 1.0)
-    theta = type(theta)(*(split(w) if is_weight(w) else w for w in theta))
-    return Rewriting(reduced, theta, RowSpace(basis, direction), name)
+    return perp / jnp.where(size > 0, size, 1.0)
 
 
 @min_norm.register
@@ -197,10 +175,3 @@ def _(problem: DiagonalLeastSquares) -> Targets:
 @singular_values.register
 def _(problem: RowSpaceLinear) -> Targets:
     return jnp.linalg.svd(problem.operator, compute_uv=False)
-
-
-def difference_from_row_space(pred: Pred, reference: Pred) -> Pred:
-    """pred - reference, for a reference in the row space (such as `min_norm`)."""
-    if isinstance(pred, Split):
-        return Split(pred.row - reference.row, pred.sign, pred.log)
-    return pred - reference

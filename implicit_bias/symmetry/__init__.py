@@ -1,0 +1,5 @@
+"""Exact rewritings: which runs have one (`base`), and the chart that carries their weights (`row_space`)."""
+
+from .base import DiagonalLeastSquares, Rewriting, RowSpace, RowSpaceLinear, Split, rewrite
+
+__all__ = ["DiagonalLeastSquares", "Rewriting", "RowSpace", "RowSpaceLinear", "Split", "rewrite"]
