@@ -26,9 +26,10 @@ _PUBLIC = {
     "dynamics.descent": ["Descent"],
     "dynamics.flow": ["Flow"],
     "dynamics.laws": [
-        "adam", "chain", "clipped", "decayed", "from_optax", "gradient_descent", "heavy_ball", "over_size_squared",
+        "AbstractLaw", "adam", "chain", "clipped", "decayed", "from_optax", "gradient_descent", "heavy_ball", "over_size_squared",
     ],
     "dynamics.batches": ["minibatch"],
+    "dynamics.penalties": ["AbstractPenalty", "weight_decay"],
     "dynamics.schedules": ["over_loss", "two_stage"],
     "dynamics.stopping": ["loss_below"],
     "observables.base": ["Measure", "Snapshot"],

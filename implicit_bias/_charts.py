@@ -56,6 +56,10 @@ class AbstractChart(eqx.Module):
         """What an update rule sees. `relative`: its update of an amplitude is a multiple of the amplitude."""
 
     @abc.abstractmethod
+    def at(self, carried: PyTree, point: PyTree) -> PyTree:
+        """The weights at another point, not relative, where `carried` are those of this one."""
+
+    @abc.abstractmethod
     def pull(self, gradient: PyTree, carried: PyTree, relative: bool) -> PyTree:
         """The gradient in the coordinates of `point`, from the one at `evaluate`."""
 
@@ -93,6 +97,10 @@ class Flat(AbstractChart):
     def point(self, carried: PyTree, relative: bool) -> PyTree:
         del relative
         return carried
+
+    def at(self, carried: PyTree, point: PyTree) -> PyTree:
+        del carried
+        return point
 
     def pull(self, gradient: PyTree, carried: PyTree, relative: bool) -> PyTree:
         del carried, relative

@@ -25,6 +25,11 @@ def square_norm(w: Vector) -> Scalar:
     return jnp.sum(w * w)
 
 
+def is_vector(x: object) -> bool:
+    """Whether a pytree is one vector that a chart carries in parts."""
+    return type(x) is not object and type(x) in square_norm.registry
+
+
 def norm(w: Vector) -> Scalar:
     return jnp.sqrt(square_norm(w))
 

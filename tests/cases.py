@@ -111,7 +111,6 @@ MATRIX_OBSERVABLES = {
     "isometry_at_the_truth": ib.isometry_at_the_truth,
 }
 
-# One object each: a rule of optax is known by identity, and a new one is a new trace.
 LAWS = {
     "gradient_descent": ib.gradient_descent(),
     "heavy_ball": ib.heavy_ball(0.7),
@@ -199,13 +198,13 @@ def key(seed=0):
     return ib.SeedKey(jnp.asarray(seed))
 
 
-def prepared(problem, parameterization, dynamics, rewritten=True, seed=0):
+def prepared(problem, parameterization, dynamics, rewritten=True, seed=0, penalty=None):
     """A run at its start: rewritten as the sweep does it, or in the original coordinates."""
     theta = parameterization.init(problem, key(seed))
     if not rewritten:
-        return Prepared(problem, parameterization, dynamics, theta, Flat(), problem)
-    new = rewrite(problem, parameterization, dynamics, theta)
-    return Prepared(new.problem, parameterization, dynamics, new.theta, new.chart, new.original)
+        return Prepared(problem, parameterization, dynamics, theta, Flat(), problem, penalty)
+    new = rewrite(problem, parameterization, dynamics, theta, penalty)
+    return Prepared(new.problem, parameterization, dynamics, new.theta, new.chart, new.original, penalty)
 
 
 def start_of(run):

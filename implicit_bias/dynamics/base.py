@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import reduce
 from typing import Any, ClassVar
 
@@ -37,11 +37,12 @@ from .stopping import AbstractStop
 
 
 class Objective(eqx.Module):
-    """The training loss as a function of the weights, which `chart` carries."""
+    """The training loss as a function of the weights, which `chart` carries; laws follow the gradient of loss + penalty."""
 
     problem: AbstractProblem
     parameterization: AbstractParameterization
     chart: AbstractChart
+    penalty: Callable[[Theta], Scalar] | None = None
 
     def predict(self, theta: Theta) -> Pred:
         return self.parameterization(theta)
@@ -50,10 +51,21 @@ class Objective(eqx.Module):
         return self.problem.loss(self.parameterization(self.chart.evaluate(theta)))
 
     def value_and_gradient(self, theta: Theta) -> tuple[Scalar, PyTree]:
-        """The loss and its gradient at `chart.evaluate(theta)`."""
+        """The loss, and the gradient of loss + penalty at `chart.evaluate(theta)`."""
         point = self.chart.evaluate(theta)
         loss, cotangent = self.chart.cotangent(self.problem.loss, self.parameterization(point))
-        return loss, self.parameterization.pullback(point, cotangent)
+        return loss, self.penalised(theta, self.parameterization.pullback(point, cotangent))
+
+    def penalised(self, theta: Theta, gradient: PyTree) -> PyTree:
+        """A gradient of the loss, and the penalty's."""
+        if self.penalty is None:
+            return gradient
+        return jax.tree.map(jnp.add, gradient, jax.grad(self.penalty)(self.chart.evaluate(theta)))
+
+    def total(self, theta: Theta) -> Scalar:
+        """loss + penalty"""
+        loss = self(theta)
+        return loss if self.penalty is None else loss + self.penalty(self.chart.evaluate(theta))
 
 
 class Moment(eqx.Module):

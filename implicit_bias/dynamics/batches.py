@@ -39,9 +39,9 @@ class Minibatch(eqx.Module):
     def gradient(self, objective: eqx.Module, theta: Theta, count: Int[Array, ""]) -> PyTree:
         """What `objective.value_and_gradient` gives for all examples, estimated from those of step `count`."""
         problem = objective.problem
-        drawn = dataclasses.replace(objective, problem=problem.subset(self.draw(problem.examples, count)))
+        drawn = dataclasses.replace(objective, problem=problem.subset(self.draw(problem.examples, count)), penalty=None)
         _, gradient = drawn.value_and_gradient(theta)
-        return jax.tree.map(lambda d: problem.examples / self.size * d, gradient)
+        return objective.penalised(theta, jax.tree.map(lambda d: problem.examples / self.size * d, gradient))
 
 
 def minibatch(size: int, key: SeedKey | Key[Array, ""] | int) -> Minibatch:

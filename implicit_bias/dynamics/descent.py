@@ -17,10 +17,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, PyTree
+from jaxtyping import Array, Key, PyTree, UInt32
 
 from .._charts import SETTLE
 from .._errors import Mistake
+from .._keys import SeedKey, stream
 from .._lanes import any_lane, lanes_last, min_lane
 from .._results import Status
 from .._types import Flag, Requirements, Scalar, ScalarLike, Theta
@@ -28,7 +29,7 @@ from ..parameterizations.base import AbstractParameterization
 from . import schedules
 from .batches import Minibatch
 from .base import AbstractDynamics, AbstractWatch, Moment, Objective, State, scale_by_label, where
-from .laws import Law, gradient_descent
+from .laws import AbstractLaw, gradient_descent
 from .schedules import Schedule
 from .stopping import AbstractStop
 
@@ -45,6 +46,13 @@ def _settled(objective: Objective, theta: PyTree, count: Array) -> PyTree:
     return where(count % SETTLE == 0, chart.hold(chart.settle(theta)), theta)
 
 
+def _words(key: SeedKey | Key[Array, ""] | UInt32[Array, " words"] | None) -> UInt32[Array, " words"] | None:
+    """A sweep hands plain numbers from program to program."""
+    if key is None or (hasattr(key, "dtype") and key.dtype == jnp.uint32):
+        return key
+    return jax.random.key_data(stream(key, "law"))
+
+
 class Descent(AbstractDynamics):
     """`step` and `ratio` are numbers or schedules of the step count; `bound` is a loss above which a run diverged.
 
@@ -55,8 +63,10 @@ class Descent(AbstractDynamics):
     _: dataclasses.KW_ONLY
     ratio: ScalarLike | Schedule = 1.0
     rates: Mapping[str, ScalarLike | Schedule] = eqx.field(default_factory=dict)
-    law: Law = eqx.field(default_factory=gradient_descent)
+    law: AbstractLaw = eqx.field(default_factory=gradient_descent)
     batch: Minibatch | None = None
+    key: UInt32[Array, " words"] | None = eqx.field(default=None, converter=_words)
+    """What the cell received, for laws that draw."""
     stop: AbstractStop | None = None
     max_steps: int = eqx.field(static=True, default=100_000)
     bound: ScalarLike = float("inf")
@@ -94,7 +104,7 @@ class Descent(AbstractDynamics):
         return positive | super().requirements(parameterization, theta)
 
     def begin(self, objective: Objective, theta: Theta) -> PyTree:
-        return self.law.transformation.init(objective.chart.point(theta, self.law.relative))
+        return self.law.init(objective.chart.point(theta, self.law.relative))
 
     def hold(self, objective: Objective, theta: Theta) -> PyTree:
         return objective.chart.hold(theta)
@@ -106,24 +116,37 @@ class Descent(AbstractDynamics):
         return eqx.filter(carry, eqx.is_inexact_array)  # not the counters, which never keep
 
     def settled(self, clock: Array) -> Flag:
-        if self.draws_examples:
+        if self.draws_examples or self.key is not None:
             return jnp.asarray(False)  # another draw may move what the last ones left
         return super().settled(clock) & schedules.settled(self.step, clock)
 
     def update(self, objective: Objective, theta: Theta, rule: PyTree, count: Array) -> tuple[Scalar, Theta, PyTree]:
         """One step: the loss at the old point, and the new point."""
+        chart, relative = objective.chart, self.law.relative
+        point = chart.point(theta, relative)
+        loss, gradient = self._gradient(objective, theta, count)
+
+        def gradient_at(elsewhere: PyTree) -> PyTree:
+            if elsewhere is point:
+                return gradient
+            if relative:
+                raise Mistake("law", "is relative and asks for a gradient elsewhere", "give it relative = False")
+            return self._gradient(objective, chart.at(theta, elsewhere), count)[1]
+
+        key = None if self.key is None else jax.random.fold_in(jax.random.wrap_key_data(self.key), count)
+        direction, rule = self.law.step(gradient_at, point, rule, key)
+        step = schedules.at(self.step, count, loss)
+        theta = chart.move(theta, jax.tree.map(lambda d: -step * d, direction), relative)
+        return loss, objective.parameterization.retract(theta), rule
+
+    def _gradient(self, objective: Objective, theta: PyTree, count: Array) -> tuple[Scalar, PyTree]:
+        """The loss of all examples, and the gradient as the law sees it."""
         if self.batch is None:
             loss, gradient = objective.value_and_gradient(theta)
         else:
             loss, gradient = objective(theta), self.batch.gradient(objective, theta, count)
         gradient = scale_by_label(objective.parameterization, self.rates_at(count), gradient)
-        chart, relative = objective.chart, self.law.relative
-        direction, rule = self.law.transformation.update(
-            chart.pull(gradient, theta, relative), rule, chart.point(theta, relative)
-        )
-        step = schedules.at(self.step, count, loss)
-        theta = chart.move(theta, jax.tree.map(lambda d: -step * d, direction), relative)
-        return loss, objective.parameterization.retract(theta), rule
+        return loss, objective.chart.pull(gradient, theta, self.law.relative)
 
     def _time(self, count: Array, time: Scalar, loss: Scalar | None = None) -> Scalar:
         """t after step `count`: the product where the step is constant (no drift), else the running sum."""

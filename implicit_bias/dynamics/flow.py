@@ -2,7 +2,7 @@ r"""Gradient flow:  d theta / dt = -tangent(D grad L(theta)),   D = the rate of 
 
 Integrated by a diffrax solver and step-size controller, one attempted step at a time, in the same driver as descent:
 every record is the end of a step (no dense output, whose lower order would show in an invariant), folds see every
-accepted step, and a run that has ended costs its companions nothing but its lane.
+accepted step, and a run that has ended costs its companions nothing but its lane. A step ends where a rate jumps.
 
 The stop rule is an event: a step that lands beyond it is shortened by a secant in log(loss / threshold) until it
 lands on it, so `time` is the hitting time to about 1e-6 of the local decay time.
@@ -17,6 +17,7 @@ lands on it, so `time` is the hitting time to about 1e-6 of the local decay time
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import ClassVar, NamedTuple
 
@@ -53,6 +54,47 @@ class _Integrator(NamedTuple):
     shortened: Count
 
 
+def _before(edge: Scalar) -> Scalar:
+    return jnp.nextafter(edge, -jnp.inf)
+
+
+@functools.cache
+def _trial(solver: diffrax.AbstractSolver, controller: diffrax.AbstractStepSizeController) -> str | None:
+    """What goes wrong in one step of dy/dt = -y, by shapes alone; None if nothing does."""
+
+    def step(t: Array) -> PyTree:
+        terms, y = diffrax.ODETerm(lambda t, y, args: -y), jnp.ones(2)
+        width, state = controller.init(terms, t, t + 1, y, None, None, solver.func, solver.error_order(terms))
+        held = solver.init(terms, t, t + width, y, None)
+        new, error, _, held, _ = solver.step(terms, t, t + width, y, None, held, jnp.asarray(False))
+        return controller.adapt_step_size(t, t + width, y, new, None, error, solver.error_order(terms), state)
+
+    try:
+        jax.eval_shape(step, jnp.zeros(()))
+    except Exception as error:  # of diffrax, which says it in its own words
+        return (str(error) or type(error).__name__).strip().splitlines()[0]
+    return None
+
+
+def _unfit(
+    solver: diffrax.AbstractSolver, controller: diffrax.AbstractStepSizeController
+) -> tuple[str, str, str] | None:
+    """Why a flow cannot use a solver or a controller, as (field, what, remedy)."""
+    if not isinstance(solver, diffrax.AbstractSolver):
+        return "solver", f"is {type(solver).__name__}, no solver of diffrax", "give diffrax.Tsit5()"
+    if not isinstance(controller, diffrax.AbstractStepSizeController):
+        return "controller", f"is {type(controller).__name__}, no controller of diffrax", "give diffrax.PIDController"
+    if isinstance(controller, diffrax.ConstantStepSize):
+        return "controller", "is a constant step, and records ask for steps that end at them", "leave it out"
+    # `is_array` alone would miss none: a traced tolerance has no hash, and is tried inside the program instead
+    if any(eqx.is_array(leaf) for leaf in jax.tree.leaves((solver, controller))):
+        return None
+    known = type(solver).__name__
+    if (error := _trial(solver, controller)) is not None:
+        return "solver", f"{known} cannot integrate a flow: {error}", "give one for ordinary equations with an error estimate"
+    return None
+
+
 class Flow(AbstractDynamics):
     """`ratio` is a number or a schedule of t; `rtol`, `atol` and `solver` are values of diffrax's meaning."""
 
@@ -64,6 +106,8 @@ class Flow(AbstractDynamics):
     rtol: float = eqx.field(static=True, default=1e-10)
     atol: float = eqx.field(static=True, default=1e-13)
     solver: diffrax.AbstractSolver = eqx.field(default_factory=diffrax.Tsit5)
+    controller: diffrax.AbstractStepSizeController | None = None
+    """Any adaptive one of diffrax; by default a `PIDController` of `rtol` and `atol`."""
     max_steps: int = eqx.field(static=True, default=1_000_000)
     bound: ScalarLike = float("inf")
     unit: ClassVar[str] = "t"
@@ -75,6 +119,8 @@ class Flow(AbstractDynamics):
                 f"must be positive, got {self.rtol:g}, {self.atol:g}",
                 "rtol=1e-10, atol=1e-13 suit float64",
             )
+        if (reason := _unfit(self.solver, self._controller())) is not None:
+            raise Mistake(*reason)
 
     @property
     def name(self) -> str:
@@ -108,7 +154,16 @@ class Flow(AbstractDynamics):
         return diffrax.ODETerm(field)
 
     def _controller(self) -> diffrax.AbstractStepSizeController:
-        return diffrax.PIDController(rtol=self.rtol, atol=self.atol).wrap(1)
+        controller = self.controller or diffrax.PIDController(rtol=self.rtol, atol=self.atol)
+        return controller.wrap(1) if isinstance(controller, diffrax.AbstractStepSizeController) else controller
+
+    def _next_switch(self, time: Scalar) -> Scalar | None:
+        """The first time above `time` at which a rate jumps, inf after the last; None where none ever does."""
+        times = [t for rate in self.rate_of.values() for t in schedules.switches(rate)]
+        if not times:
+            return None
+        times = jnp.stack([jnp.asarray(t, dtype=float) for t in times])
+        return jnp.min(jnp.where(times > time, times, jnp.inf))
 
     def begin(self, objective: Objective, theta: Theta) -> _Integrator:
         terms, zero, end = self._terms(objective), jnp.zeros(()), jnp.asarray(self.max_time, dtype=float)
@@ -140,8 +195,10 @@ class Flow(AbstractDynamics):
         def attempt(moving: tuple[State, Flag]) -> tuple[State, Flag]:
             state, going = moving
             theta, carry, t0 = state.theta, state.carry, state.time
-            clipped = t0 + carry.width >= goal
-            t1 = jnp.where(clipped, goal, t0 + carry.width)
+            edge = self._next_switch(t0)
+            end = goal if edge is None else jnp.minimum(goal, _before(edge))
+            clipped = t0 + carry.width >= end
+            t1 = jnp.where(clipped, end, t0 + carry.width)
             candidate, error, _, solver, _ = self.solver.step(terms, t0, t1, theta, None, carry.solver, carry.jumped)
             keep, next0, next1, jumped, adapted, _ = controller.adapt_step_size(
                 t0, t1, theta, candidate, None, error, order, carry.controller
@@ -163,6 +220,9 @@ class Flow(AbstractDynamics):
                 keep = keep & ~beyond
                 met = keep & (excess <= 0)
 
+            if edge is not None:  # every stage saw the rate before the jump, and the next step starts after it
+                jumped = jumped | (t1 >= _before(edge))
+                t1 = jnp.where(t1 >= _before(edge), edge, t1)
             new_time = jnp.where(keep, t1, t0)
             accepted = dataclasses.replace(state, theta=candidate, time=new_time, steps=state.steps + 1)
             if state.folds is not None:

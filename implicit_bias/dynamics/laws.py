@@ -1,10 +1,17 @@
-r"""Update rules: an optax transformation of the gradient, and what the engine may assume of it.
+"""Update rules: what descent does with a gradient.
 
-The step of descent is  theta' = retract(theta - step * law(gradient)).  A law is *equivariant* where rotated
-gradients give rotated updates: gradient descent, momentum, clipping by global norm, coupled decay, and chains of
-them; rules that act on each coordinate alone (Adam) are not. A law is *relative* where it has no memory and no
-scale, so that its update of the orthogonal amplitude is a multiple of the amplitude and its logarithm is exact.
-Equal laws are one object, so that a program compiled for one serves the other.
+The step of descent is  theta' = retract(theta - step * update),  where a law gives
+
+    init : theta                              -> memory
+    step : gradient_at, theta, memory, key    -> (update, memory)
+
+`gradient_at(theta)` is the gradient on this step's examples, at `theta` or elsewhere; `key` is this step's own, where
+`Descent(key=...)` has one. The numbers of a law are its leaves: momentum may be an axis, and compiles once.
+
+A law is *equivariant* where rotated gradients give rotated updates: gradient descent, momentum, clipping by global
+norm, coupled decay, and chains of them; rules that act on each coordinate alone (Adam) are not. A law is *relative*
+where it has no memory and no scale, so that its update of the orthogonal amplitude is a multiple of the amplitude and
+its logarithm is exact. Laws with equal numbers are equal.
 
 >>> adam().equivariant, heavy_ball(0.9).equivariant, heavy_ball(0.9).relative
 (False, True, False)
@@ -12,84 +19,207 @@ Equal laws are one object, so that a program compiled for one serves the other.
 
 from __future__ import annotations
 
-import functools
+import abc
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
 import optax
+from jaxtyping import Array, Key, PyTree
 
 from .._errors import Mistake
+from .._types import ScalarLike, Theta
 from ..parameterizations.polar import PolarWeights
 
-
-class Law(eqx.Module):
-    transformation: optax.GradientTransformation = eqx.field(static=True)
-    name: str = eqx.field(static=True)
-    equivariant: bool = eqx.field(static=True, default=False)
-    relative: bool = eqx.field(static=True, default=False)
+GradientAt = Callable[[Theta], PyTree]
+Memory = PyTree
 
 
-@functools.cache
-def gradient_descent() -> Law:
+class AbstractLaw(eqx.Module):
+    """`name`, `init` and `step`; the two words on symmetry may be left at no."""
+
+    name: ClassVar[str]
+    equivariant: ClassVar[bool] = False
+    """Whether rotated gradients give rotated updates."""
+    relative: ClassVar[bool] = False
+    """Whether the update of an amplitude is a multiple of it, from the gradient at `theta` alone."""
+
+    @abc.abstractmethod
+    def init(self, theta: Theta) -> Memory: ...
+
+    @abc.abstractmethod
+    def step(
+        self, gradient_at: GradientAt, theta: Theta, memory: Memory, key: Key[Array, ""] | None
+    ) -> tuple[PyTree, Memory]:
+        """(update, memory): descent subtracts step times the update."""
+
+
+class Optax(AbstractLaw):
+    """A rule of optax, `make(**hyper)`: the numbers of `hyper` may be traced."""
+
+    make: Callable[..., optax.GradientTransformation] = eqx.field(static=True)
+    hyper: dict[str, ScalarLike]
+    word: str = eqx.field(static=True)
+    rotates: bool = eqx.field(static=True, default=False)
+    scales: bool = eqx.field(static=True, default=False)
+
+    @property
+    def name(self) -> str:
+        return self.word
+
+    @property
+    def equivariant(self) -> bool:
+        return self.rotates
+
+    @property
+    def relative(self) -> bool:
+        return self.scales
+
+    def init(self, theta: Theta) -> Memory:
+        return self.make(**self.hyper).init(theta)
+
+    def step(
+        self, gradient_at: GradientAt, theta: Theta, memory: Memory, key: Key[Array, ""] | None
+    ) -> tuple[PyTree, Memory]:
+        del key
+        return self.make(**self.hyper).update(gradient_at(theta), memory, theta)
+
+
+def _named(word: str, value: ScalarLike) -> str:
+    """With the number, where it is one: an axis has many."""
+    return f"{word} {value:g}" if isinstance(value, (int, float)) else word
+
+
+def gradient_descent() -> Optax:
     """The gradient itself."""
-    return Law(optax.identity(), "gradient descent", equivariant=True, relative=True)
+    return Optax(optax.identity, {}, "gradient descent", rotates=True, scales=True)
 
 
-@functools.cache
-def heavy_ball(momentum: float, nesterov: bool = False) -> Law:
-    """m' = momentum m + gradient; theta' = theta - step m'."""
-    name = f"{'Nesterov' if nesterov else 'heavy ball'} {momentum:g}"
-    return Law(optax.trace(momentum, nesterov), name, equivariant=True)
+def _trace(momentum: ScalarLike) -> optax.GradientTransformation:
+    return optax.trace(momentum)
 
 
-@functools.cache
-def clipped(max_norm: float) -> Law:
+def _nesterov(momentum: ScalarLike) -> optax.GradientTransformation:
+    return optax.trace(momentum, nesterov=True)
+
+
+def heavy_ball(momentum: ScalarLike, nesterov: bool = False) -> Optax:
+    """m' = momentum m + gradient; theta' = theta - step m'. `momentum` may be an axis."""
+    make, word = (_nesterov, "Nesterov") if nesterov else (_trace, "heavy ball")
+    return Optax(make, {"momentum": momentum}, _named(word, momentum), rotates=True)
+
+
+def clipped(max_norm: ScalarLike) -> Optax:
     """The gradient, shortened to `max_norm` where it is longer."""
-    return Law(optax.clip_by_global_norm(max_norm), f"clipped at {max_norm:g}", equivariant=True)
+    return Optax(optax.clip_by_global_norm, {"max_norm": max_norm}, _named("clipped at", max_norm), rotates=True)
 
 
-@functools.cache
-def decayed(rate: float) -> Law:
+def decayed(rate: ScalarLike) -> Optax:
     """Coupled decay: gradient + rate theta, the gradient of loss + rate |theta|^2 / 2."""
-    return Law(optax.add_decayed_weights(rate), f"decay {rate:g}", equivariant=True, relative=True)
+    name = _named("decay", rate)
+    return Optax(optax.add_decayed_weights, {"weight_decay": rate}, name, rotates=True, scales=True)
 
 
-@functools.cache
-def adam(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> Law:
-    """Each coordinate over a running root mean square of its own gradient: not equivariant under rotations."""
+def _adam(b1: ScalarLike, b2: ScalarLike, eps: ScalarLike) -> optax.GradientTransformation:
     rule = optax.scale_by_adam(b1, b2, eps)
 
     def update(gradient, state, weights):
         with jax.numpy_dtype_promotion("standard"):  # optax writes b ** count with a whole count
             return rule.update(gradient, state, weights)
 
-    return Law(optax.GradientTransformation(rule.init, update), "Adam")
+    return optax.GradientTransformation(rule.init, update)
 
 
-@functools.cache
-def over_size_squared() -> Law:
+def adam(b1: ScalarLike = 0.9, b2: ScalarLike = 0.999, eps: ScalarLike = 1e-8) -> Optax:
+    """Each coordinate over a running root mean square of its own gradient: not equivariant under rotations."""
+    return Optax(_adam, {"b1": b1, "b2": b2, "eps": eps}, "Adam")
+
+
+class OverSizeSquared(AbstractLaw):
+    name: ClassVar[str] = "gradient descent over g^2"
+    equivariant: ClassVar[bool] = True
+    relative: ClassVar[bool] = True
+
+    def init(self, theta: Theta) -> Memory:
+        if not isinstance(theta, PolarWeights):
+            raise Mistake("law", f"divides by g^2, and {type(theta).__name__} has no g", "use Polar or Sphere")
+        return None
+
+    def step(
+        self, gradient_at: GradientAt, theta: PolarWeights, memory: Memory, key: Key[Array, ""] | None
+    ) -> tuple[PolarWeights, Memory]:
+        del key
+        gradient = gradient_at(theta)
+        inverse = 1 / (theta.g * theta.g)
+        return PolarWeights(gradient.g, jax.tree.map(lambda d: inverse * d, gradient.w)), memory
+
+
+def over_size_squared() -> OverSizeSquared:
     """The gradient in w over g^2: rPGD with the step 1/g_t^2, which makes every step of w a projected Newton step."""
-
-    def update(gradient, state, weights):
-        if not isinstance(weights, PolarWeights):
-            raise Mistake("law", f"divides by g^2, and {type(weights).__name__} has no g", "use Polar or Sphere")
-        inverse = 1 / (weights.g * weights.g)
-        return PolarWeights(gradient.g, jax.tree.map(lambda d: inverse * d, gradient.w)), state
-
-    rule = optax.GradientTransformation(lambda weights: optax.EmptyState(), update)
-    return Law(rule, "gradient descent over g^2", equivariant=True, relative=True)
+    return OverSizeSquared()
 
 
-def chain(*laws: Law) -> Law:
+class Chain(AbstractLaw):
+    laws: tuple[AbstractLaw, ...]
+
+    @property
+    def name(self) -> str:
+        return " then ".join(law.name for law in self.laws)
+
+    @property
+    def equivariant(self) -> bool:
+        return all(law.equivariant for law in self.laws)
+
+    @property
+    def relative(self) -> bool:
+        return all(law.relative for law in self.laws)
+
+    def init(self, theta: Theta) -> Memory:
+        return tuple(law.init(theta) for law in self.laws)
+
+    def step(
+        self, gradient_at: GradientAt, theta: Theta, memory: Memory, key: Key[Array, ""] | None
+    ) -> tuple[PyTree, Memory]:
+        kept = []
+        for law, one in zip(self.laws, memory, strict=True):
+            update, one = law.step(gradient_at, theta, one, key)
+            kept.append(one)
+            gradient_at = _only_at(theta, update)
+        return update, tuple(kept)
+
+
+def _only_at(theta: Theta, update: PyTree) -> GradientAt:
+    """What one law of a chain made of the gradient, as the next one's gradient."""
+
+    def given(elsewhere: Theta) -> PyTree:
+        if elsewhere is not theta:
+            raise Mistake("law", "asks for a gradient elsewhere, in a chain and not first", "put it first in the chain")
+        return update
+
+    return given
+
+
+def chain(*laws: AbstractLaw) -> Chain:
     """One law after another."""
-    return Law(
-        optax.chain(*(law.transformation for law in laws)),
-        " then ".join(law.name for law in laws),
-        equivariant=all(law.equivariant for law in laws),
-        relative=all(law.relative for law in laws),
-    )
+    return Chain(laws)
 
 
-def from_optax(transformation: optax.GradientTransformation, name: str) -> Law:
-    """Any optax rule that ascends (`scale_by_...`); runs under it stay in the original coordinates."""
-    return Law(transformation, name)
+class _Given(NamedTuple):
+    transformation: Any
+
+    def __call__(self) -> optax.GradientTransformation:
+        return self.transformation
+
+
+def from_optax(
+    rule: optax.GradientTransformation | Callable[..., optax.GradientTransformation], name: str, **hyper: ScalarLike
+) -> Optax:
+    """Any optax rule that ascends (`scale_by_...`); runs under it stay in the original coordinates.
+
+    Given as the function that makes it, its numbers may be axes: `from_optax(optax.scale_by_rms, "RMS", decay=decay)`.
+    """
+    made = isinstance(rule, optax.GradientTransformation)
+    if made and hyper:
+        raise Mistake("law", "has its numbers already", f"give the function that makes it, with {', '.join(hyper)}")
+    return Optax(_Given(rule) if made else rule, dict(hyper), name)

@@ -70,6 +70,11 @@ def settled(value: ScalarLike | Schedule, clock: Clock) -> Flag:
     return jnp.asarray(not callable(value))
 
 
+def switches(value: ScalarLike | Schedule) -> list[ScalarLike]:
+    """Where on the clock the value jumps: an integrator ends a step there."""
+    return [value.switch] if isinstance(value, TwoStage) else []
+
+
 def values(value: ScalarLike | Schedule) -> list[ScalarLike]:
     """The numbers that a check can look at: those a schedule of this file takes, or the number itself."""
     if isinstance(value, TwoStage):

@@ -44,10 +44,11 @@ class Prepared(eqx.Module):
     chart: AbstractChart
     original: AbstractProblem
     """The problem in the coordinates the user knows."""
+    penalty: Callable[[Theta], Scalar] | None = None
 
     @property
     def objective(self) -> Objective:
-        return Objective(self.problem, self.parameterization, self.chart)
+        return Objective(self.problem, self.parameterization, self.chart, self.penalty)
 
     def snapshot(self, moment: Moment) -> Snapshot:
         return Snapshot(self, moment.theta, moment.loss, moment.steps, moment.time)
@@ -99,6 +100,11 @@ class Snapshot(eqx.Module):
     @property
     def problem(self) -> AbstractProblem:
         return self.run.original
+
+    @property
+    def objective(self) -> Scalar:
+        """loss + penalty"""
+        return self.run.objective.total(self.held)
 
     @property
     def parameterization(self) -> AbstractParameterization:

@@ -205,8 +205,10 @@ class Runs:
         """
         program, run = self._programs[0], self.run(point)
         theta = self.first_weights(run, 0 if self.form.arrays else int(point[-1]))
-        new = rewrite(run.problem, run.parameterization, run.dynamics, theta)
-        prepared = Prepared(new.problem, run.parameterization, run.dynamics, new.theta, new.chart, new.original)
+        new = rewrite(run.problem, run.parameterization, run.dynamics, theta, run.penalty)
+        prepared = Prepared(
+            new.problem, run.parameterization, run.dynamics, new.theta, new.chart, new.original, run.penalty
+        )
         clock = self.subject.recipe.records(run.dynamics)
         watch = Watch(run=prepared, clock=clock, observe=program.traced.observe)
         values = []

@@ -24,9 +24,10 @@ from jaxtyping import Array
 
 from .._errors import Mistake
 from .._keys import SeedKey
-from .._types import Requirements
+from .._types import Requirements, Scalar, Theta
 from ..dynamics import schedules
 from ..dynamics.base import AbstractDynamics, Moment, scale_by_label
+from ..dynamics.penalties import AbstractPenalty
 from ..observables.base import Prepared, Snapshot, applies_to
 from ..parameterizations.base import AbstractParameterization
 from ..problems.base import AbstractProblem
@@ -42,6 +43,8 @@ class Run(eqx.Module):
     problem: AbstractProblem
     parameterization: AbstractParameterization
     dynamics: AbstractDynamics
+    penalty: Callable[[Theta], Scalar] | None = None
+    """A term of the objective beside the loss: `ib.weight_decay(rate)`, or any function of the weights."""
 
 
 Fact = Callable[[Snapshot], Array]
@@ -135,14 +138,17 @@ def trace(recipe: Recipe, statics: Mapping[str, Any], axes: Mapping[str, jax.Sha
         key = make_key(named)
         run = build_run(recipe.cell, {**statics, **named, "key": key})
         theta = run.parameterization.init(run.problem, key)
-        new = rewrite(run.problem, run.parameterization, run.dynamics, theta)
-        prepared = Prepared(new.problem, run.parameterization, run.dynamics, new.theta, new.chart, new.original)
+        new = rewrite(run.problem, run.parameterization, run.dynamics, theta, run.penalty)
+        prepared = Prepared(
+            new.problem, run.parameterization, run.dynamics, new.theta, new.chart, new.original, run.penalty
+        )
         loss = prepared.objective(new.theta)
         start = prepared.snapshot(Moment(new.theta, loss, jnp.zeros((), jnp.int32), jnp.zeros(())))
         asked = (
             run.problem.requirements()
             | run.parameterization.requirements()
             | run.dynamics.requirements(run.parameterization, theta)
+            | (run.penalty.requirements() if isinstance(run.penalty, AbstractPenalty) else {})
             | _leaves_start(prepared)
         )
         built = Built(

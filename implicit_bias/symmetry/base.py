@@ -17,6 +17,7 @@ the weights are untouched, and it is exact under every parameterization and law 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import singledispatch
 
 import equinox as eqx
@@ -27,6 +28,7 @@ from jaxtyping import Array, Float
 from .._charts import AbstractChart, Flat
 from .._types import Requirements, Scalar, Targets, Theta
 from ..dynamics.base import AbstractDynamics
+from ..dynamics.penalties import AbstractPenalty
 from ..parameterizations.base import AbstractParameterization
 from ..problems.base import AbstractProblem, condense, min_norm, orthogonal_part, singular_values
 from ..problems.linear import Linear
@@ -86,12 +88,18 @@ class Rewriting(eqx.Module):
     name: str = eqx.field(static=True)
 
 
-def obstacle(parameterization: AbstractParameterization, dynamics: AbstractDynamics) -> str | None:
+def obstacle(
+    parameterization: AbstractParameterization,
+    dynamics: AbstractDynamics,
+    penalty: Callable[[Theta], Scalar] | None = None,
+) -> str | None:
     """Why a run cannot be rewritten, or None."""
     if not parameterization.equivariant:
         return f"{type(parameterization).__name__} is not rotation-equivariant"
     if not dynamics.equivariant:
         return f"the law {dynamics.name} is not rotation-equivariant"
+    if penalty is not None and not (isinstance(penalty, AbstractPenalty) and penalty.equivariant):
+        return "the penalty is not known to be rotation-equivariant"
     if dynamics.draws_examples:
         return "examples are drawn, and a rewriting may mix them"
     return None
@@ -102,11 +110,12 @@ def rewrite(
     parameterization: AbstractParameterization,
     dynamics: AbstractDynamics,
     theta: Theta,
+    penalty: Callable[[Theta], Scalar] | None = None,
 ) -> Rewriting:
     """The same run in the fewest coordinates that are known to be exact. `plan` shows the name."""
     if not dynamics.draws_examples and (smaller := condense(problem, parameterization.symmetric)) is not None:
         return Rewriting(smaller[0], theta, Flat(), smaller[0], smaller[1])
-    reason = obstacle(parameterization, dynamics)
+    reason = obstacle(parameterization, dynamics, penalty)
     if reason is not None:
         return Rewriting(problem, theta, Flat(), problem, f"original coordinates: {reason}")
     return _rewrite(problem, theta)

@@ -239,6 +239,14 @@ class RowSpace(AbstractChart):
 
         return map_vectors(one, carried)
 
+    def at(self, carried: PyTree, point: PyTree) -> PyTree:
+        def one(w, p):
+            if not isinstance(w, Moving):
+                return p
+            return Moving(p.row, jnp.sign(p.perp), jnp.log(jnp.abs(p.perp)), jnp.ones_like(p.perp))
+
+        return map_vectors(one, carried, point)
+
     def pull(self, gradient: PyTree, carried: PyTree, relative: bool) -> PyTree:
         def one(w, d):
             if not isinstance(w, Moving):
