@@ -72,7 +72,7 @@ def _trial(solver: diffrax.AbstractSolver, controller: diffrax.AbstractStepSizeC
     try:
         jax.eval_shape(step, jnp.zeros(()))
     except Exception as error:  # of diffrax, which says it in its own words
-        return (str(error) or type(error).__name__).strip().splitlines()[0]
+        return (str(error) or type(error).__name__).strip().splitlines()[0].rstrip(".")
     return None
 
 
@@ -86,13 +86,17 @@ def _unfit(
         return "controller", f"is {type(controller).__name__}, no controller of diffrax", "give diffrax.PIDController"
     if isinstance(controller, diffrax.ConstantStepSize):
         return "controller", "is a constant step, and records ask for steps that end at them", "leave it out"
-    # `is_array` alone would miss none: a traced tolerance has no hash, and is tried inside the program instead
     if any(eqx.is_array(leaf) for leaf in jax.tree.leaves((solver, controller))):
+        return None  # a traced tolerance has no hash to be tried by
+    if (error := _trial(solver, controller)) is None:
         return None
-    known = type(solver).__name__
-    if (error := _trial(solver, controller)) is not None:
-        return "solver", f"{known} cannot integrate a flow: {error}", "give one for ordinary equations with an error estimate"
-    return None
+    implicit = isinstance(solver, diffrax.AbstractImplicitSolver)
+    remedy = (
+        "give its root_finder tolerances: diffrax.VeryChord(rtol=1e-10, atol=1e-13)"
+        if implicit
+        else "give one for ordinary equations with an error estimate, such as diffrax.Tsit5()"
+    )
+    return "solver", f"{type(solver).__name__} cannot integrate a flow: {error}", remedy
 
 
 class Flow(AbstractDynamics):

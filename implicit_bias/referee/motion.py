@@ -30,6 +30,7 @@ import numpy as np
 from ..dynamics.base import AbstractDynamics
 from ..dynamics.descent import Descent
 from ..dynamics.flow import Flow
+from ..dynamics.laws import gradient_descent
 from ..dynamics.schedules import OverLoss, TwoStage
 from ..dynamics.stopping import AbstractStop, LossBelow
 from ..parameterizations.base import AbstractParameterization
@@ -120,7 +121,7 @@ def _(dynamics: Descent) -> dict[str, Any]:
     _as_written(dynamics, Descent)
     if dynamics.draws_examples:
         raise NotAvailable("examples that are drawn")
-    if dynamics.law.name != "gradient descent":
+    if dynamics.law != gradient_descent():
         raise NotAvailable(f"the rule {dynamics.law.name}")
     return dict(law="descent", step=_plain("step", dynamics.step))
 
@@ -159,6 +160,10 @@ def _(stop: LossBelow) -> Fraction:
 
 def motion_of(run: Any, theta: Any, clock: Any, start: Any = None) -> Motion:
     """A run as plain data: numbers as the rationals they were typed as, `start` along its first weights if it is known."""
+    if run.penalty is not None:
+        raise NotAvailable("a penalty")
+    if run.dynamics.rates:
+        raise NotAvailable("rates by label")
     parts = data_of(run.problem) | start_of(run.parameterization, theta) | law_of(run.dynamics)
     if start is not None:
         parts["start"] = _vector(start)

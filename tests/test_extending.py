@@ -1,0 +1,28 @@
+"""docs/extending.md is run: every example, in the order of the page; and it shows every seam by its base class."""
+
+import doctest
+from pathlib import Path
+
+import jax
+import pytest
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "extending.md"
+
+
+@pytest.mark.filterwarnings("default")
+def test_every_example_of_the_page_runs():
+    flags = doctest.NORMALIZE_WHITESPACE
+    with jax.numpy_rank_promotion("allow"):
+        done = doctest.testfile(str(PAGE), module_relative=False, optionflags=flags)
+    assert done.failed == 0 and done.attempted >= 15
+
+
+@pytest.mark.parametrize("seam", ["AbstractProblem", "AbstractParameterization", "AbstractLaw", "Claim", "Study"])
+def test_the_page_shows_each_seam(seam):
+    assert f"ib.{seam}" in PAGE.read_text()
+
+
+def test_the_glossary_has_one_line_for_a_word():
+    lines = (PAGE.parent / "glossary.md").read_text().splitlines()
+    words = [line.split("|")[1].strip() for line in lines if line.startswith("| ")][1:]
+    assert len(words) == len(set(words)) > 30
