@@ -36,6 +36,19 @@ from . import schedules
 from .stopping import AbstractStop
 
 
+class AbstractPenalty(eqx.Module):
+    """A function of the weights beside the loss that says whether rotated weights have the same, and what it asks."""
+
+    equivariant: ClassVar[bool] = False
+    """Whether it is the same for rotated weights; vectors are then read through `_vectors`."""
+
+    @abc.abstractmethod
+    def __call__(self, theta: Theta) -> Scalar: ...
+
+    def requirements(self) -> Requirements:
+        return {}
+
+
 class Objective(eqx.Module):
     """The training loss as a function of the weights, which `chart` carries; laws follow the gradient of loss + penalty."""
 

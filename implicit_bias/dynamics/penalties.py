@@ -13,26 +13,14 @@ with another stays in the original coordinates.
 
 from __future__ import annotations
 
-import abc
 from typing import ClassVar
 
-import equinox as eqx
 import jax
 
 from .. import _vectors
 from .._types import Requirements, Scalar, ScalarLike, Theta
 from . import schedules
-
-
-class AbstractPenalty(eqx.Module):
-    equivariant: ClassVar[bool] = False
-    """Whether it is the same for rotated weights."""
-
-    @abc.abstractmethod
-    def __call__(self, theta: Theta) -> Scalar: ...
-
-    def requirements(self) -> Requirements:
-        return {}
+from .base import AbstractPenalty
 
 
 class WeightDecay(AbstractPenalty):

@@ -26,8 +26,7 @@ from .._errors import Mistake
 from .._keys import SeedKey
 from .._types import Requirements, Scalar, Theta
 from ..dynamics import schedules
-from ..dynamics.base import AbstractDynamics, Moment, scale_by_label
-from ..dynamics.penalties import AbstractPenalty
+from ..dynamics.base import AbstractDynamics, AbstractPenalty, Moment, scale_by_label
 from ..observables.base import Prepared, Snapshot, applies_to
 from ..parameterizations.base import AbstractParameterization
 from ..problems.base import AbstractProblem

@@ -27,8 +27,7 @@ from jaxtyping import Array, Float
 
 from .._charts import AbstractChart, Flat
 from .._types import Requirements, Scalar, Targets, Theta
-from ..dynamics.base import AbstractDynamics
-from ..dynamics.penalties import AbstractPenalty
+from ..dynamics.base import AbstractDynamics, AbstractPenalty
 from ..parameterizations.base import AbstractParameterization
 from ..problems.base import AbstractProblem, condense, min_norm, orthogonal_part, singular_values
 from ..problems.linear import Linear
