@@ -1,6 +1,7 @@
 r"""Descent:  theta_{k+1} = retract(theta_k - eta_k law(D grad L(theta_k))),   D = the rate of each label.
 
-`ratio` is the rate of the weights labelled `size`, `rates` those of other labels; 1 where nothing is said. Both gradients of a step use the old point. The clock counts steps, and t = sum of eta.
+`ratio` is the rate of the weights labelled `size`, `rates` those of other labels, and 1 where nothing is said.
+Both gradients of a step use the old point. The clock counts steps, and t = sum of eta.
 
 >>> import implicit_bias as ib
 >>> Descent(0.1, stop=ib.loss_below(1e-8), max_steps=1000).name
