@@ -158,7 +158,7 @@ def trace(recipe: Recipe, statics: Mapping[str, Any], axes: Mapping[str, jax.Sha
         )
         arrays, static = eqx.partition(built, eqx.is_array)
         leaves, treedef = jax.tree.flatten(arrays)
-        step = jax.make_jaxpr(Objective(new.problem, run.parameterization).value_and_gradient)(new.theta)
+        step = jax.make_jaxpr(prepared.objective.value_and_gradient)(new.theta)
         found.update(treedef=treedef, static=static, asked=tuple(asked), rewriting=new.name, theta=new.theta, run=run)
         found.update(step=cost_of(step.jaxpr))
         return [jnp.asarray(leaf) for leaf in leaves]  # a number of NumPy's counts as an array
