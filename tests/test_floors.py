@@ -24,7 +24,6 @@ FLOORS = [
 """The rest (study, commands, the package itself) is the top."""
 
 SHARED = {
-    "symmetry": "observables are read off in rewritten coordinates",
     "dynamics.schedules": "schedules are values: the invariant needs the ratio at its own time",
 }
 
