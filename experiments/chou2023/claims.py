@@ -255,9 +255,10 @@ def _drift_of_size(ds):
 
 
 def _certified(ds):
-    """The doubt of Q over 1e-10, or what a run ends below it over what the integrator loses: the greater."""
+    """The doubt of Q, or what a run ends below it in units in which the integrator loses 1e-10: the greater."""
     least, doubt = least_l1(ds, "reached")
-    return np.maximum(least_l1(ds)[1] / 1e-10, -gap(ds, least) / (_drift_of_size(ds) + least * doubt))
+    below = -gap(ds, least) / (_drift_of_size(ds) + least * doubt)
+    return np.maximum(least_l1(ds)[1], 1e-10 * below)
 
 
 least_is_certified = ib.Claim(
@@ -266,7 +267,7 @@ least_is_certified = ib.Claim(
     statement="the least l1 norm Q has a dual point of its value, and no net is below: r^2 >= Q of its data A x",
     accepts=ENDED,
     residual=_certified,
-    tolerance=lambda ds: 1.0,
+    tolerance=lambda ds: 1e-10,
     because="Q: a vertex from a linear solve on its support, 1e-10; r^2: integrator 1e4 rtol (1 + s0), doubt of Q of A x",
 )
 
