@@ -71,7 +71,7 @@ def seen_next(snapshot):
 
 
 def derived(ds):
-    """The exponent of the error in alpha for r = 1.
+    """The exponent of the error in alpha for r = 1, and about that for more.
 
     What X does not see grows like (1 + mu m_2)^t until X is there, (1 + mu m_1)^t alpha ~ 1, and Z has its square.
     """
@@ -81,6 +81,11 @@ def derived(ds):
 def steps_per_log(ds, least="least"):
     """Steps more for a start smaller by a factor e: 1 / ln(1 + mu sigma_r(X))."""
     return theory.steps_per_log(ds.step, ds[least])
+
+
+def with_room(ds):
+    """What X does not see is left behind: with too few measurements for r it grows about as fast, and nothing vanishes."""
+    return small(ds) | {"measurements leave p >= 1/2": derived(ds) - 0.5}
 
 
 class OfTheStart(NamedTuple):
@@ -147,12 +152,14 @@ def claims_of_the_start(source, *, bound, prefix=""):
         claim(
             "error-vanishes-with-alpha", "main theorem (its limit)",
             "under sensing, at that moment, the error tends to zero with alpha", "gaussian",
+            hypotheses=with_room,
             kind=ib.Limit(against="scale"), residual=error, tolerance=lambda ds: 1e-3,
             because="seen down to alpha = 1e-6",
         ),
         claim(
             "rank-of-the-truth", "main theorem (the nuisance part)",
             "at that moment sigma_{r+1}(Z) / sigma_r(Z) tends to zero with alpha", "gaussian",
+            hypotheses=with_room,
             kind=ib.Limit(against="scale"), residual=lambda ds: stopped(ds, ds.rank_ratio), tolerance=lambda ds: 1e-3,
             because="seen down to alpha = 1e-6",
         ),
