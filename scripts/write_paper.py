@@ -78,6 +78,11 @@ def study_section(study: Judged, folder: Path) -> list[str]:
     return lines
 
 
+def absences(file: Path) -> list[str]:
+    """What the paper says and no study judges, in its own words, where a paper has such a file."""
+    return ["## Not judged", "", *file.read_text().splitlines(), ""] if file.is_file() else []
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("paper", help="a folder of studies, as in wu2020")
@@ -106,6 +111,7 @@ def main() -> None:
         "expected to be refuted.",
         "",
         *overview(judged),
+        *absences(ROOT / "experiments" / options.paper / "absent.md"),
     ]
     for study in judged:
         lines += study_section(study, folder)

@@ -369,7 +369,7 @@ study = ib.Study(
     cell=cell,
     grids=ib.grid(method=["gd", "wn", "rpgd"], seed=range(8), scale=[0.5, 2.0], depth=[15.0, 30.0, 60.0])
     + ib.grid(method="gd", pace=["constant", "over_loss"], seed=range(8), scale=[0.5, 2.0])
-    + ib.grid(method="wn", seed=range(4), scale=[0.5, 1.0], ratio=0.02, depth=7.0, step=[0.01, 5e-3, 2.5e-3]),
+    + ib.grid(method="wn", seed=range(8), scale=[0.5, 1.0], ratio=0.02, depth=7.0, step=[0.01, 5e-3, 2.5e-3]),
     facts={
         "w_perp": ib.orthogonal_size,
         "best_margin": ib.best_margin,
