@@ -182,6 +182,8 @@ class Study:
 
     def run(
         self,
+        asked: Mapping[str, Any] | None = None,
+        /,
         *,
         out: str | Path | None = None,
         size: str = "laptop",
@@ -191,7 +193,11 @@ class Study:
         segment: float | None = None,
         **settings: Any,
     ):
-        """Run a request and return its results as xarray. `settings` are axes and keywords of the cell."""
+        """Run a request and return its results as xarray. `settings` are axes and keywords of the cell.
+
+        One that has the name of an option here goes into a table: `study.run({"width": 12})`.
+        """
+        settings = {**(asked or {}), **settings}
         with contextlib.ExitStack() as stack:
             folder = out if out is not None else stack.enter_context(tempfile.TemporaryDirectory())
             store = Store(folder)

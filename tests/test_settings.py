@@ -46,7 +46,7 @@ def test_no_setting_turns_a_verdict_against_its_expectation(name, keyword, defau
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
-                data = study.run(**{**SMALL[name], keyword: value})
+                data = study.run({**SMALL[name], keyword: value})
         except Mistake as refused:  # a setting that the study cannot have is refused in words, before the first step
             assert refused.remedy
             continue
