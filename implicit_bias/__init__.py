@@ -48,10 +48,10 @@ _PUBLIC = {
         "log_invariant", "orthogonal_direction", "orthogonal_log", "orthogonal_sign", "orthogonal_size", "size",
         "weight_norm",
     ],
-    "sweep.grid": ["grid", "linspace", "logspace"],
-    "sweep.prepare": ["Run"],
-    "sweep.records": ["linear_records", "log_records", "records_at", "time_records"],
-    "sweep.dataset": ["to_dataframe"],
+    "sweep.ask.grid": ["grid", "linspace", "logspace"],
+    "sweep.program.prepare": ["Run"],
+    "sweep.ask.records": ["linear_records", "log_records", "records_at", "time_records"],
+    "sweep.keep.dataset": ["to_dataframe"],
     "evidence.claims": ["Claim", "claims_with", "judge"],
     "evidence.figures": ["Figure"],
     "evidence.kinds": [
@@ -62,7 +62,7 @@ _PUBLIC = {
 }  # fmt: skip
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
 _MODULES = {"linear": "problems.linear", "matrix": "problems.matrix"}
-_RENAMED = {"open": ("sweep.dataset", "open_results")}
+_RENAMED = {"open": ("sweep.keep.dataset", "open_results")}
 
 __all__ = sorted([*_HOME, *_MODULES, *_RENAMED])  # noqa: PLE0605
 

@@ -16,4 +16,4 @@ Targets: TypeAlias = Float[Array, " rows"]
 Theta: TypeAlias = PyTree
 Pred: TypeAlias = PyTree
 Requirements: TypeAlias = "dict[tuple[str, str, str], Flag]"
-"""(field, what is wrong, remedy) -> holds? Evaluated for every run before the first step: the door."""
+"""(field, what is wrong, remedy) -> holds? Evaluated for every run before the first step."""

@@ -213,7 +213,7 @@ def _new(arguments: argparse.Namespace) -> None:
 def _status(arguments: argparse.Namespace) -> None:
     from .cluster.scheduler import queue_lines
     from .session import verdict_line
-    from .sweep.status import describe
+    from .sweep.keep.status import describe
 
     for name, folder in _folders(arguments):
         print(describe(name, folder))
@@ -257,7 +257,7 @@ def _folders(arguments: argparse.Namespace) -> list[tuple[str, FilePath]]:
 
 def _study_of(path: FilePath) -> str:
     """The study that made a results folder, as its plan tells."""
-    from .sweep.document import plan_of, read_plan
+    from .sweep.ask.document import plan_of, read_plan
 
     document = read_plan(plan_of(path)[1])
     name, file = document["study"], document.get("file")

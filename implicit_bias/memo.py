@@ -22,10 +22,10 @@ from . import sources
 from ._files import FilePath, is_local, make_folder, put, read, touch
 from .devices import settings as device_settings
 from .request import Request
-from .sweep.document import read_plan
-from .sweep.fingerprint import instruction_set
-from .sweep.store import FORMAT as TILES
-from .sweep.store import LARGEST_PLAN, Store, canonical
+from .sweep.ask.document import read_plan
+from .sweep.program.fingerprint import instruction_set
+from .sweep.keep.store import FORMAT as TILES
+from .sweep.keep.store import LARGEST_PLAN, Store, canonical
 
 FORMAT = 1
 LARGEST = 2**21

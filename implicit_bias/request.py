@@ -13,9 +13,9 @@ from . import catalogue
 from ._errors import Mistake
 from ._files import FilePath, place
 from .catalogue import Entry
-from .sweep.document import Document, read_plan
-from .sweep.grid import parse
-from .sweep.store import Store
+from .sweep.ask.document import Document, read_plan
+from .sweep.ask.grid import parse
+from .sweep.keep.store import Store
 
 RESULTS = "results"
 

@@ -24,13 +24,13 @@ from .evidence.claims import Data, Judgement, judge_all
 from .evidence.verdicts import Kept
 from .progress import progress
 from .request import Request
-from .sweep.dataset import read_tile
-from .sweep.document import plan_of, read_plan, runs_asked_for
-from .sweep.store import LARGEST_PLAN, Store
+from .sweep.keep.dataset import read_tile
+from .sweep.ask.document import plan_of, read_plan, runs_asked_for
+from .sweep.keep.store import LARGEST_PLAN, Store
 
 if TYPE_CHECKING:
     from .study import Study
-    from .sweep.plan import Plan
+    from .sweep.ask.plan import Plan
 
 
 def caches() -> list[Path]:
@@ -103,7 +103,7 @@ class Judged:
 
     @functools.cached_property
     def data(self) -> Data:
-        from .sweep.dataset import open_results
+        from .sweep.keep.dataset import open_results
 
         return open_results(self.plan)
 
@@ -305,8 +305,8 @@ def describe_plan(request: Request) -> str:
     """What `run` would do."""
     import jax
 
-    from .sweep.execute import workers_of
-    from .sweep.status import rate
+    from .sweep.work.execute import workers_of
+    from .sweep.keep.status import rate
 
     store = request.store
     begun = time.perf_counter()

@@ -24,14 +24,14 @@ from .evidence.claims import Claim
 from .evidence.figures import Figure
 from .observables.base import AbstractFold, definition
 from .observables.predictor import loss
-from .sweep import grid as grids_
-from .sweep.dataset import RESERVED, open_results
-from .sweep.execute import Outcome, Progress, execute
-from .sweep.grid import Grids, Labelled
-from .sweep.plan import Plan, make_plan, show
-from .sweep.prepare import Fact, Recipe, Run
-from .sweep.records import Records, log_records
-from .sweep.store import Store
+from .sweep.ask import grid as grids_
+from .sweep.keep.dataset import RESERVED, open_results
+from .sweep.work.execute import Outcome, Progress, execute
+from .sweep.ask.grid import Grids, Labelled
+from .sweep.ask.plan import Plan, make_plan, show
+from .sweep.program.prepare import Fact, Recipe, Run
+from .sweep.ask.records import Records, log_records
+from .sweep.keep.store import Store
 
 
 _TAKEN = {*RESERVED, "loss", "coordinates", "record"}

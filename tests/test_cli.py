@@ -220,7 +220,7 @@ def test_a_study_is_found_by_short_name_path_and_module(tmp_path, monkeypatch, m
 
 
 def test_interrupt_keeps_the_finished_tiles_and_says_how_to_go_on(capsys, mine, monkeypatch):
-    from implicit_bias.sweep import deal
+    from implicit_bias.sweep.work import deal
 
     written = deal.Tiles._write
 
@@ -237,7 +237,7 @@ def test_interrupt_keeps_the_finished_tiles_and_says_how_to_go_on(capsys, mine, 
 
 
 def test_what_does_not_fit_is_said_at_plan_and_refused_at_run(capsys, mine, monkeypatch):
-    from implicit_bias.sweep import engine
+    from implicit_bias.sweep.program import engine
 
     monkeypatch.setattr(engine, "_free_host_memory", lambda: 1000)
     for command in ("plan", "run"):
@@ -253,10 +253,10 @@ def test_what_does_not_fit_is_said_at_plan_and_refused_at_run(capsys, mine, monk
 
 
 def test_what_the_door_has_no_time_to_ask_is_asked_as_a_block_runs(capsys, mine, monkeypatch):
-    """A plan of many runs closes its door after some seconds; a bad value is refused all the same, and not stored."""
-    from implicit_bias.sweep import plan
+    """A plan of many runs asks for some seconds only; a bad value is refused all the same, and not stored."""
+    from implicit_bias.sweep.ask import plan
 
-    monkeypatch.setattr(plan, "DOOR", 0.0)
+    monkeypatch.setattr(plan, "ASKING", 0.0)
     code, _, _ = run(capsys, "plan", mine, *TINY, "step=0.01,-0.01")
     assert code == 0
     code, _, err = run(capsys, "run", mine, *TINY, "step=0.01,-0.01")

@@ -116,12 +116,12 @@ def test_the_reader_of_imports_reads_them():
     assert "dynamics.base" in imports("symmetry.base")[0]
     assert "_errors" in imports("problems.linear")[0]
     assert {"jax", "equinox"} <= imports("problems.linear")[1]
-    assert "sweep.grid" in imports("study")[0]
+    assert "sweep.ask.grid" in imports("study")[0]
     assert len(FILES) > 30
     assert not allowed("problems.linear", "dynamics.descent")
     assert not allowed("dynamics.descent", "observables.folds")
     assert not allowed("_vectors", "problems.base")
-    assert not allowed("sweep.engine", "evidence.claims")
+    assert not allowed("sweep.program.engine", "evidence.claims")
     assert not allowed("parameterizations.polar", "problems.linear")
     assert allowed("parameterizations.polar", "problems.base")
 
@@ -163,7 +163,7 @@ def test_importing_all_of_evidence_does_not_import_jax():
 def test_what_is_reached_is_followed():
     """The check has teeth: what runs programs is seen to reach jax over other files, and so are the papers."""
     assert "jax" in reached("referee.search")[1] and "jax" not in imports("referee.search")[1]
-    assert "sweep.document" in reached("evidence.export")[0]
+    assert "sweep.ask.document" in reached("evidence.export")[0]
     assert len(PAPERS) >= 8 and {"woodworth2020", "lyu2020", "morwani2021"} <= set(PAPERS)
 
 

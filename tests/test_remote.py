@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from implicit_bias import _files, cli
-from implicit_bias.sweep.store import DamagedTile, Store
+from implicit_bias.sweep.keep.store import DamagedTile, Store
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 

@@ -19,7 +19,7 @@ from ..request import RESULTS, Request
 from . import pods, sbatch, scheduler
 
 if TYPE_CHECKING:
-    from ..sweep.plan import Plan
+    from ..sweep.ask.plan import Plan
 
 _ONLY_FOR = {
     "slurm": ["slurm"],

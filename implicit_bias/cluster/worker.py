@@ -21,12 +21,12 @@ from .._files import FilePath
 from ..progress import progress
 from ..request import Request, planned
 from ..session import guarded, make_plan, say_failed, start
-from ..sweep.document import Document
-from ..sweep.execute import Outcome, Stop
-from ..sweep.fingerprint import difference
-from ..sweep.journal import Journal
-from ..sweep.plan import Batch, Plan
-from ..sweep.store import Store
+from ..sweep.ask.document import Document
+from ..sweep.work.execute import Outcome, Stop
+from ..sweep.program.fingerprint import difference
+from ..sweep.work.journal import Journal
+from ..sweep.ask.plan import Batch, Plan
+from ..sweep.keep.store import Store
 from . import STOPPED
 
 GRACE = {signal.SIGUSR1: 100.0, signal.SIGTERM: 20.0}
@@ -77,7 +77,7 @@ def work(path: FilePath, worker: int, of: int) -> int:
 
 def work_together(path: FilePath, coordinator: str | None, process: int | None, processes: int | None) -> int:
     """Do a plan whose cell is too large for one host, as one of several processes that compute each block together."""
-    from ..sweep.span import execute_spanning
+    from .span.execute import execute_spanning
     from .distributed import joined
 
     request, document = planned(path)

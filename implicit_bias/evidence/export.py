@@ -9,7 +9,7 @@ from pathlib import Path
 from .._errors import Mistake, one_line
 from .._files import FilePath
 from .._lazy import lazy
-from ..sweep.dataset import open_results, to_dataframe
+from ..sweep.keep.dataset import open_results, to_dataframe
 from .claims import Data
 
 xr = lazy("xarray")

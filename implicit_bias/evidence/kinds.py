@@ -22,7 +22,18 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .._lazy import lazy
-from .intervals import CONFIDENCE, NONE, SKEW_LEVEL, Interval, by_unit, share, sign_flips, skew_corrected, trend, value_at
+from .intervals import (
+    CONFIDENCE,
+    NONE,
+    SKEW_LEVEL,
+    Interval,
+    by_unit,
+    share,
+    sign_flips,
+    skew_corrected,
+    trend,
+    value_at,
+)
 
 xr = lazy("xarray")
 

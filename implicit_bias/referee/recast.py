@@ -33,11 +33,11 @@ from ..parameterizations.base import AbstractParameterization
 from ..parameterizations.polar import Euclidean, Polar, Sphere
 from ..problems.base import AbstractProblem
 from ..problems.linear import Linear
-from ..sweep import cut
-from ..sweep.grid import Grid, Labelled
-from ..sweep.keywords import defaults
-from ..sweep.plan import as_array, is_traced
-from ..sweep.prepare import Recipe, Run, build_run
+from ..sweep.program import cut
+from ..sweep.ask.grid import Grid, Labelled
+from ..sweep.ask.keywords import defaults
+from ..sweep.ask.plan import as_array, is_traced
+from ..sweep.program.prepare import Recipe, Run, build_run
 
 @dataclasses.dataclass(frozen=True)
 class Form:

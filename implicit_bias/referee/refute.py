@@ -21,7 +21,7 @@ from ..catalogue import Entry
 from ..evidence.claims import Claim
 from ..problems.linear import Linear
 from ..session import guarded
-from ..sweep.plan import show
+from ..sweep.ask.plan import show
 from . import recheck as again
 from .counterexample import Counterexample, exact
 from .motion import motion_of

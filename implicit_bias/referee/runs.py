@@ -19,14 +19,14 @@ from .._keys import SeedKey
 from .._results import Status
 from ..dynamics.base import Moment
 from ..observables.base import AbstractFold, Prepared, Watch
-from ..sweep import cut
-from ..sweep.dataset import Collector
-from ..sweep.engine import Layout, Program
-from ..sweep.grid import Labelled
-from ..sweep.keywords import encoded
-from ..sweep.plan import show
-from ..sweep.prepare import Run, trace
-from ..sweep.store import Tile
+from ..sweep.program import cut
+from ..sweep.keep.dataset import Collector
+from ..sweep.program.engine import Layout, Program
+from ..sweep.ask.grid import Labelled
+from ..sweep.ask.keywords import encoded
+from ..sweep.ask.plan import show
+from ..sweep.program.prepare import Run, trace
+from ..sweep.keep.store import Tile
 from ..symmetry import RowSpace, Split, rewrite
 from . import recheck
 from .motion import weights_of
@@ -65,7 +65,7 @@ class Runs:
             self._holds.append(jax.jit(lambda point, first=first, second=second: second(first(point), [])[0]))
 
     def __call__(self, points: np.ndarray) -> tuple[xr.Dataset, np.ndarray]:
-        """The results, with the words' dimensions and `point`; and whether each point opens the door of every cell."""
+        """The results, with the words' dimensions and `point`; and whether each point meets the requirements of every cell."""
         points = np.atleast_2d(points)
         self.count += len(points) * len(self._programs)
         opens = np.ones(len(points), bool)

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 import implicit_bias as ib
-from implicit_bias.sweep.execute import execute
-from implicit_bias.sweep.store import Store
+from implicit_bias.sweep.work.execute import execute
+from implicit_bias.sweep.keep.store import Store
 
 
 class Row(NamedTuple):

@@ -31,9 +31,9 @@ import jax.numpy as jnp
 import numpy as np
 
 import implicit_bias as ib
-from implicit_bias.sweep.engine import Program
-from implicit_bias.sweep.execute import execute, workers_of
-from implicit_bias.sweep.store import Store
+from implicit_bias.sweep.program.engine import Program
+from implicit_bias.sweep.work.execute import execute, workers_of
+from implicit_bias.sweep.keep.store import Store
 
 from .common import Row, framework, report, seconds, turns
 
@@ -90,7 +90,7 @@ def profile(study: ib.Study, devices: list) -> None:
     for program in {batch.program for batch in plan.batches}:
         program.compile(devices)
         program.compiled("first", devices[0])
-    print(f"plan (trace, lower, door) {planned - begun:.3f} s, compile {time.perf_counter() - planned:.3f} s")
+    print(f"plan (trace, lower, requirements) {planned - begun:.3f} s, compile {time.perf_counter() - planned:.3f} s")
     compiled, Timed.spent = Program.compiled, Counter()
     Program.compiled = lambda self, name, device: Timed(name, compiled(self, name, device))
     try:

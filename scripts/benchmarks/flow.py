@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import implicit_bias as ib
-from implicit_bias.sweep.execute import execute
-from implicit_bias.sweep.store import Store
+from implicit_bias.sweep.work.execute import execute
+from implicit_bias.sweep.keep.store import Store
 from implicit_bias.theory import weight_normalisation as theory
 
 from .common import Row, report, seconds, turns

@@ -14,8 +14,8 @@ from implicit_bias import cli
 from implicit_bias.cluster import worker
 from implicit_bias.request import requested
 from implicit_bias.session import make_plan
-from implicit_bias.sweep import execute as execution
-from implicit_bias.sweep import plan as planning
+from implicit_bias.sweep.work import execute as execution
+from implicit_bias.sweep.ask import plan as planning
 
 STUDY = '''"""A study of workers."""
 import implicit_bias as ib

@@ -25,7 +25,7 @@ REAL = 100
 
 
 def attack(count: int, seed: int, folder: Path) -> Outcome:
-    from implicit_bias.sweep import deal
+    from implicit_bias.sweep.work import deal
 
     from . import jaxed
 
@@ -84,7 +84,7 @@ class Sweep:
         return f"{len(changed)} tiles have other bytes: {changed[:2]}" if changed else ""
 
     def run(self, folder: Path, workers: int, devices: int, resumed: bool, extended: bool, together: bool) -> None:
-        from implicit_bias.sweep.store import Store
+        from implicit_bias.sweep.keep.store import Store
 
         store = Store(folder)
         store.prepare()
@@ -107,7 +107,7 @@ class Sweep:
 
 def _looked_up(plan, store):
     """The plan against what the store holds now."""
-    from implicit_bias.sweep import plan as planning
+    from implicit_bias.sweep.ask import plan as planning
 
     fresh = dataclasses.replace(plan, batches=[dataclasses.replace(b, found={}) for b in plan.batches])
     with warnings.catch_warnings():
@@ -121,7 +121,7 @@ def _work(plan, store, number: int, workers: int, devices: int, resumed: bool, e
     import jax
 
     from implicit_bias.cluster.worker import shares, shuffled
-    from implicit_bias.sweep.execute import Stop, execute
+    from implicit_bias.sweep.work.execute import Stop, execute
 
     try:
         parts = shares(plan, workers)

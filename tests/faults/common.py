@@ -21,7 +21,7 @@ import numpy as np
 
 from implicit_bias import _files
 from implicit_bias._files import make_folder
-from implicit_bias.sweep.store import Store, Tile, encode
+from implicit_bias.sweep.keep.store import Store, Tile, encode
 
 
 @dataclasses.dataclass(frozen=True)

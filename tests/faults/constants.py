@@ -202,7 +202,7 @@ def _scrubbed() -> Iterator[None]:
     """Data in the program's text, and what looks like an address taken out of it."""
     import jax
 
-    from implicit_bias.sweep.engine import Program
+    from implicit_bias.sweep.program.engine import Program
 
     def identity(program: Program) -> str:
         functions = {"first": program._first, "advance": program._advance_block}

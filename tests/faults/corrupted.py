@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from implicit_bias.sweep import store as stores
-from implicit_bias.sweep.store import Store, Tile, decode, encode
+from implicit_bias.sweep.keep import store as stores
+from implicit_bias.sweep.keep.store import Store, Tile, decode, encode
 
 from .common import Outcome, Tally, replaced, tile_of
 

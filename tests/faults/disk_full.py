@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from implicit_bias._files import CANNOT_WRITE, CannotWrite
-from implicit_bias.sweep.store import Store
+from implicit_bias.sweep.keep.store import Store
 
 from .common import Outcome, Tally, fork, holds, tile_of
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from implicit_bias._files import CANNOT_WRITE, CannotWrite
 from implicit_bias.evidence.page import write_page
-from implicit_bias.sweep.store import Store
+from implicit_bias.sweep.keep.store import Store
 
 from .common import Outcome, Tally, fork, holds, leftovers, tile_of, written_in_place
 

@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-from implicit_bias.sweep.store import Store, Tile
+from implicit_bias.sweep.keep.store import Store, Tile
 
 from .common import Outcome, Tally, replaced
 
@@ -64,7 +64,7 @@ def _plan():
 
 def _looked_up(folder: Path, **marks: str) -> int:
     """Runs that are missing of that plan, for a process of these marks."""
-    from implicit_bias.sweep import plan as planning
+    from implicit_bias.sweep.ask import plan as planning
 
     batches = [dataclasses.replace(b, found={}) for b in _plan().batches]
     plan = dataclasses.replace(_plan(), batches=batches, fingerprint={**_plan().fingerprint, **marks})
@@ -76,7 +76,7 @@ def _looked_up(folder: Path, **marks: str) -> int:
 
 
 def _foreign() -> dict[str, Callable]:
-    from implicit_bias.sweep import plan as planning
+    from implicit_bias.sweep.ask import plan as planning
 
     marks = planning.fingerprint()
 

@@ -29,10 +29,10 @@ import xarray
 from implicit_bias import _errors, cli, request
 from implicit_bias.cluster import scheduler
 from implicit_bias.evidence import export  # noqa: F401
-from implicit_bias.sweep import dataset, status
-from implicit_bias.sweep.document import plan_of
-from implicit_bias.sweep.journal import Journal
-from implicit_bias.sweep.store import Store
+from implicit_bias.sweep.keep import dataset, status
+from implicit_bias.sweep.ask.document import plan_of
+from implicit_bias.sweep.work.journal import Journal
+from implicit_bias.sweep.keep.store import Store
 
 from . import hostile_files, readable
 from .common import Outcome, Tally, address_space, fork

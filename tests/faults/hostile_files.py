@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save
 
-from implicit_bias.sweep.store import Store, encode
+from implicit_bias.sweep.keep.store import Store, encode
 
 from . import readable
 

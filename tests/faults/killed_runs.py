@@ -13,7 +13,7 @@ import time
 import warnings
 from pathlib import Path
 
-from implicit_bias.sweep.store import Store
+from implicit_bias.sweep.keep.store import Store
 
 from . import jaxed
 from .common import Child, Outcome, Tally, fork, leftovers, written_in_place

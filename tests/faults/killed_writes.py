@@ -10,7 +10,7 @@ import os
 import time
 from pathlib import Path
 
-from implicit_bias.sweep.store import Store
+from implicit_bias.sweep.keep.store import Store
 
 from .common import Outcome, Tally, fork, holds, is_whole_or_absent, leftovers, reads, tile_of, written_in_place
 

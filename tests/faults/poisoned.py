@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from implicit_bias.sweep.checkpoint import Segments
+from implicit_bias.sweep.work.checkpoint import Segments
 
 from .common import Outcome, Tally
 
@@ -32,7 +32,7 @@ def laws() -> dict[str, tuple[Callable, str, int]]:
         return lambda step, ratio: Reckless(step, ratio=ratio, max_steps=STEPS, **more)
 
     class Reckless(ib.Descent):
-        """Lets every step pass the door."""
+        """Asks nothing of its step."""
 
         def requirements(self, parameterization, theta):
             return super().requirements(parameterization, theta) if isinstance(parameterization, ib.Euclidean) else {("a", "b", "c"): True}

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from implicit_bias.sweep.store import Store, Tile, canonical
+from implicit_bias.sweep.keep.store import Store, Tile, canonical
 
 MARKS = {"jax": "0.10", "platform": "cpu"}
 SCALES = [0.5, 1.0, 2.0]

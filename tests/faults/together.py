@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from implicit_bias import _files
-from implicit_bias.sweep.store import Store, encode
+from implicit_bias.sweep.keep.store import Store, encode
 
 from .common import (
     Child,

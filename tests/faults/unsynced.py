@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from implicit_bias.sweep.store import Store
+from implicit_bias.sweep.keep.store import Store
 
 from .common import Outcome, Tally, holds, replaced, tile_of, written_in_place
 

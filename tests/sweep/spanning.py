@@ -50,7 +50,7 @@ def watch_first(told):
 
     And what is said of a run that could never move.
     """
-    from implicit_bias.sweep.split import Split
+    from implicit_bias.cluster.span.block import Split
 
     plain = Split.results
 
@@ -61,7 +61,7 @@ def watch_first(told):
         told["parts"] = [[sum(s.data.nbytes for s in r.addressable_shards), r.nbytes] for r in large]
         told["gathered"] = [line[line.index("[") + 1 : line.index("]")] for line in lines]
         at_zero = dataclasses.replace(batch, points=[(seed, 0.0) for seed, _ in batch.points])
-        told["door"] = refused(lambda: self.block(at_zero, runs, found))
+        told["requirement"] = refused(lambda: self.block(at_zero, runs, found))
         return found
 
     Split.results = results
@@ -69,7 +69,7 @@ def watch_first(told):
 
 def compute(process, store_of):
     """Both kinds of cell; one line of JSON."""
-    from implicit_bias.sweep.span import execute_spanning
+    from implicit_bias.cluster.span.execute import execute_spanning
 
     watch_first(made := {})
     told = {}
@@ -90,7 +90,7 @@ def endless(*, scale, key):
 
 def last(process, store_of):
     """More steps than there is time for."""
-    from implicit_bias.sweep.span import execute_spanning
+    from implicit_bias.cluster.span.execute import execute_spanning
 
     plan = ib.Study(cell=endless, grids=ib.grid(seed=range(1), scale=[1.0]), records=ib.log_records(2)).plan(width=1)
     print("begun", flush=True)
@@ -100,7 +100,7 @@ def last(process, store_of):
 def main(act, process, port, folder):
     from implicit_bias.cluster.distributed import joined
     from implicit_bias.session import start
-    from implicit_bias.sweep.store import Store
+    from implicit_bias.sweep.keep.store import Store
 
     start()
     with joined(f"127.0.0.1:{port}", os.environ, process=int(process), processes=2, patience=60.0):

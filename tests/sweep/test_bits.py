@@ -6,9 +6,9 @@ import pytest
 import xarray as xr
 
 import implicit_bias as ib
-from implicit_bias.sweep import deal
-from implicit_bias.sweep import execute as execution
-from implicit_bias.sweep.store import Store, encode
+from implicit_bias.sweep.work import deal
+from implicit_bias.sweep.work import execute as execution
+from implicit_bias.sweep.keep.store import Store, encode
 
 from .laboratory import STEPS, study
 

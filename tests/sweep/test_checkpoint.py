@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import implicit_bias as ib
-from implicit_bias.sweep import execute as executing
-from implicit_bias.sweep.checkpoint import Checkpoint, Left, Segments
-from implicit_bias.sweep.store import Store
+from implicit_bias.sweep.work import execute as executing
+from implicit_bias.sweep.work.checkpoint import Checkpoint, Left, Segments
+from implicit_bias.sweep.keep.store import Store
 from tests.sweep.laboratory import study
 
 ASKED = dict(seed=[0], scale=[0.5, 1.0], ratio=[0.5, 1.0])

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import implicit_bias as ib
-from implicit_bias.sweep import execute as execution
-from implicit_bias.sweep.deal import TRIES, Crowd
-from implicit_bias.sweep.execute import Stop
-from implicit_bias.sweep.journal import Journal
-from implicit_bias.sweep.store import Store
+from implicit_bias.sweep.work import execute as execution
+from implicit_bias.sweep.work.deal import TRIES, Crowd
+from implicit_bias.sweep.work.execute import Stop
+from implicit_bias.sweep.work.journal import Journal
+from implicit_bias.sweep.keep.store import Store
 
 from .laboratory import study
 

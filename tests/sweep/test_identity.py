@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 import implicit_bias as ib
-from implicit_bias.sweep import plan as planning
-from implicit_bias.sweep.code import code_of, constants_digest
-from implicit_bias.sweep.cut import Lifted
-from implicit_bias.sweep.plan import OlderTiles
-from implicit_bias.sweep.store import Store
+from implicit_bias.sweep.ask import plan as planning
+from implicit_bias.sweep.program.code import code_of, constants_digest
+from implicit_bias.sweep.program.cut import Lifted
+from implicit_bias.sweep.ask.plan import OlderTiles
+from implicit_bias.sweep.keep.store import Store
 from tests.sweep.laboratory import study as laboratory
 
 LABELS = np.where(np.arange(150) % 7 < 3, 1, 2)

@@ -10,9 +10,9 @@ import pytest
 from jax.extend import core
 
 import implicit_bias as ib
-from implicit_bias.sweep import cut
-from implicit_bias.sweep.engine import Layout, Program
-from implicit_bias.sweep.prepare import Recipe, trace
+from implicit_bias.sweep.program import cut
+from implicit_bias.sweep.program.engine import Layout, Program
+from implicit_bias.sweep.program.prepare import Recipe, trace
 
 NAMES = ("seed", "scale", "ratio", "step")
 

@@ -17,10 +17,10 @@ import pytest
 
 import implicit_bias as ib
 from implicit_bias.cluster import distributed
-from implicit_bias.sweep.agree import go_on
-from implicit_bias.sweep.fingerprint import fingerprint
-from implicit_bias.sweep.span import execute_spanning
-from implicit_bias.sweep.store import Store
+from implicit_bias.cluster.span.agreement import go_on
+from implicit_bias.sweep.program.fingerprint import fingerprint
+from implicit_bias.cluster.span.execute import execute_spanning
+from implicit_bias.sweep.keep.store import Store
 
 from .spanning import CELLS, COLUMNS, ROWS, WIDTH, study
 
@@ -126,7 +126,7 @@ def test_processes_that_would_compute_different_things_are_refused(spanned):
 
 def test_a_requirement_is_asked_before_the_first_step(spanned):
     for told in spanned[1]:
-        assert "stationary point" in told["own"]["door"] and told["rewritten"]["door"] is None
+        assert "stationary point" in told["own"]["requirement"] and told["rewritten"]["requirement"] is None
 
 
 def test_a_process_that_is_killed_ends_the_other(tmp_path):

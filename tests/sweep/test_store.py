@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import implicit_bias as ib
-from implicit_bias.sweep import plan as planning
-from implicit_bias.sweep.store import DamagedTile, Store, Tile, decode, encode
+from implicit_bias.sweep.ask import plan as planning
+from implicit_bias.sweep.keep.store import DamagedTile, Store, Tile, decode, encode
 
 from .laboratory import cell, study
 
@@ -187,7 +187,7 @@ def test_what_is_no_file_is_set_aside_like_a_damaged_tile(copy, make):
 
 
 def test_a_torn_line_of_the_log_loses_no_other(copy):
-    from implicit_bias.sweep.journal import Journal
+    from implicit_bias.sweep.work.journal import Journal
 
     before = Journal(Store(copy)).latest()
     log = copy / "log.jsonl"

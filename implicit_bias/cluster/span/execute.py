@@ -1,7 +1,7 @@
 r"""A cell that spans hosts: several processes compute every block together, each on its part of a large problem.
 
 Workers are independent as long as a problem fits on one host. Where it does not, processes that have joined
-(`cluster.distributed`) run one program over all their devices: see `split`. Process 0 alone decides which tiles
+(`cluster.distributed`) run one program over all their devices: see `block`. Process 0 alone decides which tiles
 are missing and alone writes; before each tile all agree to go on.
 
 Their sums are rounded in another order than those of one host, so the tiles have a fingerprint of their own.
@@ -21,14 +21,14 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from .._errors import Mistake
-from .._results import Status
-from .agree import RESTART, adopt_missing, caught, check_same, go_on
-from .engine import Program
-from .execute import Progress
-from .plan import Plan
-from .split import AXIS, Split
-from .store import Store, Tile
+from ..._errors import Mistake
+from ..._results import Status
+from .agreement import RESTART, adopt_missing, caught, check_same, go_on
+from ...sweep.program.engine import Program
+from ...sweep.work.execute import Progress
+from ...sweep.ask.plan import Plan
+from .block import AXIS, Split
+from ...sweep.keep.store import Store, Tile
 
 
 def execute_spanning(

@@ -29,7 +29,7 @@ from jax.extend import core
 from jax.sharding import SingleDeviceSharding
 from jaxtyping import PyTree
 
-from .._errors import Mistake
+from ..._errors import Mistake
 from .cut import Bare, Lifted, content_digest
 from .fingerprint import compiler_options
 

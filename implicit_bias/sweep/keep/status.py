@@ -9,11 +9,11 @@ from collections import Counter
 
 import numpy as np
 
-from .._errors import one_line
-from .._files import FilePath
-from .._results import Status
-from .document import Document, plan_of, read_plan, runs_asked_for
-from .journal import SILENT, Journal
+from ..._errors import one_line
+from ..._files import FilePath
+from ..._results import Status
+from ..ask.document import Document, plan_of, read_plan, runs_asked_for
+from ..work.journal import SILENT, Journal
 from .store import Store
 
 

@@ -17,8 +17,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from .._files import FilePath, append, host, is_local, listed, make_folder, modified, put, read, read_end
-from .store import Store, canonical
+from ..._files import FilePath, append, host, is_local, listed, make_folder, modified, put, read, read_end
+from ..keep.store import Store, canonical
 
 LONG = 2**20
 """Bytes of a failure or a worker's sign of life at most, and of the log that are looked at."""

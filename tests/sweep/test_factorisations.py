@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax.extend import core
 
-from implicit_bias.sweep.tall import in_parts
+from implicit_bias.cluster.span.factorisations import in_parts
 
 PARTS = 3
 

@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from .._errors import Mistake
-from ..dynamics.base import AbstractDynamics
+from ..._errors import Mistake
+from ...dynamics.base import AbstractDynamics
 
 Records = Callable[[AbstractDynamics], Array]
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .._errors import Mistake, nearest
+from ..._errors import Mistake, nearest
 
 Value = float | int | str | bool | tuple[float, ...]
 

@@ -7,7 +7,7 @@ What is large is split along its longest axis that the devices divide:
     outputs                           whole, on each
 
 A step then costs a sum over the devices of A's products (and a signed diagonal net, whose halves lie on different
-devices, an exchange of its weights). Long factorisations are done in parts (`tall`), so that A is nowhere whole, unless
+devices, an exchange of its weights). Long factorisations are done in parts (`factorisations`), so that A is nowhere whole, unless
 the cell itself was given it.
 """
 
@@ -24,12 +24,12 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import PyTree
 
-from .._errors import Mistake, written_bytes
-from .._lanes import LONGEST_SHORT_VECTOR, rows_major
-from .engine import SMALL, Program, free_memory, needed_bytes
-from .fingerprint import compiler_options
-from .plan import Batch, as_array, check_holds
-from .tall import in_parts
+from ..._errors import Mistake, written_bytes
+from ..._lanes import LONGEST_SHORT_VECTOR, rows_major
+from ...sweep.program.engine import SMALL, Program, free_memory, needed_bytes
+from ...sweep.program.fingerprint import compiler_options
+from ...sweep.ask.plan import Batch, as_array, check_holds
+from .factorisations import in_parts
 
 AXIS = "devices"
 
@@ -129,7 +129,7 @@ class Split:
             given = [np.asarray(fresh_, fresh.dtype), np.asarray(until_, until.dtype)]
             return self.advance(results, values, state, *_put(given, self.whole(given)))
 
-        # no step is taken up to 0: the block's own door, since no host could open it alone
+        # no step is taken up to 0: the requirements, which no host could ask alone
         state, _, holds = advance(_put(state, self.split(state)), True, 0.0)
         check_holds(batch, lanes, np.asarray(holds))
         _, outputs, _ = advance(state, False, np.inf)

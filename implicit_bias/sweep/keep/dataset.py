@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from .._errors import Mistake
-from .._files import FilePath, place
-from .._lazy import lazy
-from .._results import Status
-from .document import plan_of, read_plan
-from .keywords import decoded
+from ..._errors import Mistake
+from ..._files import FilePath, place
+from ..._lazy import lazy
+from ..._results import Status
+from ..ask.document import plan_of, read_plan
+from ..ask.keywords import decoded
 from .store import Store, Tile
 
 xr = lazy("xarray")

@@ -7,11 +7,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from .._errors import Mistake, one_line
-from .._files import FilePath, read
+from ..._errors import Mistake, one_line
+from ..._files import FilePath, read
 from .grid import MOST_RUNS
 from .keywords import decoded
-from .store import LARGEST_PLAN, TILE_NAME, Store
+from ..keep.store import LARGEST_PLAN, TILE_NAME, Store
 
 Document = Mapping[str, Any]
 

@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load, save
 
-from .._errors import Mistake, written_bytes
-from .._files import (
+from ..._errors import Mistake, written_bytes
+from ..._files import (
     FilePath,
     check_length,
     is_local,
@@ -38,7 +38,7 @@ from .._files import (
     size_of_file,
     touch,
 )
-from .._results import Status
+from ..._results import Status
 
 FORMAT = 4
 LARGEST_TILE = 2**36

@@ -27,19 +27,19 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PyTree
 
-from .._lanes import rows_major
-from .._results import Status
-from ..dynamics.base import State
-from ..observables.base import Watch
+from ..._lanes import rows_major
+from ..._results import Status
+from ...dynamics.base import State
+from ...observables.base import Watch
 from . import cut
-from .checkpoint import Segments
+from ..work.checkpoint import Segments
 from .code import Code, code_of, constants_digest
 from .prepare import Built, Traced
 
 SMALL = 64 * 1024
 """Bytes of first-part results up to which lanes may each bring their own."""
 FIRSTS_KEPT = 2**26
-"""Bytes of first-part results that a program keeps: the door reads them before the blocks do."""
+"""Bytes of first-part results that a program keeps: requirements are asked of them before the blocks read them."""
 
 
 @dataclasses.dataclass(frozen=True)

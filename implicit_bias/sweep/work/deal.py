@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from .._errors import message_of
+from ..._errors import message_of
 from .checkpoint import Checkpoint
-from .engine import Program
+from ..program.engine import Program
 from .journal import Journal
-from .plan import Batch, Plan, show
-from .store import Store, Tile
+from ..ask.plan import Batch, Plan, show
+from ..keep.store import Store, Tile
 
 TRIES = 3
 """How often a tile is computed before it counts as failed."""

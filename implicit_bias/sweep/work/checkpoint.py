@@ -22,8 +22,8 @@ import numpy as np
 from jaxtyping import PyTree
 from safetensors.numpy import load, save
 
-from .._files import CannotWrite, make_folder, put, read
-from .store import LARGEST_TILE, Store, canonical
+from ..._files import CannotWrite, make_folder, put, read
+from ..keep.store import LARGEST_TILE, Store, canonical
 
 SECONDS = 20.0
 """How long a segment lasts, about: what a kill may cost."""

@@ -18,14 +18,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from .._errors import Mistake, written_bytes
-from .cost import lanes_of
-from .engine import SMALL, Layout, Program, free_memory
-from .fingerprint import difference, fingerprint
+from ..._errors import Mistake, written_bytes
+from ..program.cost import lanes_of
+from ..program.engine import SMALL, Layout, Program, free_memory
+from ..program.fingerprint import difference, fingerprint
 from .grid import MOST_RUNS, Grid, Grids, Labelled
 from .keywords import defaults, encoded
-from .prepare import Recipe, Traced, trace
-from .store import OtherFormat, Store, Tile, canonical, tile_id
+from ..program.prepare import Recipe, Traced, trace
+from ..keep.store import OtherFormat, Store, Tile, canonical, tile_id
 
 TILE_BLOCKS = 16
 ROOM = {"cpu": 1e5}
@@ -156,7 +156,7 @@ def check_size(batch: Batch) -> None:
         have = f"take {written_bytes(program.constant_bytes)} of memory, {written_bytes(free)} are free"
         raise Mistake("constants", f"of the cell {have}", "give it fewer data, or run where there is more memory")
     needs = program.estimated_bytes
-    if free is not None and needs > free * jax.process_count():  # several hosts share it: see `span`
+    if free is not None and needs > free * jax.process_count():  # several hosts share it: see `cluster.span`
         raise Mistake(
             "size",
             f"needs about {written_bytes(needs)} of memory for one block, {written_bytes(free)} are free",
@@ -164,11 +164,11 @@ def check_size(batch: Batch) -> None:
         )
 
 
-DOOR = 10.0
-"""Seconds that the door may take; what is not asked by then is asked of each block as it runs."""
+ASKING = 10.0
+"""Seconds that asking the requirements of all runs may take; what is not asked by then is asked of each block as it runs."""
 
 
-def check_door(batch: Batch, until: float = math.inf) -> None:
+def check_requirements(batch: Batch, until: float = math.inf) -> None:
     """Evaluate the requirements of the runs before the first step; one line for the first that fails."""
     program, names = batch.program, batch.traced_axes
     shared = [names.index(a) for a in program.traced.shared]
@@ -216,7 +216,7 @@ def make_plan(
     width: int | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> Plan:
-    """Trace and lower each program, open the door, and look up what the store already holds."""
+    """Trace and lower each program, ask the requirements of the runs, and look up what the store already holds."""
     if (runs := sum(grid.size for grid in grids)) > MOST_RUNS:
         raise Mistake("settings", f"ask for {runs:.3g} runs", f"ask for at most {MOST_RUNS:,} at a time")
     batches = []
@@ -226,12 +226,12 @@ def make_plan(
             statics = dict(zip(static_names, combination))
             batches.append(_batch(recipe, grid, index, statics, settings, width))
     known: dict[tuple, Program] = {}
-    door_closes = time.perf_counter() + DOOR
+    until = time.perf_counter() + ASKING
     for batch in batches:
         batch.program = known.setdefault((batch.program.identity, batch.traced_axes), batch.program)
         check_size(batch)
-        if jax.process_count() == 1:  # else the problem is too large for this host, and `span` opens the door
-            check_door(batch, door_closes)
+        if jax.process_count() == 1:  # else the problem is too large for this host, and `cluster.span` asks each block
+            check_requirements(batch, until)
     marks = fingerprint()
     description = {
         "study": name,

@@ -22,18 +22,18 @@ import jax.numpy as jnp
 from jax.extend import core
 from jaxtyping import Array
 
-from .._errors import Mistake
-from .._keys import SeedKey
-from .._types import Requirements, Scalar, Theta
-from ..dynamics import schedules
-from ..dynamics.base import AbstractDynamics, AbstractPenalty, Moment, scale_by_label
-from ..observables.base import Prepared, Snapshot, applies_to
-from ..parameterizations.base import AbstractParameterization
-from ..problems.base import AbstractProblem
-from ..symmetry import rewrite
+from ..._errors import Mistake
+from ..._keys import SeedKey
+from ..._types import Requirements, Scalar, Theta
+from ...dynamics import schedules
+from ...dynamics.base import AbstractDynamics, AbstractPenalty, Moment, scale_by_label
+from ...observables.base import Prepared, Snapshot, applies_to
+from ...parameterizations.base import AbstractParameterization
+from ...problems.base import AbstractProblem
+from ...symmetry import rewrite
 from . import cut
 from .cost import Cost, cost_of
-from .records import Records
+from ..ask.records import Records
 
 
 class Run(eqx.Module):

@@ -16,13 +16,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from .._errors import Mistake, written_bytes
-from .._results import Status
+from ..._errors import Mistake, written_bytes
+from ..._results import Status
 from .checkpoint import Checkpoint, Left, Segments
 from .deal import Block, Crowd, Queue, Tiles
-from .engine import Program, free_memory
-from .plan import Batch, Plan, as_array, check_holds
-from .store import Store
+from ..program.engine import Program, free_memory
+from ..ask.plan import Batch, Plan, as_array, check_holds
+from ..keep.store import Store
 
 
 LONG_BLOCK = 60.0
@@ -298,7 +298,7 @@ def _run_block(block: Block, results: _Results, home, device, segments: Segments
         first = results.get(batch, runs[0], home, device)
     values = [_column(batch, axis, lanes) for axis in program.traced.lanes]
     outputs, holds = program.launch(first, values, device, segments)
-    check_holds(batch, lanes, np.asarray(holds))  # the door does not wait for every run of a large plan
+    check_holds(batch, lanes, np.asarray(holds))  # a large plan does not ask all of its runs before the first step
     return {name: np.asarray(array)[: len(runs)] for name, array in outputs.items()}
 
 

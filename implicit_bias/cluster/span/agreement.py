@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from jax.experimental import multihost_utils
 
-from .._errors import Mistake
-from .fingerprint import difference
-from .plan import Plan
-from .store import canonical
+from ..._errors import Mistake
+from ...sweep.program.fingerprint import difference
+from ...sweep.ask.plan import Plan
+from ...sweep.keep.store import canonical
 
 RESTART = "start all processes again: tiles already written are kept"
 

@@ -1,0 +1,1 @@
+"""A block on the devices of several hosts."""

@@ -1,0 +1,1 @@
+"""What is asked: grids, records, plans and the files that say so."""

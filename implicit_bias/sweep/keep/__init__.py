@@ -1,0 +1,1 @@
+"""What is kept: tiles and plans on the disk, and their reading as datasets."""
