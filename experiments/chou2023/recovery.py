@@ -83,7 +83,8 @@ def _least_l1_finds(ds):
     def off(A, y, hidden):
         return np.linalg.norm(ib.min_l1(A, y, nonnegative=True).x - hidden) / np.linalg.norm(hidden)
 
-    return NEAR / 2 - over_runs(ds, off, ds.operator, ds.target, ds.truth, one_by_one=True)
+    drawn = (v.isel({"method": 0, "depth": 0}, missing_dims="ignore") for v in (ds.operator, ds.target, ds.truth))
+    return NEAR / 2 - over_runs(ds, off, *drawn, one_by_one=True)  # a seed's data are those of all methods and depths
 
 
 def _slack(holds):
@@ -114,9 +115,12 @@ def _from(depth, low, high):
 
 
 def _from_the_best(depth):
+    """log(WN / GD) of the steps from the best start of each, a law that has not got there within the cap counted at it."""
+
     def lead(ds):
-        wn, gd = (pick(ds.steps_to_recover, m, depth).min("alpha").fillna(np.inf) for m in ("wn", "gd"))
-        return xr.where(np.isinf(wn) & np.isinf(gd), np.nan, np.sign(xr.where(wn < gd, -1.0, wn > gd)))
+        wn, gd = (pick(ds.steps_to_recover, m, depth).min("alpha") for m in ("wn", "gd"))
+        cap = float(ds.max_steps)
+        return np.log(wn.fillna(cap) / gd.fillna(cap)).where(wn.notnull() | gd.notnull())
 
     return lead
 
@@ -231,13 +235,10 @@ where_faster = [
         "L = 3: from most alpha in [0.001, 0.01] WN is within 1 % of the sparse vector after more steps than GD",
         lambda ds: -_from(3, 0.001, 0.01)(ds),
     ),
-    *(
-        _by_measurement(
-            f"fewer-steps-from-the-best-start-depth-{depth}",
-            f"L = {depth}: at the best start and step of each, WN is within 1 % after fewer steps than GD",
-            _from_the_best(depth),
-        )
-        for depth in (2, 3)
+    _by_measurement(  # at L = 3 it is 20 % fewer, +- 30 %, and which start is best hangs on the grid
+        "fewer-steps-from-the-best-start-depth-2",
+        "L = 2: at the best start and step of each, WN is within 1 % after fewer steps than GD",
+        _from_the_best(2),
     ),
 ]
 

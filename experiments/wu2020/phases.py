@@ -50,7 +50,7 @@ def parallel_gap(before, after):
     """|A w' - y / (g |v|)| / |A w'| over one step, |v|^2 = |w_perp|^2 + g*^2/g^2"""
     problem, g = before.problem, before.theta.g
     length = jnp.sqrt(jnp.exp(2 * ib.orthogonal_log(before)) + _target_square(before) / g**2)
-    row = after.theta.w.row  # A A^T = I: in the rewritten coordinates A is the identity on the row space
+    row = problem.operator @ after.theta.w
     return jnp.linalg.norm(row - problem.target / (g * length)) / jnp.linalg.norm(row)
 
 

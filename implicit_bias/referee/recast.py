@@ -257,11 +257,10 @@ def _rest(subject: Subject, combination: Mapping[str, Any], changed: Mapping[str
         return _arrays(leaves)
 
     traced = jax.make_jaxpr(build)(*(jnp.asarray(v[0], float) for v in changed.numbers.values()))
-    first, _ = cut.split(traced, [True] * len(changed.numbers))  # only what the rest needs
-    small = jax.make_jaxpr(first)(*traced.in_avals)
-    literal = [getattr(v, "val", None) for v in traced.jaxpr.outvars]
-    data = [np.asarray(c).tolist() for c in small.consts]
-    return re.sub(r" at 0x[0-9a-f]+", "", "\n".join([*kept, str(small.jaxpr), repr(literal), repr(data)]))
+    rest = cut.split(traced, [False] * len(changed.numbers))[1].part  # only what the rest needs
+    literal = [getattr(v, "val", None) for v in rest.jaxpr.outvars]
+    data = [np.asarray(c).tolist() for c in rest.consts]
+    return re.sub(r" at 0x[0-9a-f]+", "", "\n".join([*kept, str(rest.jaxpr), repr(literal), repr(data)]))
 
 
 def _cut(items: Sequence[Any], ends: Sequence[int]) -> list[Sequence[Any]]:
