@@ -46,7 +46,8 @@ def predicted(ds):
     """|Z - X| / |X| to leading order in alpha, and the next order over it."""
     values = ds.eigenvalues
     return xr.apply_ufunc(
-        theory.small_start_error, values, ds["rank"], ds.scale, input_core_dims=[values.dims[-2:], [], []],
+        lambda eigenvalues, rank, scale: theory.small_start_error(eigenvalues, int(rank), float(scale)),
+        values, ds["rank"], ds.scale, input_core_dims=[values.dims[-2:], [], []],
         output_core_dims=[[], []], vectorize=True,
     )  # fmt: skip
 
