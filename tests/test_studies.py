@@ -26,7 +26,7 @@ SMALL = {
     "stoger2021/measurements": dict(measurements=[8.0, 24.0, 72.0], rank=[1, 2]),
     "stoger2021/phases": dict(seed=range(2), scale=[1e-6, 1e-5, 1e-4, 1e-3]),
     "stoger2021/recovery": dict(scale=[*np.geomspace(1e-6, 2e-3, 8), 0.5]),
-    "stoger2021/width": dict(seed=range(24)),
+    "stoger2021/width": {},
     "woodworth2020/entropy": dict(seed=range(3), alpha=[0.03, 0.1, 0.3, 1.0, 2.0, 2.8, 4.0]),
     "wu2020/robustness": dict(seed=range(3), scale=[0.1, 1.0, 4.0]),
     "wu2020/limit": dict(seed=range(3), ratio=[0.3, 3.0, 30.0], scale=[0.1, 1.0, 4.0]),

@@ -152,7 +152,6 @@ def _persists(depth):
         id=f"recovers-from-a-large-start-depth-{depth}",
         source=f"{SOURCE}, abstract: the bias persists at practically large starts",
         statement=f"L = {depth}, alpha = {LARGE}: WN (c = {RATIOS[depth]}) ends within 1 % of the sparse vector",
-        kind=ib.Inequality(),
         summary=lambda ds: {**summary(ds), **{name: ds[name] for name in ("operator", "target", "truth")}},
         hypotheses=lambda ds: {**_asked(depth, LARGE)(ds), "least l1 finds it": _least_l1_finds(ds)},
         residual=lambda ds: pick(ds.end_error, "wn", depth, LARGE),
