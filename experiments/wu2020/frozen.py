@@ -90,7 +90,7 @@ turns_anywhere = ib.Claim(
 )
 
 size_of_targets = ib.Claim(
-    id="g*-is-|y|",
+    id="g*-is-the-size-of-y",
     source=f"{SOURCE}, Theorem 2.6 II (after it), A A^T = I",
     statement="|g*| = |y| where A A^T = I",
     on="frozen",
