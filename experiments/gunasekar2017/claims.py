@@ -38,7 +38,8 @@ def slack(ds):
     """delta of each problem, by linear programming."""
     values = ds.eigenvalues
     return xr.apply_ufunc(
-        theory.certificate_slack, values, ds["rank"], input_core_dims=[values.dims[-2:], []], vectorize=True
+        lambda eigenvalues, rank: theory.certificate_slack(eigenvalues, int(rank)),
+        values, ds["rank"], input_core_dims=[values.dims[-2:], []], vectorize=True
     )
 
 
