@@ -8,7 +8,6 @@ Runs start at g = 1e-8 and s = 0 up to rounding: what grows first is this mode a
 """
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
