@@ -246,15 +246,19 @@ def _fallen(ds):
     return ds.scale * (ds.g_star - ds.scale) * ds.release
 
 
+def _path_ratio(ds):
+    """Of the course that a run takes: the other one's setting is nothing to it."""
+    return xr.where(ds.course == "careful", ds.slow, ds.ratio)
+
+
 def _path_law(ds):
-    ratio = xr.where(ds.course == "careful", ds.slow, ds.ratio)
-    arguments = dict(g0=ds.scale, orthogonal=ds.w_perp, g_star=ds.g_star, ratio=ratio)
+    arguments = dict(g0=ds.scale, orthogonal=ds.w_perp, g_star=ds.g_star, ratio=_path_ratio(ds))
     descent = theory.gradient_descent_limit_excess(ds.scale, ds.w_perp)
     return xr.where(ds.course == "gd", descent, theory.limit_excess(**arguments))
 
 
 def _path_tolerance(ds):
-    return 1e-9 + SAFETY * row(ds) * (1 + 9.0 / np.minimum(ds.slow, ds.ratio))  # |x - x*| |x| / c <= 3 x 3 / c
+    return 1e-9 + SAFETY * row(ds) * (1 + 9.0 / _path_ratio(ds))  # |x - x*| |x| / c <= 3 x 3 / c
 
 
 path_ends = ib.Claim(

@@ -44,6 +44,8 @@ class Score:
     tolerance: np.ndarray
     slacks: dict[str, np.ndarray]
     inside: np.ndarray
+    undefined: np.ndarray
+    """Runs inside that ended as the claim accepts, of which it says nothing: its residual or tolerance is nan."""
 
     @property
     def best(self) -> int:
@@ -62,13 +64,15 @@ def score(claim: Claim, data: xr.Dataset, opens: np.ndarray) -> Score:
             "write it as a function of one run's numbers: no .sel, .isel or loop over an axis",
         ) from None
     inside = seen.met().values.ravel() & np.ravel(opens)
-    tested = inside & (seen.accepted & seen.defined).values.ravel()
+    ended = inside & seen.accepted.values.ravel()
+    tested = ended & seen.defined.values.ravel()
     return Score(
         ratio=np.where(tested, over_tolerance(seen.residual, seen.tolerance).values.ravel(), -np.inf),
         residual=seen.residual.values.ravel(),
         tolerance=seen.tolerance.values.ravel(),
         slacks={n: s.values.ravel() for n, s in seen.slacks.items()},
         inside=inside,
+        undefined=ended & ~tested,
     )
 
 
@@ -83,14 +87,21 @@ NOTHING = Found(np.zeros(0), -np.inf)
 
 def draw_and_test(claim: Claim, runs: Runs, region: Region, count: int, rng: np.random.Generator) -> Found:
     """Random search. A first block with no run inside the hypotheses ends it: words may be a hypothesis."""
-    best = NOTHING
+    best, undefined = NOTHING, False
     for start in range(0, count, WIDTH):
         points = region.draw(rng, min(WIDTH, count - start))
         found = score(claim, *runs(points))
+        undefined |= bool(found.undefined.any())
         if found.ratio[found.best] > best.ratio:
             best = Found(points[found.best], float(found.ratio[found.best]))
         if start == 0 and not found.inside.any():
             break
+    if undefined and best is NOTHING:
+        raise Mistake(
+            "claim",
+            f"{claim.id} is nan for every run tried that it speaks of",
+            "let it read what the run has: a keyword that a run does not use is nan",
+        )
     return best
 
 

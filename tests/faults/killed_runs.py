@@ -26,9 +26,9 @@ STUDY = '''"""Two programs; a tile for each word and seed."""
 import implicit_bias as ib
 
 
-def cell(*, scale, key, method="wn", steps=2000):
+def cell(*, scale, key, method="wn", most=2000):
     weights = {"gd": ib.Euclidean(scale), "wn": ib.Polar(scale)}[method]
-    return ib.Run(ib.linear.gaussian(5, 12, target_norm=2.0)(key), weights, ib.Descent(1e-2, max_steps=steps))
+    return ib.Run(ib.linear.gaussian(5, 12, target_norm=2.0)(key), weights, ib.Descent(1e-2, max_steps=most))
 
 
 axes = dict(seed=range(2), scale=ib.logspace(0.1, 1, 40))

@@ -311,6 +311,11 @@ def test_a_claim_of_many_runs_is_refused():
         tried(claim(residual=lambda ds: ds.g_star, kind=ib.Exponent(against="scale", value=1.0), tolerance=None))
 
 
+def test_a_claim_that_is_nan_everywhere_is_not_said_to_hold():
+    with pytest.raises(ib.Mistake, match="is nan for every run"):
+        tried(claim(residual=lambda ds: ds.g_star * np.nan))
+
+
 def test_a_claim_is_found_by_its_id_and_a_slip_of_the_pen_is_named():
     entry, _, found = find_claim("wu2020/limit:limit-excess-exact")
     assert entry.name == "wu2020/limit" and found.id == "limit-excess-exact"
