@@ -54,6 +54,16 @@ class _Integrator(NamedTuple):
     shortened: Count
 
 
+def _judged(candidate: PyTree, error: PyTree, theta: PyTree) -> tuple[PyTree, PyTree]:
+    """What a controller may see of a step that overflowed: an infinite error where it was, so that it is refused.
+
+    inf / inf and inf - inf are nan, and a width that is once nan stays nan.
+    """
+    numbers = jax.tree.leaves((candidate, error))
+    finite = jnp.stack([jnp.all(jnp.isfinite(x)) for x in numbers]).all()
+    return where(finite, candidate, theta), where(finite, error, jax.tree.map(lambda e: jnp.full_like(e, jnp.inf), error))
+
+
 def _before(edge: Scalar) -> Scalar:
     return jnp.nextafter(edge, -jnp.inf)
 
@@ -174,6 +184,7 @@ class Flow(AbstractDynamics):
         first, controller = self._controller().init(
             terms, zero, end, theta, None, None, self.solver.func, self.solver.error_order(terms)
         )
+        first = jnp.where((first > 0) & jnp.isfinite(first), first, end)  # its estimate may overflow, to 0 or nan
         return _Integrator(
             width=first,
             solver=self.solver.init(terms, zero, first, theta, None),
@@ -204,8 +215,9 @@ class Flow(AbstractDynamics):
             clipped = t0 + carry.width >= end
             t1 = jnp.where(clipped, end, t0 + carry.width)
             candidate, error, _, solver, _ = self.solver.step(terms, t0, t1, theta, None, carry.solver, carry.jumped)
+            seen, error = _judged(candidate, error, theta)
             keep, next0, next1, jumped, adapted, _ = controller.adapt_step_size(
-                t0, t1, theta, candidate, None, error, order, carry.controller
+                t0, t1, theta, seen, None, error, order, carry.controller
             )
             candidate = objective.parameterization.retract(candidate)
             loss = objective(candidate)

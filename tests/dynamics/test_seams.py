@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.integrate import solve_ivp
 
 import implicit_bias as ib
 from implicit_bias._errors import Mistake
@@ -342,3 +343,32 @@ def test_a_flow_steps_exactly_to_a_switch(solver):
     found = cases.whole_run(run, jnp.asarray([0.0, 1.5]), {"x": ib.predictor(), "at": at_switch})
     assert float(found["at"]) == switch
     _assert_decayed(problem, found["x"], 0.2 * switch + 3.0 * (1.5 - switch), 1e-8)
+
+
+@pytest.mark.parametrize(
+    ("solver", "signed", "entry", "end"), [(diffrax.Tsit5, False, 20.0, 2e-4), (diffrax.Dopri8, True, 5.0, 4e-3)]
+)
+def test_a_step_that_overflows_is_refused_and_shrinks(solver, signed, entry, end):
+    """x = u^3 or u^3 - v^3 from large entries: a first step moves them by many times themselves, and each stage takes
+    the fifth power of the last.
+
+    By scipy's DOP853 at rtol 1e-12 of dw/dt = -(dx/dw)^T A^T (A x - y); a step is kept to 1e-10 of it, some hundred are
+    taken, and the flow contracts: 1e-8.
+    """
+    problem, sign = cases.problem_of(ib.square), np.repeat([1.0, -1.0], 7) if signed else np.ones(7)
+    direction = jnp.ones(len(sign)) / len(sign) ** 0.5
+    weights = ib.Power(ib.Euclidean(jnp.asarray(entry * len(sign) ** 0.5), direction), 3, signed)
+    run = cases.prepared(problem, weights, ib.Flow(end, solver=solver(), max_steps=4000))
+    found = cases.whole_run(run, jnp.asarray([0.0, end]), {"x": ib.predictor()})
+    assert found["status"] == ib.Status.CAPPED and float(found["end time"]) == end
+    A, y = np.asarray(problem.operator), np.asarray(problem.target)
+
+    def x(w):
+        return (sign * w**3).reshape(-1, 7).sum(axis=0)
+
+    def velocity(t, w):
+        return -3 * w**2 * sign * np.tile(A.T @ (A @ x(w) - y), len(w) // 7)
+
+    first = np.full(len(sign), entry)
+    path = solve_ivp(velocity, (0, end), first, "DOP853", rtol=1e-12, atol=1e-13, first_step=end * 1e-6)
+    np.testing.assert_allclose(found["x"][-1], x(path.y[:, -1]), rtol=0, atol=1e-8 * np.abs(path.y[:, -1]).max() ** 3)
