@@ -53,15 +53,25 @@ _PUBLIC = {
     "sweep.ask.records": ["linear_records", "log_records", "records_at", "time_records"],
     "sweep.keep.dataset": ["to_dataframe"],
     "evidence.claims": ["Claim", "claims_with", "judge"],
-    "evidence.figures": ["Figure"],
+    "evidence.figures": [
+        "Figure", "across", "curves_of", "guide", "level", "map_of", "panel", "runs_of", "theory_of",
+    ],
     "evidence.kinds": [
         "Exponent", "Identity", "Inequality", "Limit", "Ordering", "Probability", "UpToConstant",
     ],
+    "evidence.predictions": ["batched"],
     "evidence.reductions": ["accepted", "best_of", "by_seed"],
     "study": ["Study"],
 }  # fmt: skip
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
-_MODULES = {"linear": "problems.linear", "matrix": "problems.matrix"}
+_MODULES = {
+    "linear": "problems.linear",
+    "matrix": "problems.matrix",
+    "curves": "evidence.curves",
+    "figures": "evidence.figures",
+    "references": "evidence.references",
+    "theory": "theory",
+}
 _RENAMED = {"open": ("sweep.keep.dataset", "open_results")}
 
 __all__ = sorted([*_HOME, *_MODULES, *_RENAMED])  # noqa: PLE0605

@@ -312,12 +312,13 @@ def _report(arguments: argparse.Namespace) -> int:
 
 def _export(arguments: argparse.Namespace) -> None:
     from .evidence.export import export
+    from .session import completed_results
 
     arguments.targets = [arguments.target]
     ((name, folder), *more) = _folders(arguments)
     if more:
         raise Mistake("RESULT", f"{arguments.target} names several studies", "export one at a time")
-    for path in export(folder, arguments.format, arguments.to or Path(Path(name).stem)):
+    for path in export(completed_results(name, folder), arguments.format, arguments.to or Path(Path(name).stem)):
         print(path)
 
 

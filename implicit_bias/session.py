@@ -105,7 +105,7 @@ class Judged:
     def data(self) -> Data:
         from .sweep.keep.dataset import open_results
 
-        return open_results(self.plan)
+        return self.study.complete(open_results(self.plan))
 
     # -- verdicts as files ----------------------------------------------------------------------------------------
 
@@ -165,6 +165,18 @@ def judge_folder(name: str, path: FilePath, computed: int = 0) -> Judged:
         with contextlib.suppress(CannotWrite):  # results may be read where nothing can be written
             judged.keep()
     return judged
+
+
+def completed_results(name: str, path: FilePath) -> Data:
+    """A results folder or plan file with what its study predicts; as measured, where the study is not there any more."""
+    from .sweep.keep.dataset import open_results
+
+    data = open_results(path)
+    try:
+        study = catalogue.load(catalogue.find(name))
+    except Mistake:
+        return data
+    return study.complete(data)
 
 
 def newest_verdicts(entry: Entry, path: FilePath) -> Kept | None:

@@ -22,6 +22,7 @@ import jax
 from ._errors import Mistake, nearest
 from .evidence.claims import Claim
 from .evidence.figures import Figure
+from .evidence.predictions import Batched, with_predictions
 from .observables.base import AbstractFold, definition
 from .observables.predictor import loss
 from .sweep.ask import grid as grids_
@@ -45,6 +46,8 @@ class Study:
     grids: Grids
     facts: Mapping[str, Fact] = dataclasses.field(default_factory=dict)
     observe: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    predict: Mapping[str, Callable[..., Any] | Batched] = dataclasses.field(default_factory=dict)
+    """What theory says of each run, of the run's own numbers by name: see `evidence.predictions`."""
     records: Records = dataclasses.field(default_factory=lambda: log_records(20))
     claims: Sequence[Any] = ()
     figures: Sequence[Any] = ()
@@ -65,6 +68,9 @@ class Study:
         for name in (*self.observe, *self.facts):
             if name in _TAKEN or not str(name).strip() or str(name).startswith("fact."):
                 raise Mistake("observe, facts", f"have one called {name!r}, as results have already", "rename it")
+        for name in self.predict:
+            if name in {*_TAKEN, *self.observe, *self.facts, *self._keywords} or not str(name).isidentifier():
+                raise Mistake("predict", f"has one called {name!r}, which is taken or is no name", "rename it")
         if both := set(self.observe) & set(self.facts):
             raise Mistake("observe, facts", f"both have {sorted(both)[0]!r}", "rename one of them")
         for name in self._keywords:
@@ -180,6 +186,10 @@ class Study:
         with self.in_precision():
             return execute(plan, store, **options)
 
+    def complete(self, data: Any) -> Any:
+        """Results with what theory predicts of them."""
+        return with_predictions(data, self.predict)
+
     def run(
         self,
         asked: Mapping[str, Any] | None = None,
@@ -206,7 +216,7 @@ class Study:
             if outcome.failed:
                 tile, why = next(iter(outcome.failed.items()))
                 warnings.warn(f"{len(outcome.failed)} tiles failed, for instance {tile}: {why}", stacklevel=2)
-            return open_results(store.folder)
+            return self.complete(open_results(store.folder))
 
 
 def _keywords_remedy(name: str, study: Study) -> str:

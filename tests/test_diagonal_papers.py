@@ -44,6 +44,7 @@ def test_a_plain_net_that_was_capped_is_at_the_minimiser_for_its_data():
         assert judgement.tested == judgement.inside == 3, name
     assert found(entropy.study, "limit-minimises-its-potential", data).verdict == "supported"
     wrong = data.assign(x=data.x * xr.DataArray(1 + 1e-5 * np.arange(15), dims="x_0"))  # no minimiser of anything
+    wrong = entropy.study.complete(wrong)
     assert found(entropy.study, "limit-minimises-its-potential", wrong).verdict == "refuted"
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from .._lazy import lazy
+from .runs import along, over_runs  # noqa: F401 - readers, too
 
 xr = lazy("xarray")
 

@@ -7,9 +7,8 @@ from pathlib import Path
 
 
 from .._errors import Mistake, one_line
-from .._files import FilePath
 from .._lazy import lazy
-from ..sweep.keep.dataset import open_results, to_dataframe
+from ..sweep.keep.dataset import to_dataframe
 from .claims import Data
 
 xr = lazy("xarray")
@@ -28,11 +27,10 @@ def codebook(data: Data) -> list[tuple[str, str, str, str]]:
     return list(rows.values())
 
 
-def export(path: FilePath, format: str, to: Path) -> list[Path]:
+def export(data: Data, format: str, to: Path) -> list[Path]:
     """Write the table and its codebook; returns the files."""
     if not to.name:
         raise Mistake("to", f"{to} names no file", "write --to FILE")
-    data = open_results(path)
     target = to if to.suffix else to.with_suffix(".csv" if format == "csv" else ".nc")
     book = target.with_suffix(".codebook.csv")
     try:

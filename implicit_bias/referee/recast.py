@@ -85,6 +85,7 @@ class Subject:
     recipe: Recipe
     grid: Grid
     settings: Mapping[str, Any]
+    predict: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def words(self) -> dict[str, tuple[Any, ...]]:

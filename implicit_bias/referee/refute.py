@@ -128,7 +128,7 @@ def subject_of(study: Any, claim: Claim, settings: Mapping[str, Any]) -> Subject
         raise Mistake(
             "settings", f"leave out the grid {claim.on!r}, of which {claim.id} speaks", "leave its words as they are"
         )
-    return Subject(study.recipe, chosen[0], fixed)
+    return Subject(study.recipe, chosen[0], fixed, study.predict)
 
 
 # -- where to look -----------------------------------------------------------------------------------------------------

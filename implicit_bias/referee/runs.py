@@ -18,6 +18,7 @@ from jax.extend import core
 from .._keys import SeedKey
 from .._results import Status
 from ..dynamics.base import Moment
+from ..evidence.predictions import with_predictions
 from ..observables.base import AbstractFold, Prepared, Watch
 from ..sweep.program import cut
 from ..sweep.keep.dataset import Collector
@@ -139,7 +140,8 @@ class Runs:
             }
             collector.add(batch, Tile("", {}, {}, ("point",), coordinates, arrays))
         data = collector.dataset(document)
-        return data.assign_coords({n: ("point", v) for n, v in self._coordinates(points).items()})
+        data = data.assign_coords({n: ("point", v) for n, v in self._coordinates(points).items()})
+        return with_predictions(data, self.subject.predict)
 
     def _coordinates(self, points: np.ndarray) -> dict[str, np.ndarray]:
         known = {n: points[:, i] for i, n in enumerate(self.form.axes)}

@@ -1,0 +1,140 @@
+"""A panel: layers, labels, and an axis that can be read: ticks at the values that were run, none over another.
+
+Titles and captions may name the numbers of the results: `{ratio:g}` is a setting or an axis of one value, `{seed.count}`
+how many values an axis has, `{scale.least:g}` and `{scale.largest:g}` its ends; those and `.median` are there of every
+variable, too. Other braces stay as they are.
+
+>>> import numpy as np, xarray as xr
+>>> ds = xr.Dataset(coords={"seed": [0, 1, 2], "ratio": 0.5})
+>>> written("$c = {ratio:g}$, {seed.count} seeds, $\\\\log_{10} x$", ds)
+'$c = 0.5$, 3 seeds, $\\\\log_{10} x$'
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .layers import Layer, Sheet, grid_of
+from .maps import Map
+
+_NUMBER = re.compile(r"\{(\w+)(?:\.(count|least|largest|median))?(?::([^{}]*))?\}")
+FEW = 9
+"""Values of an axis that are all named at its ticks."""
+
+
+def written(text: str, ds: Any) -> str:
+    """The text with the numbers of the results in it."""
+
+    def number(match: re.Match) -> str:
+        name, what, form = match.groups()
+        if name not in ds.coords and name not in ds.data_vars:
+            return match[0]
+        values = np.atleast_1d(ds[name].values).ravel()
+        if what is None and values.size > 1:
+            return match[0]
+        read = {"count": np.size, "least": np.nanmin, "largest": np.nanmax, "median": np.nanmedian}
+        value = read.get(what, lambda v: v[0])(values)
+        return format(value.item() if hasattr(value, "item") else value, form or "")
+
+    return _NUMBER.sub(number, text)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Panel:
+    layers: Sequence[Layer]
+    x: str = ""
+    y: str = ""
+    title: str = ""
+    log: str = ""
+    """The logarithmic axes: "x", "y" or "xy"."""
+    legend: str | None = "best"
+    """A place, or None for no legend."""
+    columns: int = 1
+    """Of the legend."""
+    xlim: tuple[float | None, float | None] | None = None
+    ylim: tuple[float | None, float | None] | None = None
+    facet: str | None = None
+    """An axis, of which each value has a panel of its own."""
+    equal: bool = False
+    """One unit is as long along y as along x."""
+
+    def datasets(self, data: Any) -> list[Any]:
+        found = [grid_of(data, layer.on) for layer in self.layers if layer.on or not hasattr(data, "children")]
+        return [ds for ds in found if ds is not None]
+
+    def facets(self, data: Any) -> list[dict[str, Any]]:
+        """What each of its panels shows."""
+        if self.facet is None:
+            return [{}]
+        for ds in self.datasets(data):
+            if self.facet in ds.coords:
+                return [{self.facet: v} for v in np.atleast_1d(ds[self.facet].values).tolist()]
+        return [{}]
+
+    def draw(self, axes: Any, data: Any, of: dict[str, Any]) -> None:
+        sheet = Sheet(axes, data, of)
+        for layer in self.layers:
+            layer.draw(sheet)
+        for axis in "xy":
+            if axis in self.log:
+                axes.set(**{f"{axis}scale": "log"})
+        ds = next((d for layer in self.layers if (d := layer.dataset(sheet)) is not None), None)
+        texts = {"xlabel": self.x, "ylabel": self.y, "title": self.title}
+        axes.set(**{k: t if ds is None else written(t, ds) for k, t in texts.items() if t})
+        axes.set(**{k: v for k, v in (("xlim", self.xlim), ("ylim", self.ylim)) if v is not None})
+        if self.equal:
+            axes.set_aspect("equal")
+        for label, line in sheet.theory.items():
+            axes.plot([], [], line, color="0.4", lw=1.2, label=label)
+        for said in sheet.bands:
+            axes.fill_between([], [], color="0.5", alpha=0.3, lw=0, label=said)
+        if sheet.open:
+            axes.plot([], [], "o", color="0.4", mfc="white", label="some runs missing")
+        if sheet.places is not None and 1 < len(sheet.places) <= FEW:
+            _ticks_at(axes, sheet.places)
+        if self.legend and axes.get_legend_handles_labels()[1]:
+            framed = any(isinstance(layer, Map) for layer in self.layers)  # on colours of its own
+            axes.legend(loc=self.legend, ncols=self.columns, frameon=framed, framealpha=0.9, edgecolor="none")
+
+
+def _ticks_at(axes: Any, values: np.ndarray) -> None:
+    axes.set_xticks(values, [short(v) for v in values])
+    axes.minorticks_off()
+
+
+def short(value: float) -> str:
+    """A number at a tick.
+
+    >>> short(0.05), short(1e-6), short(3e-4), short(40.0)
+    ('0.05', '$10^{-6}$', '$3\\\\cdot10^{-4}$', '40')
+    """
+    if value == 0 or 1e-3 <= abs(value) < 1e5:
+        return f"{value:.3g}"
+    power = int(np.floor(np.log10(abs(value)) + 1e-9))
+    head = f"{value / 10.0**power:.2g}"
+    return f"$10^{{{power}}}$" if head == "1" else rf"${head}\cdot10^{{{power}}}$"
+
+
+def thin(drawing: Any) -> None:
+    """Take away names of ticks along x that lie over another, until none does."""
+    drawing.canvas.draw()
+    write = drawing.canvas.get_renderer()
+    for axes in drawing.axes:
+        ticks = [t for t in axes.xaxis.get_major_ticks() if t.label1.get_visible() and t.label1.get_text()]
+        boxes = [t.label1.get_window_extent(write) for t in ticks]
+        end = -np.inf
+        for tick, box in sorted(zip(ticks, boxes), key=lambda pair: pair[1].x0):
+            if box.x0 < end + 2:
+                tick.label1.set_visible(False)
+            else:
+                end = box.x1
+
+
+def panel(*layers: Layer, **options: Any) -> Panel:
+    """Layers with their labels: `ib.panel(ib.curves_of(...), x="ratio $c$", y="error", log="xy")`."""
+    return Panel(layers=layers, **options)

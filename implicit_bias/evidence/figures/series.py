@@ -1,0 +1,201 @@
+"""Measured series, with theory in their colours: against an axis, against the clock, or one number of a run against another."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..._lazy import lazy
+from ..._results import Status
+from .layers import Layer, Sheet, Value, named
+from .looks import Look, looks_of
+
+xr = lazy("xarray")
+
+MOST = 5
+"""Series in a panel, where an axis has more values: the ends and what lies evenly between them."""
+
+SPREADS = {
+    "range": "range over {}",
+    "middle 80 %": "middle 80 % of {}",
+    "deviation": "standard deviation over {}",
+    "error": "two standard errors over {}",
+}
+
+
+def words_of(axes: Sequence[str]) -> str:
+    plural = [f"{a}s" if a in ("seed", "scale", "ratio", "step", "start", "law") else a for a in axes]
+    return plural[0] if len(plural) == 1 else f"{', '.join(plural[:-1])} and {plural[-1]}"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Curves(Layer):
+    """A measured quantity against an axis or the clock: one series for each value of `by`, a band over the rest."""
+
+    y: Value
+    x: Value
+    by: str | None = None
+    band: str | Sequence[str] | None = "seed"
+    """Axes that the band is over; axes that nothing names are pooled with them, and the legend says so. None draws
+    every run by itself."""
+    middle: str = "median"
+    spread: str = "range"
+    theory: Value | None = None
+    theory_label: str = "theory"
+    looks: Mapping[Any, Any] = dataclasses.field(default_factory=dict)
+    name: str = "{}"
+    """A label of a value of `by`, as in "$L = {:g}$"."""
+    label: str = ""
+    """Of a single series."""
+    join: bool | None = None
+    """Whether markers are joined by lines; without theory they are."""
+    open: bool = False
+    """Draw all markers open: a second series in the same colours."""
+    above: float | None = None
+    """Values below are not drawn: what is left there is rounding."""
+
+    def draw(self, sheet: Sheet) -> None:
+        ds = self.dataset(sheet)
+        if ds is None:
+            return
+        y, over_time = self._values(ds)
+        values = [None]
+        if self.by is not None and self.by in y.dims:
+            values = list(y[self.by].values)
+            if len(values) > MOST and not self.looks:
+                values = [values[i] for i in np.unique(np.linspace(0, len(values) - 1, MOST).round().astype(int))]
+        if self.by is None:
+            own = self.looks.get(None, {"colour": "blue"})
+            looks = {None: own if isinstance(own, Look) else Look(**{"label": self.label, **own})}
+        else:
+            if values == [None]:
+                values = [ds[self.by].item() if self.by in ds.coords else ""]
+            looks = looks_of(values, self.looks, self.name)
+        for value, look in looks.items():
+            at = {self.by: value} if self.by in y.dims else {}
+            self._series(sheet, ds.sel(at) if at else ds, y.sel(at) if at else y, look, over_time)
+
+    def _values(self, ds: Any) -> tuple[xr.DataArray, bool]:
+        raw = self.value(ds, self.y, kept=True)
+        x = self.x(ds) if callable(self.x) else named(ds, self.x)
+        over_time = "record" in x.dims
+        y = self.accepted(ds, raw if over_time else self.value(ds, self.y))
+        if self.above is not None:
+            y = y.where(y > self.above)
+        return y, over_time
+
+    def _series(self, sheet: Sheet, ds: Any, y: xr.DataArray, look: Look, over_time: bool) -> None:
+        x = self.x(ds) if callable(self.x) else named(ds, self.x)
+        along = "record" if over_time else str(self.x)
+        if not over_time and along not in y.dims:
+            return self._cloud(sheet, x, y, look)
+        if not over_time:
+            sheet.places = np.asarray(x.values, dtype=float)
+        if self.band is None:
+            return self._each(sheet, x, y, look, along, over_time)
+        named_axes = [self.band] if isinstance(self.band, str) else list(self.band)
+        pooled = [d for d in y.dims if d != along and not (d in named_axes)]
+        axes = [d for d in (*named_axes, *pooled) if d in y.dims]
+        at = x.median([d for d in x.dims if d != along]) if over_time else x
+        at = at.values
+        mid = getattr(y, self.middle)(axes) if axes else y
+        mid = mid.values
+        if axes and int(np.prod([y.sizes[d] for d in axes])) > 1:
+            low, high = self._edges(y, axes)
+            sheet.axes.fill_between(at, low.values, high.values, color=look.paint, alpha=0.16, lw=0)
+            sheet.bands[SPREADS[self.spread].format(words_of(axes))] = None
+        missing = (y.isnull().any(axes) & y.notnull().any(axes)).values if axes else np.zeros(len(at), bool)
+        if self.above is not None:
+            missing = np.zeros(len(at), bool)  # below the floor is not missing
+        join = self.theory is None if self.join is None else self.join
+        if over_time:
+            sheet.axes.plot(at, mid, look.line, color=look.paint, label=look.label)
+        else:
+            line = look.line if join else "none"
+            sheet.axes.plot(at, mid, ls=line, color=look.paint, lw=1.2)
+            face = "white" if self.open else look.paint
+            for fill, shown in ((face, ~missing), ("white", missing)):
+                sheet.axes.plot(at[shown], mid[shown], look.marker, color=look.paint, mfc=fill, mew=1.2)
+            sheet.open |= bool(missing.any())
+            sheet.axes.plot([], [], look.marker, ls=line, color=look.paint, mfc=face, mew=1.2, label=look.label)
+        sheet.points.append((np.asarray(at, float), np.asarray(mid, float), look.paint))
+        if self.theory is not None:
+            law = self.value(ds, self.theory, kept=over_time)
+            rest = [d for d in law.dims if d != along]
+            law = getattr(law, self.middle)(rest) if rest else law
+            where = at if along in law.dims else at[[0, -1]]
+            values = law.values if along in law.dims else np.repeat(float(law), 2)
+            sheet.axes.plot(where, values, "-", color=look.paint, lw=1.2, zorder=1.8)
+            sheet.theory[self.theory_label] = "-"
+
+    def _edges(self, y: xr.DataArray, axes: list[str]) -> tuple[xr.DataArray, xr.DataArray]:
+        if self.spread == "range":
+            return y.min(axes), y.max(axes)
+        if self.spread == "middle 80 %":
+            return y.quantile(0.1, axes), y.quantile(0.9, axes)
+        half = y.std(axes) * (2 / np.sqrt(y.notnull().sum(axes)) if self.spread == "error" else 1)
+        return y.mean(axes) - half, y.mean(axes) + half
+
+    def _each(self, sheet: Sheet, x: xr.DataArray, y: xr.DataArray, look: Look, along: str, over_time: bool) -> None:
+        """Every run by itself."""
+        spread = xr.broadcast(x, y)
+        rest = [d for d in spread[1].dims if d != along]
+        xs, ys = (v.stack(of_all=rest).transpose(along, "of_all").values if rest else v.values[:, None] for v in spread)
+        join = over_time if self.join is None else self.join
+        style = look.line if join else look.marker
+        for i in range(ys.shape[1]):
+            sheet.axes.plot(xs[:, i], ys[:, i], style, color=look.paint, lw=0.9, alpha=0.75, label=None if i else look.label)
+        with np.errstate(all="ignore"):
+            sheet.points.append((xs[:, 0], np.nanmedian(np.where(np.isfinite(ys), ys, np.nan), 1), look.paint))
+
+    def _cloud(self, sheet: Sheet, x: xr.DataArray, y: xr.DataArray, look: Look) -> None:
+        """x is itself a number of each run."""
+        x, y = (v.values.ravel() for v in xr.broadcast(x, y))
+        face = "white" if self.open else look.paint
+        sheet.axes.plot(x, y, look.marker, color=look.paint, mfc=face, ms=4, alpha=0.8, label=look.label)
+        known = np.isfinite(x) & np.isfinite(y)
+        order = np.argsort(x[known])
+        sheet.points.append((x[known][order], y[known][order], look.paint))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Theory(Curves):
+    """A line that theory draws, with no measurement of its own: dashed where it is in the colour of a series."""
+
+    band: str | Sequence[str] | None = "seed"
+    accepts: Sequence[Status] | None = None
+    line: str | None = None
+    counts: ClassVar[bool] = False
+
+    def _series(self, sheet: Sheet, ds: Any, y: xr.DataArray, look: Look, over_time: bool) -> None:
+        x = self.x(ds) if callable(self.x) else named(ds, self.x)
+        along = "record" if over_time else str(self.x)
+        y = y.median([d for d in y.dims if d != along]) if set(y.dims) - {along} else y
+        x = x.median([d for d in x.dims if d != along]) if over_time else x
+        if along not in y.dims:
+            y = y.broadcast_like(x)
+        line = self.line or ("--" if self.by else "-")
+        alone = self.by is None
+        sheet.axes.plot(
+            x.values, y.values, line, color=look.paint, lw=1.2, zorder=1.8, label=look.label if alone else None
+        )
+        if not alone:
+            sheet.theory[self.label or self.theory_label] = line
+
+
+def curves_of(y: Value, *, x: Value, **options: Any) -> Curves:
+    """y against x, one series for each value of `by`, median and range over `band`, `theory` as a line."""
+    return Curves(y=y, x=x, **options)
+
+
+def runs_of(y: Value, *, x: Value, **options: Any) -> Curves:
+    """Every run by itself."""
+    return Curves(y=y, x=x, band=None, **options)
+
+
+def theory_of(y: Value, *, x: Value, **options: Any) -> Theory:
+    """A line that theory draws."""
+    return Theory(y=y, x=x, **options)
