@@ -75,6 +75,7 @@ def options_of(command: list[str] | None = None) -> argparse.Namespace:
         "--steps", type=count, help="of each run (20000; networks and sensing 500); not for jobs until, flow, start, waits"
     )
     parser.add_argument("--rounds", type=count, default=5)
+    parser.add_argument("--gpu", action="store_true", help="the framework and plain jax on a GPU; NumPy stays where it is")
     parser.add_argument("--markdown", action="store_true", help="print tables to paste into a document")
     parser.add_argument("--profile", action="store_true", help="print where the framework's time goes, too; job wn")
     options = parser.parse_args(command)
@@ -86,9 +87,12 @@ def options_of(command: list[str] | None = None) -> argparse.Namespace:
 
 def main() -> None:
     options = options_of()
-    jax.config.update("jax_platforms", "cpu")
-    jax.config.update("jax_num_cpu_devices", 2)
+    if not options.gpu:
+        jax.config.update("jax_platforms", "cpu")
+        jax.config.update("jax_num_cpu_devices", 2)
     session.start()
+    if options.gpu and jax.default_backend() == "cpu":
+        sys.exit("error: --gpu: jax sees no GPU here; leave it out")
     print(machine())
     JOBS[options.job](options)
 

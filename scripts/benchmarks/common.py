@@ -9,6 +9,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import NamedTuple
 
+import jax
 import numpy as np
 
 import implicit_bias as ib
@@ -78,4 +79,6 @@ def machine() -> str:
         names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
     versions = ", ".join(f"{name} {version(name)}" for name in ("jax", "jaxlib", "numpy", "scipy"))
     where = f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores"
+    if jax.default_backend() != "cpu":
+        where = f"{jax.local_devices()[0].device_kind} beside {where}"
     return f"{where}; Python {platform.python_version()}, {versions}; float64\n"

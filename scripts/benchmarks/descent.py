@@ -316,7 +316,8 @@ def verified(size: tuple[int, int], options: argparse.Namespace, devices: list) 
 
     error = np.abs(norm(fixed.run(), steps, seeds) - norm(truth, steps, seeds)).max()
     rows = [Row("framework", framework(fixed, devices[:1]), f"{options.runs} x {steps}", error)]
-    rows.append(rows[0]._replace(name=f"framework, as {len(devices)} devices", turn=framework(fixed, devices)))
+    if len(devices) > 1:
+        rows.append(rows[0]._replace(name=f"framework, as {len(devices)} devices", turn=framework(fixed, devices)))
     ended = stopped.run()
     some = ended["steps"].transpose("seed", "scale").values[:4]
     error, words = stop_error(data, norm(ended, 10**6, 4), some), f"framework, useful steps to loss < {STOP_BELOW:g}"
