@@ -24,6 +24,7 @@ _PUBLIC = {
     "parameterizations.polar": ["Euclidean", "Polar", "Sphere"],
     "dynamics.base": ["AbstractDynamics", "AbstractPenalty"],
     "dynamics.descent": ["Descent"],
+    "dynamics.fields": ["AbstractField", "GradientField", "Inertial", "Rescaled", "UnitSpeed"],
     "dynamics.flow": ["Flow"],
     "dynamics.laws": [
         "AbstractLaw", "adam", "chain", "clipped", "decayed", "from_optax", "gradient_descent", "heavy_ball", "over_size_squared",

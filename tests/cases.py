@@ -133,6 +133,14 @@ LAWS["from_optax"] = _from_optax()
 SIZE_LAWS = {"over_size_squared": ib.over_size_squared()}
 
 
+FIELDS = {
+    "GradientField": lambda: ib.GradientField(),
+    "UnitSpeed": lambda: ib.UnitSpeed(),
+    "Rescaled": lambda: ib.Rescaled(jnp.asarray(0.5)),
+    "Inertial": lambda: ib.Inertial(jnp.asarray(0.7)),
+}
+
+
 def flows(**options):
     import diffrax
 

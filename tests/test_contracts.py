@@ -147,6 +147,29 @@ def test_descents():
     contract(everything, draws())
 
 
+@in_both_precisions
+def test_fields():
+    """d theta / dt and d memory / dt, as a function of g, the rate and the time, rewritten where a field is equivariant."""
+    problem, parameterization = cases.PROBLEMS["with_spectrum"](), cases.PARAMETERIZATIONS["Polar"]()
+    flows = {name: ib.Flow(3.0, field=make(), rtol=1e-5, atol=1e-7) for name, make in cases.FIELDS.items()}
+    runs = {name: cases.prepared(problem, parameterization, flow) for name, flow in flows.items()}
+
+    def everything(v):
+        size, direction = v
+        found = {}
+        for name, run in runs.items():
+            objective, flow = run.objective, dataclasses.replace(flows[name], ratio=jnp.abs(direction[0]))
+            theta = flow.hold(objective, run.theta._replace(g=size))
+            memory = jax.tree.map(jnp.ones_like, flow.field.init(theta))
+            found[name] = flow._terms(objective).vf(size, (theta, memory), None)
+        return found
+
+    contract(everything, draws())
+    for name, run in runs.items():
+        assert (run.theta.w is not run.chart.lift(run.theta).w) == (name != "Inertial"), "which are rewritten"
+        assert all(bool(flag) for flag in flows[name].requirements(parameterization, run.theta).values())
+
+
 def test_equal_laws_are_one_law():
     """A law written twice is the same static value, so that what is compiled for one serves the other."""
     for make in (
@@ -333,6 +356,7 @@ def test_cases_list_every_public_member():
     assert set(public["parameterizations.factored"]) == listed(cases.FACTORED)
     assert set(public["observables.matrix"]) == listed(cases.MATRIX_OBSERVABLES)
     assert set(public["dynamics.laws"]) - {"AbstractLaw"} <= listed(cases.LAWS) | listed(cases.SIZE_LAWS)
+    assert set(public["dynamics.fields"]) - {"AbstractField"} == set(cases.FIELDS)
     assert {*public["dynamics.batches"], *public["dynamics.schedules"]} == {
         n for names in cases.DESCENTS for n in names.split(", ")
     }

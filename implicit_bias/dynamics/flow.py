@@ -1,5 +1,7 @@
 r"""Gradient flow:  d theta / dt = -tangent(D grad L(theta)),   D = the rate of each label, as under descent.
 
+Or another `field` of those of `fields`: the weights, and what the field remembers, are integrated together.
+
 Integrated by a diffrax solver and step-size controller, one attempted step at a time, in the same driver as descent:
 every record is the end of a step (no dense output, whose lower order would show in an invariant), folds see every
 accepted step, and a run that has ended costs its companions nothing but its lane. A step ends where a rate jumps.
@@ -33,7 +35,8 @@ from .._results import Status
 from .._types import Count, Flag, Requirements, Scalar, ScalarLike, Theta
 from ..parameterizations.base import AbstractParameterization
 from . import schedules
-from .base import AbstractDynamics, AbstractWatch, Moment, Objective, State, scale_by_label, where
+from .base import AbstractDynamics, AbstractWatch, Moment, Objective, State, where
+from .fields import AbstractField, GradientField, Landscape
 from .schedules import Schedule
 from .stopping import AbstractStop
 
@@ -46,6 +49,8 @@ _PATIENCE = 40
 class _Integrator(NamedTuple):
     width: Scalar
     """The next step the controller asks for."""
+    memory: PyTree
+    """The field's, moved along with the weights."""
     solver: PyTree
     controller: PyTree
     jumped: Flag
@@ -54,14 +59,21 @@ class _Integrator(NamedTuple):
     shortened: Count
 
 
-def _judged(candidate: PyTree, error: PyTree, theta: PyTree) -> tuple[PyTree, PyTree]:
+def _judged(candidate: PyTree, error: PyTree, before: PyTree) -> tuple[PyTree, PyTree]:
     """What a controller may see of a step that overflowed: an infinite error where it was, so that it is refused.
 
     inf / inf and inf - inf are nan, and a width that is once nan stays nan.
     """
     numbers = jax.tree.leaves((candidate, error))
     finite = jnp.stack([jnp.all(jnp.isfinite(x)) for x in numbers]).all()
-    return where(finite, candidate, theta), where(finite, error, jax.tree.map(lambda e: jnp.full_like(e, jnp.inf), error))
+    return where(finite, candidate, before), where(finite, error, jax.tree.map(lambda e: jnp.full_like(e, jnp.inf), error))
+
+
+def _constrained(parameterization: AbstractParameterization, theta: Theta) -> bool:
+    """Whether velocities are projected: those of a vector space come back as the arrays that they are."""
+    velocity = jax.tree.map(jnp.ones_like, theta)
+    kept = jax.tree.leaves(parameterization.tangent(theta, velocity))
+    return any(new is not old for new, old in zip(kept, jax.tree.leaves(velocity), strict=True))
 
 
 def _before(edge: Scalar) -> Scalar:
@@ -114,6 +126,7 @@ class Flow(AbstractDynamics):
 
     max_time: ScalarLike
     _: dataclasses.KW_ONLY
+    field: AbstractField = eqx.field(default_factory=GradientField)
     ratio: ScalarLike | Schedule = 1.0
     rates: Mapping[str, ScalarLike | Schedule] = eqx.field(default_factory=dict)
     stop: AbstractStop | None = None
@@ -127,6 +140,8 @@ class Flow(AbstractDynamics):
     unit: ClassVar[str] = "t"
 
     def __check_init__(self):
+        if not isinstance(self.field, AbstractField):
+            raise Mistake("field", f"is {type(self.field).__name__}, no ib.AbstractField", "give ib.UnitSpeed()")
         if not (0 < self.rtol < 1 and 0 < self.atol):
             raise Mistake(
                 "rtol, atol",
@@ -138,12 +153,15 @@ class Flow(AbstractDynamics):
 
     @property
     def name(self) -> str:
-        return f"flow ({type(self.solver).__name__})"
+        solver = type(self.solver).__name__
+        if type(self.field) is GradientField:
+            return f"flow ({solver})"
+        return f"{self.field.name or type(self.field).__name__} flow ({solver})"
 
     @property
     def equivariant(self) -> bool:
         # The equation is; the controller's error norm sees other coordinates, which moves the steps within tolerance.
-        return True
+        return self.field.equivariant
 
     @property
     def end(self) -> ScalarLike:
@@ -156,16 +174,22 @@ class Flow(AbstractDynamics):
         positive = schedules.require(
             "max_time", self.max_time, lambda t: t > 0, "must be positive", "give a time above 0"
         )
-        return positive | super().requirements(parameterization, theta)
+        if self.field.init(theta) is not None and _constrained(parameterization, theta):
+            what = f"{self.field.name} has a memory, and {type(parameterization).__name__}'s weights lie on a manifold"
+            raise Mistake("field", what, "use a parameterization of a vector space, such as Polar")
+        return positive | self.field.requirements() | super().requirements(parameterization, theta)
 
     def _terms(self, objective: Objective) -> diffrax.ODETerm:
-        def field(t: Scalar, theta: Theta, args: None) -> PyTree:
+        def velocity(t: Scalar, y: tuple[Theta, PyTree], args: None) -> tuple[PyTree, PyTree]:
             del args
-            _, gradient = objective.value_and_gradient(theta)
-            gradient = scale_by_label(objective.parameterization, self.rates_at(t), gradient)
-            return objective.parameterization.tangent(theta, objective.chart.velocity(theta, gradient))
+            theta, memory = y
+            seen = Landscape(objective, self.rates_at(t))
+            moving = self.field(seen, t, theta, memory)
+            if jax.tree.structure(moving) != jax.tree.structure(theta):
+                raise Mistake("field", "gives a velocity that is no tree like the weights", "map over theta, or rebuild it")
+            return objective.parameterization.tangent(theta, moving), self.field.remember(seen, t, theta, memory)
 
-        return diffrax.ODETerm(field)
+        return diffrax.ODETerm(velocity)
 
     def _controller(self) -> diffrax.AbstractStepSizeController:
         controller = self.controller or diffrax.PIDController(rtol=self.rtol, atol=self.atol)
@@ -181,13 +205,16 @@ class Flow(AbstractDynamics):
 
     def begin(self, objective: Objective, theta: Theta) -> _Integrator:
         terms, zero, end = self._terms(objective), jnp.zeros(()), jnp.asarray(self.max_time, dtype=float)
+        memory = self.field.init(theta)
+        y = theta, memory
         first, controller = self._controller().init(
-            terms, zero, end, theta, None, None, self.solver.func, self.solver.error_order(terms)
+            terms, zero, end, y, None, None, self.solver.func, self.solver.error_order(terms)
         )
         first = jnp.where((first > 0) & jnp.isfinite(first), first, end)  # its estimate may overflow, to 0 or nan
         return _Integrator(
             width=first,
-            solver=self.solver.init(terms, zero, first, theta, None),
+            memory=memory,
+            solver=self.solver.init(terms, zero, first, y, None),
             controller=controller,
             jumped=jnp.asarray(False),
             loss=objective(theta),
@@ -201,6 +228,12 @@ class Flow(AbstractDynamics):
     def position(self, state: State) -> Array:
         return state.time
 
+    def memory(self, carry: _Integrator) -> PyTree:
+        return carry.memory
+
+    def settled(self, clock: Array) -> Flag:
+        return super().settled(clock) if self.field.autonomous else jnp.asarray(False)
+
     def travel(
         self, objective: Objective, state: State, active: Flag, goal: Array, until: Array, watch: AbstractWatch
     ) -> State:
@@ -210,15 +243,17 @@ class Flow(AbstractDynamics):
         def attempt(moving: tuple[State, Flag]) -> tuple[State, Flag]:
             state, going = moving
             theta, carry, t0 = state.theta, state.carry, state.time
+            y = theta, carry.memory
             edge = self._next_switch(t0)
             end = goal if edge is None else jnp.minimum(goal, _before(edge))
             clipped = t0 + carry.width >= end
             t1 = jnp.where(clipped, end, t0 + carry.width)
-            candidate, error, _, solver, _ = self.solver.step(terms, t0, t1, theta, None, carry.solver, carry.jumped)
-            seen, error = _judged(candidate, error, theta)
+            arrived, error, _, solver, _ = self.solver.step(terms, t0, t1, y, None, carry.solver, carry.jumped)
+            seen, error = _judged(arrived, error, y)
             keep, next0, next1, jumped, adapted, _ = controller.adapt_step_size(
-                t0, t1, theta, seen, None, error, order, carry.controller
+                t0, t1, y, seen, None, error, order, carry.controller
             )
+            candidate, memory = arrived
             candidate = objective.parameterization.retract(candidate)
             loss = objective(candidate)
             # A step cut short by a record says nothing against the width the controller had.
@@ -248,6 +283,7 @@ class Flow(AbstractDynamics):
             new = where(keep, accepted, state)
             integrator = _Integrator(
                 width=width,
+                memory=where(keep, memory, carry.memory),
                 solver=where(keep, solver, carry.solver),
                 controller=where(keep | (width < carry.width), adapted, carry.controller),
                 jumped=jumped & keep,

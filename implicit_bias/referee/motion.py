@@ -29,6 +29,7 @@ import numpy as np
 
 from ..dynamics.base import AbstractDynamics
 from ..dynamics.descent import Descent
+from ..dynamics.fields import GradientField
 from ..dynamics.flow import Flow
 from ..dynamics.laws import gradient_descent
 from ..dynamics.schedules import OverLoss, TwoStage
@@ -113,6 +114,8 @@ def _as_written(part: Any, kind: type) -> None:
 @law_of.register
 def _(dynamics: Flow) -> dict[str, Any]:
     _as_written(dynamics, Flow)
+    if type(dynamics.field) is not GradientField:
+        raise NotAvailable(f"the law {dynamics.name}")
     return dict(law="flow")
 
 
