@@ -54,6 +54,8 @@ def test_a_series_is_the_median_of_the_runs_that_count():
 def test_pooled_axes_are_named():
     axes, _ = lines(ib.panel(ib.curves_of("x", x="scale")))
     assert "range over seeds and method" in axes.get_legend_handles_labels()[1]
+    axes, _ = lines(ib.panel(ib.curves_of("x", x="scale")), data=results().isel(method=[0]))
+    assert "range over seeds" in axes.get_legend_handles_labels()[1]  # one value is no range
 
 
 def test_theory_is_a_line_in_the_colour_of_its_series():

@@ -106,7 +106,7 @@ class Curves(Layer):
         if axes and int(np.prod([y.sizes[d] for d in axes])) > 1:
             low, high = self._edges(y, axes)
             sheet.axes.fill_between(at, low.values, high.values, color=look.paint, alpha=0.16, lw=0)
-            sheet.bands[SPREADS[self.spread].format(words_of(axes))] = None
+            sheet.bands[SPREADS[self.spread].format(words_of([d for d in axes if y.sizes[d] > 1]))] = None
         missing = (y.isnull().any(axes) & y.notnull().any(axes)).values if axes else np.zeros(len(at), bool)
         if self.above is not None:
             missing = np.zeros(len(at), bool)  # below the floor is not missing
