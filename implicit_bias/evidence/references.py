@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .._lazy import lazy
-from .._results import Status
 from ..problems.certified import Certified, min_l1, min_norm_separator
-from .claims import Claim
 from .runs import over_runs
 
 xr = lazy("xarray")
@@ -37,15 +35,3 @@ def best_margin(ds: xr.Dataset, order: float) -> tuple[xr.DataArray, xr.DataArra
 
     found = over_runs(ds, solve, ds.operator, ds.target, out=1, one_by_one=True)
     return found.isel(of_0=0), found.isel(of_0=1)
-
-
-def least_l1_is_certified(nonnegative: bool = False) -> Claim:
-    return Claim(
-        id="least-l1-is-certified",
-        source="linear programming duality",
-        statement="the least l1 norm Q has a dual point of the same value, and a primal one that fits",
-        accepts=(Status.CONVERGED, Status.CAPPED, Status.STALLED),
-        residual=lambda ds: least_l1(ds, nonnegative)[1],
-        tolerance=lambda ds: 1e-10,
-        because="a vertex from a linear solve on its support; HiGHS's own tolerance is 1e-7",
-    )

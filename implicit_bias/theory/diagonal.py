@@ -237,12 +237,3 @@ def normalised_limit(A: np.ndarray, y: np.ndarray, start: np.ndarray, ratio: Val
             return x
         smaller = np.maximum(ratio, now / 3)
         v, now = v * (now / smaller)[..., None], smaller
-
-
-def sensitivity(A: np.ndarray, layer: np.ndarray, depth: Values) -> Values:
-    """The most that a change of y by 1 moves the limit: |D A^T (A D A^T)^{-1}|_2, D = w^{2L-2}, at the layer w."""
-    curvature = np.abs(layer) ** (2 * depth - 2)
-    weighted = np.swapaxes(A * curvature[..., None, :], -1, -2)
-    return np.linalg.norm(
-        np.swapaxes(np.linalg.solve(A @ weighted, np.swapaxes(weighted, -1, -2)), -1, -2), 2, (-2, -1)
-    )

@@ -106,13 +106,6 @@ def small_start_error(eigenvalues: Values, rank: int, scale: float) -> tuple[flo
     return float(error), float(np.linalg.norm(answer, 2) ** 2 * np.linalg.norm(small))
 
 
-def entropy_residual(eigenvalues: Values, spectrum: Values, scale: Values) -> float:
-    """|(I - P) log(l / alpha^2)|, P the projection on the range of B^T: 0 where the flow ends, at every alpha."""
-    logs = np.log(spectrum / scale**2)
-    basis, _ = np.linalg.qr(eigenvalues.T)
-    return float(np.linalg.norm(logs - basis @ (basis.T @ logs)))
-
-
 REMEMBERED_SYMMETRIC = 21 / 16
 """The exponent of alpha in the error bound for U U^T, as remembered: not read in the paper."""
 REMEMBERED_ASYMMETRIC = 3 / 5

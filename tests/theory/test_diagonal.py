@@ -177,14 +177,3 @@ def test_gap_bounds_of_plain_nets(depth):
             gap, bound = np.abs(x).sum() - least, theory.plain_gap_bound(x, least, alpha, depth)
             assert -1e-9 < gap <= bound
             assert depth > 2 or bound < 100 * gap
-
-
-def test_sensitivity_bounds_the_response_to_the_data():
-    A, y = data(6)
-    start, change = np.full(N, 0.2), 1e-7 * np.random.default_rng(0).standard_normal(4)
-    for depth in (1, 2, 3):
-        x, moved = (theory.plain_limit(A, target, start, depth) for target in (y, y + change))
-        layer = np.abs(x) ** (1 / depth)
-        most = theory.sensitivity(A, layer, depth)
-        assert np.linalg.norm(moved - x) <= 1.01 * most * np.linalg.norm(change)
-        assert most < 100

@@ -121,8 +121,9 @@ def short(value: float) -> str:
 
 
 def thin(drawing: Any) -> None:
-    """Take away names of ticks along x that lie over another, until none does."""
+    """Take away names of ticks along x that lie over another, until none does; the layout is then settled."""
     drawing.canvas.draw()
+    drawing.set_layout_engine("none")  # it is solved once, and not again for each format
     write = drawing.canvas.get_renderer()
     for axes in drawing.axes:
         ticks = [t for t in axes.xaxis.get_major_ticks() if t.label1.get_visible() and t.label1.get_text()]
