@@ -1,5 +1,7 @@
 """Strict JAX for every test: float64, no silent promotion of ranks or dtypes, two CPU devices, one BLAS thread.
 
+Programs are compiled quickly and not as shipped, but where a test asks for it (`compiled.py`).
+
 Warnings are errors (pyproject.toml). What optax promotes inside its own rules is let through by `cases.let_promote`.
 """
 
@@ -8,6 +10,10 @@ import shutil
 import tempfile
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # the bits of an SVD depend on the number of threads
+
+from tests import compiled  # noqa: E402
+
+compiled.quickly()
 
 import jax  # noqa: E402
 import pytest  # noqa: E402
@@ -27,12 +33,19 @@ jax.config.update("jax_num_cpu_devices", 2)
 # Tests build the same programs again and again, in several processes: each is compiled once a session.
 _cache = os.environ.setdefault("IMPLICIT_BIAS_TEST_CACHE", tempfile.mkdtemp(prefix="implicit-bias-compiled-"))
 jax.config.update("jax_compilation_cache_dir", _cache)
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.01)
 
 
 def pytest_unconfigure(config):
     if not hasattr(config, "workerinput"):
         shutil.rmtree(_cache, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def as_shipped():
+    """The blocks of a module are compiled as a user's."""
+    with compiled.as_shipped():
+        yield
 
 
 PRECISIONS = {"float32": False, "float64": True}

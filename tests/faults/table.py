@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.compiled import shipped_environment
+
 from .common import Outcome
 
 ROOT = Path(__file__).parents[2]
@@ -28,6 +30,8 @@ class Fault:
     unit: str = "tries"
     slow: bool = False
     """Takes more than about 10 s with quick counts."""
+    shipped: bool = False
+    """It is about bits: programs are compiled as a user's, in tests too."""
     own_test: bool = False
     """Its quick form is a test elsewhere."""
     module: str = ""
@@ -46,8 +50,11 @@ class Fault:
         """In a process of its own, which may fork, limit and kill; it has `patience` seconds."""
         words = [self.name, str(count), str(seed), str(folder), *([sabotage] if sabotage else [])]
         command = [sys.executable, "-m", __package__, *words]
+        environment = shipped_environment() if self.shipped else None
         try:
-            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=patience)
+            done = subprocess.run(
+                command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=patience, check=False
+            )
         except subprocess.TimeoutExpired:
             return Outcome(0, 1, f"the attack has not ended in {patience:.0f} s")
         try:
@@ -106,7 +113,7 @@ FAULTS = {
             must="one line at most, exit code 0, 1 or 2, under a second and 200 MB, nothing executed",
         ),
         Fault(
-            "poisoned", 600, 2_500, unit="lanes", slow=True,
+            "poisoned", 600, 2_500, unit="lanes", slow=True, shipped=True,
             does="nan, inf, 1e38, -1e308 and 5e-324 as start, step and ratio of one lane of eight, at each position",
             must="the other lanes keep their bits; the poisoned run ends with a status and is a row like the others",
         ),
@@ -135,13 +142,13 @@ FAULTS = {
             must="exactly one line, `error: FIELD: what; remedy`, exit code 2, nothing on stdout",
         ),
         Fault(
-            "arrangements", 24, 500, unit="arrangements", slow=True,
+            "arrangements", 24, 500, unit="arrangements", slow=True, shipped=True,
             does="1, 2, 3 and 5 workers of 1, 2 and 4 devices, begun again after each tile, extended by seeds, and "
             "real ones",
             must="the tiles have the bytes of one worker on one device",
         ),
         Fault(
-            "killed_runs", 40, 1_000, unit="kills", slow=True,
+            "killed_runs", 40, 1_000, unit="kills", slow=True, shipped=True,
             does="kill -9 at a random moment of two workers on one plan, together or alone, until the sweep is done",
             must="every tile has the bytes of an uninterrupted run; none is damaged, none is missing",
         ),

@@ -1,5 +1,8 @@
 """Identity = (program, block shape, fingerprint): under it, nothing else changes a run's bits."""
 
+import subprocess
+import sys
+
 import jax
 import numpy as np
 import pytest
@@ -10,8 +13,11 @@ from implicit_bias.sweep.work import deal
 from implicit_bias.sweep.work import execute as execution
 from implicit_bias.sweep.keep.store import Store, encode
 
+from tests.compiled import QUICK, shipped_environment
+
 from .laboratory import STEPS, study
 
+pytestmark = pytest.mark.usefixtures("as_shipped")
 WIDTH = 8
 
 
@@ -20,7 +26,7 @@ def tiles(folder):
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole(tmp_path_factory, as_shipped):
     """An uninterrupted sweep on one device: (folder, dataset)."""
     folder = tmp_path_factory.mktemp("whole")
     return folder, study().run(out=folder, width=WIDTH, devices=jax.local_devices()[:1])
@@ -153,3 +159,23 @@ def test_records_steps_and_clock_are_those_asked_for(whole):
     assert data.g_star.dims == ("seed",) and data.w_perp.dims == ("seed",)
     np.testing.assert_allclose(data.g_star, 2.0, rtol=1e-14)
     np.testing.assert_allclose(np.linalg.norm(data.x, axis=-1), data.norm, rtol=1e-13)
+
+
+NORMS = """import sys
+import subprocess
+import sys
+
+import jax
+
+jax.config.update("jax_enable_x64", True)
+from tests.sweep.laboratory import study
+sys.stdout.write(study().run(width=8).norm.values.tobytes().hex())"""
+
+
+def test_what_is_compiled_here_is_what_a_user_gets(whole):
+    """The bytes are those of a process that asks XLA for nothing; and quick programs have others."""
+    of = {}
+    for name, environment in (("user", shipped_environment()), ("quick", {**shipped_environment(), "XLA_FLAGS": " ".join(QUICK)})):
+        done = subprocess.run([sys.executable, "-c", NORMS], env=environment, capture_output=True, text=True, check=True)
+        of[name] = bytes.fromhex(done.stdout)
+    assert whole[1].norm.values.tobytes() == of["user"] != of["quick"]

@@ -9,11 +9,12 @@ from implicit_bias.sweep.work.checkpoint import Checkpoint, Left, Segments
 from implicit_bias.sweep.keep.store import Store
 from tests.sweep.laboratory import study
 
+pytestmark = pytest.mark.usefixtures("as_shipped")
 ASKED = dict(seed=[0], scale=[0.5, 1.0], ratio=[0.5, 1.0])
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole(tmp_path_factory, as_shipped):
     folder = tmp_path_factory.mktemp("whole")
     study().run(out=folder, width=4, **ASKED)
     return tiles(folder)
