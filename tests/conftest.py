@@ -41,6 +41,29 @@ def pytest_unconfigure(config):
         shutil.rmtree(_cache, ignore_errors=True)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config):
+    """On several processes (`-n 2`) tests are dealt by groups, in their order here."""
+    if getattr(config.option, "numprocesses", None) and config.option.dist == "no":
+        config.option.dist, config.option.loadscopereorder = "loadgroup", False
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """A group has one process: it makes what the tests of a file share once, and what it has compiled serves them all.
+
+    Slow tests come first, so that processes end together; each is a group, but those of one study are one.
+    """
+    if not hasattr(config, "workerinput"):
+        return
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    for number, item in enumerate(items):
+        group = str(item.path)
+        if item.get_closest_marker("slow"):
+            group += f" {item.callspec.params.get('name', number) if hasattr(item, 'callspec') else number}"
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="module")
 def as_shipped():
     """The blocks of a module are compiled as a user's."""

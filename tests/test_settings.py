@@ -8,11 +8,13 @@ Each case compiles programs of its own, and all of them take an hour on two core
 and without it one number of each study, its step where it has one.
 """
 
+import contextlib
 import inspect
 import os
 import warnings
 
 import pytest
+import xarray as xr
 
 from implicit_bias import catalogue
 from implicit_bias._errors import Mistake
@@ -31,8 +33,8 @@ def _numeric(study):
 
 
 def changed(value):
-    """A setting's other values: a length one size up, any other number halved and doubled."""
-    return [max(value + 1, 5 * value // 4)] if isinstance(value, int) else [value / 2, 2 * value]
+    """A setting's other values: a length one size up, any other number halved and doubled. (None of 0.0.)"""
+    return [max(value + 1, 5 * value // 4)] if isinstance(value, int) else [value / 2, 2 * value] if value else []
 
 
 def _cases():
@@ -41,7 +43,7 @@ def _cases():
         found = {
             keyword: default
             for keyword, default in _numeric(study)
-            if not any(keyword in grid.axes and len(grid.axes[keyword]) > 1 for grid in study.grids)
+            if changed(default) and not any(keyword in grid.axes and len(grid.axes[keyword]) > 1 for grid in study.grids)
         }
         if os.environ.get("IMPLICIT_BIAS_SETTINGS") != "all" and found:
             first = min(found, key=lambda keyword: (keyword != "step", isinstance(found[keyword], int)))
@@ -50,17 +52,38 @@ def _cases():
             yield pytest.param(name, keyword, default, id=f"{name}-{keyword}")
 
 
+def _results(study, asked, keyword, values):
+    """(value, its results), where the study can have it: all as an axis, by programs compiled once; or one by one."""
+    if len(values) > 1:
+        with contextlib.suppress(Mistake):  # whichever it was is met again below
+            together = _ran(study, {**asked, keyword: values})
+            return [(v, _at(together, keyword, k)) for k, v in enumerate(values)]
+    found = []
+    for value in values:
+        try:
+            found.append((value, _ran(study, {**asked, keyword: value})))
+        except Mistake as refused:  # a setting that the study cannot have is refused in words, before the first step
+            assert refused.remedy
+    return found
+
+
+def _ran(study, settings):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return study.run(settings)
+
+
+def _at(data, keyword, place):
+    """The results of one value, which is then a number like any other setting."""
+    if isinstance(data, xr.DataTree):
+        return data.map_over_datasets(lambda ds: ds.isel({keyword: place}) if keyword in ds.dims else ds)
+    return data.isel({keyword: place})
+
+
 @pytest.mark.parametrize(("name", "keyword", "default"), list(_cases()))
 def test_no_setting_turns_a_verdict_against_its_expectation(name, keyword, default):
     study = catalogue.load(catalogue.find(name))
-    for value in changed(default):
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error")
-                data = study.run({**SMALL[name], keyword: value})
-        except Mistake as refused:  # a setting that the study cannot have is refused in words, before the first step
-            assert refused.remedy
-            continue
+    for value, data in _results(study, {**SMALL[name]}, keyword, changed(default)):
         for j in judge_all(study.claims, data):
             unlike = j.verdict in ("supported", "refuted") and not j.as_expected
             assert not unlike, (f"{keyword}={value}", j.claim.id, j.verdict, j.measured, j.where)
