@@ -154,7 +154,7 @@ def test_the_loser_is_held_between_its_limit_and_the_slowest_winner():
         loser = 1 / (1 - (1 - 1 / winner) / 2)
         w = np.array([[[1.0, 1.0], [winner, loser]]])
         runs = {"status": ("start", [int(ib.Status.ESCAPING)]), "w": (("start", "record", "w_0"), w)}
-        return xr.Dataset(runs, {"start": ["1, 1"], "log_time": log_time, "rtol": 1e-11})
+        return node.study.complete(xr.Dataset(runs, {"start": ["1, 1"], "log_time": log_time, "rtol": 1e-11}))
 
     name = "the-loser-stays-below-its-limit"
     assert found(node.study, name, at(180.0, 92.0)).verdict == "supported"  # a_k w_k = 184 > 180 + 2 log 2 - 2

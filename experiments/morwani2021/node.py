@@ -9,14 +9,10 @@ The loss falls like 1/(t log^2 t). It is the diagonal net of many layers: dx/dt 
 """
 
 import numpy as np
-import xarray as xr
 
 import implicit_bias as ib
-from implicit_bias.evidence.curves import slope
-from implicit_bias.evidence.figures import COLOURS, Figure
 
-SOURCE = "Morwani & Ramaswamy 2021"
-DATA = (2.0, 1.0)
+DATA = np.array([2.0, 1.0])
 STARTS = {"1, 1": [1.0, 1.0], "3, 1": [3.0, 1.0], "1, 3": [1.0, 3.0], "5, 1": [5.0, 1.0], "1, 5": [1.0, 5.0]}
 
 
@@ -30,145 +26,127 @@ def records(dynamics):
     return ib.records_at(np.exp(np.linspace(0, np.log(dynamics.end), 61))[:-1])(dynamics)
 
 
-def _data():
-    return xr.DataArray(list(DATA), dims="w_0")
+# -- what theory says of a run -----------------------------------------------------------------------------------------
 
 
-def _moved(ds):
-    return (1 / ds.w.isel(record=0) - 1 / ds.w) / _data()
-
-
-def _roles(ds):
-    """The winner and the loser, and (a_k, a_l)."""
-    a = _data()
-    wins = (a * ds.w.isel(record=0)).argmax("w_0")
-    return [ds.w.isel(w_0=i) for i in (wins, 1 - wins)], [a.isel(w_0=i) for i in (wins, 1 - wins)]
-
-
-def _law(ds):
-    """The loser; where it is when the winner is where it is; its limit."""
-    (winner, loser), (a_winner, a_loser) = _roles(ds)
+def race(w):
+    """a_k w_k of the winner; the loser, where it is when the winner is where it is, its limit, and a_l times that."""
+    k = np.argmax(DATA * w[0])
+    (a_winner, a_loser), (winner, loser) = DATA[[k, 1 - k]], w.T[[k, 1 - k]]
     share = a_loser / a_winner
-    predicted = 1 / (1 / loser.isel(record=0) - share * (1 / winner.isel(record=0) - 1 / winner))
-    return loser, predicted, 1 / (1 / loser.isel(record=0) - share / winner.isel(record=0))
+    limit = 1 / (1 / loser[0] - share / winner[0])
+    expected = 1 / (1 / loser[0] - share * (1 / winner[0] - 1 / winner))
+    return dict(winner=a_winner * winner, loser=loser, expected=expected, limit=limit, rest=a_loser * limit)
 
 
-def _still_to_come(ds):
-    """1 - w_l / its limit, at the end."""
-    loser, _, limit = _law(ds)
-    return 1 - (loser / limit).isel(record=-1)
-
-
-def _slowest_winner(ds):
+def slowest_winner(race_winner, race_rest, log_time):
     """A bound from below of a_k w_k at the end.
 
     d(1/Loss)/dt = sum a_i^2 w_i^2 >= (a_k w_k(0))^2, so that a_k w_k = log(1/Loss) - a_l w_l is at least this.
     """
-    (winner, _), (a_winner, a_loser) = _roles(ds)
-    return ds.log_time + 2 * np.log(a_winner * winner.isel(record=0)) - a_loser * _law(ds)[2]
+    return log_time + 2 * np.log(race_winner[0]) - race_rest
 
 
+def late(log_time):
+    """Where the last third of log t begins."""
+    return log_time * 2 / 3
+
+
+def bend(race_rest, log_time):
+    """Of a slope from -2: with W = a_k w_k, 1/Loss = integral of W^2 + (a_l w_l)^2 = t W^2 [1 - 2/W + (a_l w/W)^2 + ...]."""
+    return 4 / late(log_time) + 2 * (race_rest / late(log_time)) ** 2
+
+
+PREDICTED = {
+    "race": race, "slowest_winner": slowest_winner, "bend": bend,
+    "apart": lambda w: abs(np.subtract(*((1 / w[0] - 1 / w) / DATA).T)),
+    "still_to_come": lambda race_loser, race_limit: 1 - race_loser[-1] / race_limit,
+    "latest": lambda race_rest, slowest_winner: race_rest / slowest_winner,
+}  # fmt: skip
+
+# -- claims ------------------------------------------------------------------------------------------------------------
+
+SOURCE = "Morwani & Ramaswamy 2021"
 ENDED = (ib.Status.ESCAPING, ib.Status.CAPPED)
-
-invariant = ib.Claim(
-    id="inverse-weights-move-together",
-    source=f"{SOURCE}, the scalar example (derived)",
-    statement="(1/w_i(0) - 1/w_i(t)) / a_i is the same for both weights",
-    accepts=ENDED,
-    residual=lambda ds: abs(_moved(ds).isel(w_0=0) - _moved(ds).isel(w_0=1)),
-    tolerance=lambda ds: 1e3 * ds.rtol,
-    because="integrator at a relative rtol a step",
-)
-
-loser = ib.Claim(
-    id="the-loser-follows-the-winner",
-    source=f"{SOURCE}, the scalar example (derived)",
-    statement="w_l(t) = 1/(1/w_l(0) - (a_l/a_k)(1/w_k(0) - 1/w_k(t))), k = argmax a_i w_i(0)",
-    accepts=ENDED,
-    residual=lambda ds: abs(_law(ds)[0] / _law(ds)[1] - 1),
-    tolerance=lambda ds: 1e4 * ds.rtol,
-    because="the invariant, solved for the loser",
-)
-
-def _latest(ds):
-    return _roles(ds)[1][1] * _law(ds)[2] / _slowest_winner(ds)
-
-
-stops = ib.Claim(
-    id="the-loser-stays-below-its-limit",
-    source=f"{SOURCE}, the scalar example (derived)",
-    statement="w_l(t) < w = 1/(1/w_l(0) - a_l/(a_k w_k(0))), by a share of at most a_l w / [log t + 2 log(a_k w_k(0)) - a_l w]",
-    kind=ib.Inequality(),
-    accepts=ENDED,
-    hypotheses=lambda ds: {"log t + 2 log(a_k w_k(0)) > a_l w": _slowest_winner(ds)},
-    # the share has to lie between 0 and the bound: its distance from the middle of the two
-    residual=lambda ds: abs(2 * _still_to_come(ds) / _latest(ds) - 1),
-    tolerance=lambda ds: 1.0,
-    because="the bound, from d(1/Loss)/dt >= (a_k w_k(0))^2",
-)
-
-def _late(ds):
-    """The last third of log t."""
-    return ds.log_time * 2 / 3
+claim = ib.claims_with(accepts=ENDED, source=f"{SOURCE}, the scalar example (derived)")
 
 
 def _power(ds):
     """The slope of log(Loss t) against log(a_k w_k) over the last third."""
-    (winner, _), (a_winner, _) = _roles(ds)
-    clock = ds.clock.where(ds.clock >= np.exp(_late(ds)))
-    return slope(np.log(ds.loss) + np.log(clock), np.log(a_winner * winner), "record")
+    clock = ds.clock.where(ds.clock >= np.exp(late(ds.log_time)))
+    return ib.curves.slope(np.log(ds.loss) + np.log(clock), np.log(ds.race_winner), "record")
 
 
-def _bend(ds):
-    """Of that slope from -2: with W = a_k w_k, 1/Loss = integral of W^2 + (a_l w_l)^2 = t W^2 [1 - 2/W + (a_l w/W)^2 + ...]."""
-    start, loser = _late(ds), _roles(ds)[1][1] * _law(ds)[2]
-    return 4 / start + 2 * (loser / start) ** 2
+CLAIMS = [
+    claim(
+        id="inverse-weights-move-together",
+        statement="(1/w_i(0) - 1/w_i(t)) / a_i is the same for both weights",
+        residual=lambda ds: ds.apart,
+        tolerance=lambda ds: 1e3 * ds.rtol,
+        because="integrator at a relative rtol a step",
+    ),
+    claim(
+        id="the-loser-follows-the-winner",
+        statement="w_l(t) = 1/(1/w_l(0) - (a_l/a_k)(1/w_k(0) - 1/w_k(t))), k = argmax a_i w_i(0)",
+        residual=lambda ds: abs(ds.race_loser / ds.race_expected - 1),
+        tolerance=lambda ds: 1e4 * ds.rtol,
+        because="the invariant, solved for the loser",
+    ),
+    claim(
+        id="the-loser-stays-below-its-limit",
+        statement="w_l(t) < w = 1/(1/w_l(0) - a_l/(a_k w_k(0))), by a share of at most a_l w / [log t + 2 log(a_k w_k(0)) - a_l w]",
+        kind=ib.Inequality(),
+        hypotheses=lambda ds: {"log t + 2 log(a_k w_k(0)) > a_l w": ds.slowest_winner},
+        # the share has to lie between 0 and the bound: its distance from the middle of the two
+        residual=lambda ds: abs(2 * ds.still_to_come / ds.latest - 1),
+        tolerance=lambda ds: 1.0,
+        because="the bound, from d(1/Loss)/dt >= (a_k w_k(0))^2",
+    ),
+    claim(
+        id="loss-falls-like-1/(t-log^2-t)",
+        source=f"{SOURCE}, abstract: the rate at any depth",
+        statement="Loss t ~ W^-2, W = a_k w_k = log(1/Loss) - a_l w_l ~ log t: the slope of its logarithms, last third of log t",
+        residual=lambda ds: abs(_power(ds) + 2),
+        tolerance=lambda ds: ds.bend,
+        because="next order: 4 / T + 2 (a_l w / T)^2, T where the last third begins, w the limit of the loser",
+    ),
+]
+
+# -- figure ------------------------------------------------------------------------------------------------------------
 
 
-rate = ib.Claim(
-    id="loss-falls-like-1/(t-log^2-t)",
-    source=f"{SOURCE}, abstract: the rate at any depth",
-    statement="Loss t ~ W^-2, W = a_k w_k = log(1/Loss) - a_l w_l ~ log t: the slope of its logarithms, last third of log t",
-    accepts=ENDED,
-    residual=lambda ds: abs(_power(ds) + 2),
-    tolerance=_bend,
-    because="next order: 4 / T + 2 (a_l w / T)^2, T where the last third begins, w the limit of the loser",
-)
+def _log_time(ds):
+    return np.log(ds.clock.where(ds.clock > 0))
 
 
-def _draw(ds):
-    import matplotlib.pyplot as plt
-
-    drawing, panel = plt.subplots(figsize=(5.6, 3.9))
-    loser, predicted, limit = _law(ds)
-    palette = ["blue", "vermillion", "green", "orange", "black"]
-    for i, (colour, marker) in enumerate(zip(palette, "os^vx")):
-        if i < ds.sizes["start"]:
-            one = ds.isel(start=i)
-            t = np.log(one.clock.where(one.clock > 0))
-            label = f"$w_0 = ({one.start.item()})$"
-            panel.plot(t[1::4], loser.isel(start=i)[1::4], marker, color=COLOURS[colour], label=label)
-            panel.plot(t[1:], predicted.isel(start=i)[1:], "-", lw=0.9, color=COLOURS[colour])
-            panel.axhline(float(limit.isel(start=i)), ls=":", lw=0.8, color=COLOURS[colour])
-    panel.set(xlabel=r"$\log t$", ylabel="the losing weight")
-    panel.set_ylim(top=3.6)
-    panel.legend(fontsize=8.5, ncols=3)
-    return drawing
+def _now_and_then(read):
+    return lambda ds: read(ds).isel(record=slice(1, None, 4))
 
 
-figure = Figure(
+figure = ib.Figure(
     id="loser",
-    draw=_draw,
+    panels=[
+        ib.panel(
+            ib.runs_of(
+                _now_and_then(lambda ds: ds.race_loser), x=_now_and_then(_log_time),
+                by="start", name="$w_0 = ({})$", join=False, accepts=ENDED,
+            ),
+            ib.theory_of("race_expected", x=_log_time, by="start", line="-", label="by the invariant"),
+            ib.theory_of("race_limit", x=_log_time, by="start", line=":", label="limit"),
+            x=r"$\log t$", y="the losing weight", ylim=(None, 3.6), legend="upper center", columns=3,
+        ),
+    ],
     caption="Two weights under exponential weight normalisation, one example a = (2, 1): the weight with the smaller a_i w_i(0) "
     "(points), where the invariant puts it given the other one (lines), and its limit (dotted).",
     claims=["inverse-weights-move-together", "the-loser-follows-the-winner"],
-)
+)  # fmt: skip
 
 study = ib.Study(
     cell=cell,
     grids=ib.grid(start=STARTS),
     observe={"w": ib.predictor()},
+    predict=PREDICTED,
     records=records,
-    claims=[invariant, loser, stops, rate],
+    claims=CLAIMS,
     figures=[figure],
 )
