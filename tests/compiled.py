@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 QUICK = (
     "--xla_backend_optimization_level=0",
@@ -26,9 +27,10 @@ SHIPPED = {
 
 
 def quickly() -> None:
-    """This process and those that it starts, before JAX makes a device."""
+    """This process and those that it starts, before JAX makes a device. A GPU's programs are compiled as shipped."""
     flags = os.environ.get("XLA_FLAGS", "").split()
-    if not os.environ.get("IMPLICIT_BIAS_TEST_SHIPPED") and QUICK[0] not in flags:
+    gpu = os.environ.get("JAX_PLATFORMS") != "cpu" and any(Path("/dev").glob("nvidia[0-9]*"))
+    if not gpu and not os.environ.get("IMPLICIT_BIAS_TEST_SHIPPED") and QUICK[0] not in flags:
         os.environ["XLA_FLAGS"] = " ".join([*flags, *QUICK])
 
 
