@@ -146,6 +146,22 @@ def closer_than_descent(g0: Values, orthogonal: Values, g_star: Values, ratio: V
     return np.sign(square - start) * np.sign(orthogonal) * (logarithmic_mean(square, start) - ratio)
 
 
+def closer_than_printed_descent(g0: Values, orthogonal: Values, g_star: Values, ratio: Values) -> Values:
+    """A signed slack: positive if and only if the exact limit is closer to x* than that of descent as printed.
+
+    That is said to be g* |w_perp(0)| from x*. With a = orthogonal^2, |x_inf - x*|^2 = G - g*^2 < g*^2 a reads
+    G < K = g*^2 (1 + a). As G (1 - a exp((g0^2 - G)/c)) grows with G where it is positive and is g*^2 at the root, this
+    is K (1 - a exp((g0^2 - K)/c)) > g*^2, or K - g0^2 > c log(1 + a): the slack is the difference. By log(1 + a) <= a,
+    g0 <= g* and c <= g*^2 are enough. It is 0 where both distances are (orthogonal = 0).
+
+    >>> print(np.sign(closer_than_printed_descent(g0=0.5, orthogonal=0.9, g_star=1.0, ratio=[1.0, 5.0])))
+    [ 1. -1.]
+    """
+    g0, orthogonal, g_star, ratio = _checked(g0, orthogonal, g_star, ratio)
+    a = orthogonal * orthogonal
+    return np.sign(orthogonal) * ((g_star - g0) * (g_star + g0) + a * g_star * g_star - ratio * np.log1p(a))
+
+
 def log_invariant(log_orthogonal: Values, g: Values, ratio: Values) -> Values:
     """log|w_perp| + g^2 / 2c, constant along the flow (Lemma 2.5), for every loss of A x; needs |w0| = 1 and c > 0.
 

@@ -136,7 +136,8 @@ def test_labelled_arrays_broadcast_by_name():
     xarray = pytest.importorskip("xarray")
     scale = xarray.DataArray([0.1, 1.0, 4.0], dims="scale")
     orthogonal = xarray.DataArray([0.0, 0.5, 0.9, 1.0], dims="seed")
-    for function in (theory.limit_square, theory.printed_limit_norm, theory.closer_than_descent):
+    closer = (theory.closer_than_descent, theory.closer_than_printed_descent)
+    for function in (theory.limit_square, theory.printed_limit_norm, *closer):
         labelled = function(scale, orthogonal, 3.0, 0.5)
         plain = function(scale.values[:, None], orthogonal.values, 3.0, 0.5)
         np.testing.assert_array_equal(labelled.transpose("scale", "seed"), plain)
@@ -148,7 +149,8 @@ def test_labelled_arrays_broadcast_by_name():
 )
 def test_values_outside_the_theorem_are_refused_by_name(field, value):
     values = dict(g0=1.0, orthogonal=0.5, g_star=2.0, ratio=1.0) | {field: [1.0, value]}
-    for function in (theory.limit_square, theory.printed_limit_excess, theory.closer_than_descent):
+    closer = (theory.closer_than_descent, theory.closer_than_printed_descent)
+    for function in (theory.limit_square, theory.printed_limit_excess, *closer):
         with pytest.raises(ValueError, match=f"^{field} must"):
             function(**values)
 
@@ -225,6 +227,23 @@ def test_closer_than_descent_agrees_with_the_two_limits():
 
 def test_closer_than_descent_is_zero_where_both_reach_the_least_norm_solution():
     assert theory.closer_than_descent(g0=0.5, orthogonal=0.0, g_star=1.0, ratio=0.1) == 0.0
+
+
+def test_closer_than_printed_descent_agrees_with_the_limit():
+    """K - g0^2 > c log(1 + a) is the sign of g* |w_perp| - |x_wn - x*| in 20,000 random cases; c <= g*^2 is enough."""
+    parameters = np.array(draws(20_000, seed=5))
+    parameters = parameters[:, theory.limit_excess(*parameters) > 1e-150]
+    g0, orthogonal, g_star, ratio = parameters
+    excess = theory.limit_excess(*parameters)
+    gap = 1 - excess / (g_star * orthogonal)
+    _, magnified = conditioning(*parameters)
+    decided = np.abs(gap) > 10 * EPS * (1 + magnified)
+    slack = theory.closer_than_printed_descent(*parameters)
+    assert np.all(np.sign(slack[decided]) == np.sign(gap[decided]))
+    assert np.sum(~decided) < 20 and min(np.sum(slack > 0), np.sum(slack < 0)) > 1000
+    enough = (ratio <= g_star**2) & (g0 <= g_star)
+    assert np.sum(enough) > 1000 and np.all(slack[enough] > 0)
+    assert theory.closer_than_printed_descent(g0=0.5, orthogonal=0.0, g_star=1.0, ratio=0.1) == 0.0
 
 
 # name: (ratio, g0, |w0|, cosine of the angle between w0's row-space part and x*)
