@@ -105,16 +105,24 @@ def test_a_facet_has_a_panel_for_each_value_and_its_title():
         plt.close(drawing)
 
 
-def test_no_two_names_of_ticks_lie_over_each_other():
-    scale = np.linspace(1.0, 1.5, 9)
-    ds = xr.Dataset({"status": (("seed", "scale"), np.ones((2, 9), int))}, {"scale": scale})
+@pytest.mark.parametrize(
+    ("scale", "layer"),
+    [
+        (np.linspace(1.0, 1.5, 9), lambda: ib.curves_of("x", x="scale")),
+        (np.array([0.3, 1.0, 4.0]), lambda: ib.map_of("x", x="scale", y="seed")),  # names of minor ticks, too
+    ],
+    ids=["curves", "maps"],
+)
+def test_no_two_names_of_ticks_lie_over_each_other(scale, layer):
+    ds = xr.Dataset({"status": (("seed", "scale"), np.ones((2, len(scale)), int))}, {"scale": scale, "seed": [0, 1]})
     ds["x"] = ds.status * ds.scale
     with house_style() as plt:
-        panels = [ib.panel(ib.curves_of("x", x="scale"), log="x") for _ in range(3)]
+        panels = [ib.panel(layer(), log="x") for _ in range(3)]
         drawing = Figure(id="a", caption="c", panels=panels).drawing(ds)
         write = drawing.canvas.get_renderer()
-        for axes in drawing.axes:
-            shown = [t.label1 for t in axes.xaxis.get_major_ticks() if t.label1.get_visible() and t.label1.get_text()]
+        for axes in drawing.axes[:3]:
+            ticks = [*axes.xaxis.get_major_ticks(), *axes.xaxis.get_minor_ticks()]
+            shown = [t.label1 for t in ticks if t.label1.get_visible() and t.label1.get_text()]
             boxes = sorted((label.get_window_extent(write) for label in shown), key=lambda box: box.x0)
             assert len(boxes) >= 2
             assert all(a.x1 <= b.x0 for a, b in zip(boxes, boxes[1:]))

@@ -126,14 +126,15 @@ def thin(drawing: Any) -> None:
     drawing.set_layout_engine("none")  # it is solved once, and not again for each format
     write = drawing.canvas.get_renderer()
     for axes in drawing.axes:
-        ticks = [t for t in axes.xaxis.get_major_ticks() if t.label1.get_visible() and t.label1.get_text()]
-        boxes = [t.label1.get_window_extent(write) for t in ticks]
-        end = -np.inf
-        for tick, box in sorted(zip(ticks, boxes), key=lambda pair: pair[1].x0):
-            if box.x0 < end + 2:
-                tick.label1.set_visible(False)
-            else:
-                end = box.x1
+        kept: list[Any] = []
+        for ticks in (axes.xaxis.get_major_ticks(), axes.xaxis.get_minor_ticks()):  # the major ones first
+            named = [t for t in ticks if t.label1.get_visible() and t.label1.get_text()]
+            boxes = [t.label1.get_window_extent(write) for t in named]
+            for tick, box in sorted(zip(named, boxes), key=lambda pair: pair[1].x0):
+                if any(box.x0 < other.x1 + 2 and other.x0 < box.x1 + 2 for other in kept):
+                    tick.label1.set_visible(False)
+                else:
+                    kept.append(box)
 
 
 def panel(*layers: Layer, **options: Any) -> Panel:
