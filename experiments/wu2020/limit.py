@@ -1,12 +1,29 @@
-"""Where does the WN flow end?  G (1 - a exp((g0^2 - G)/c)) = g*^2,  |x| -> sqrt(G).   (Wu et al. 2020, Thm 2.6 I)
+r"""Where does the WN flow end?  G (1 - a exp((g0^2 - G)/c)) = g*^2,  |x| -> sqrt(G).   (Wu et al. 2020, Thm 2.6 I)
 
 Equation (7) as printed puts g* in the place of g_inf and takes g_inf > 0. Both are judged beside the exact law, on a
 map of the ratio c against the first size g0. Runs go to loss 1e-20, where the limit shows.
+
+The size g turns negative from a start that is opposed to A^T y: while g >= 0, dg/dt = c (s - g |A w|^2) <= c s with
+s = w.A^T y, and s moves by at most g0 |A^T y| |q| per unit of time, |q|^2 <= 2 lambda_max L0; so
+g(t) <= g0 + c (s0 t + g0 |A^T y| |q| t^2 / 2), whose least value is below 0 if s0 < 0 and
+
+    c s0^2 > 2 g0^2 |A^T y| sqrt(2 lambda_max L0).
+
+What Fig. 1 says of the spread over seeds is a matter of a = |w_perp(0)|^2 alone: both |x| = sqrt(G) and GD's
+sqrt(g*^2 + g0^2 a) grow with it, with slopes, for E = exp((g0^2 - G)/c),
+
+    d sqrt(G) / da = sqrt(G) E / 2 (1 - a E + a E G/c),     d sqrt(g*^2 + g0^2 a) / da = g0^2 / 2 sqrt(g*^2 + g0^2 a).
 """
+
+import numpy as np
 
 import implicit_bias as ib
 
-from . import claims, figures, observables
+from . import observables
+from .claims import FACTS, LIMITS, SAFETY, SOURCE, row
+
+last, theory = ib.curves.last, ib.theory.weight_normalisation
+ENDED = (ib.Status.CONVERGED, ib.Status.CAPPED, ib.Status.STALLED, ib.Status.DIVERGED)
 
 
 def cell(*, scale, ratio, key, rows=8, columns=20, target_norm=3.0, stop=1e-20):
@@ -15,24 +32,213 @@ def cell(*, scale, ratio, key, rows=8, columns=20, target_norm=3.0, stop=1e-20):
     return ib.Run(problem, ib.Polar(scale), flow)
 
 
+# -- what theory says of a run -----------------------------------------------------------------------------------------
+
+
+def printed_excess(scale, w_perp, g_star, ratio):
+    """|x_inf - x*| by equation (7)."""
+    return theory.printed_limit_excess(scale, w_perp, g_star, ratio)
+
+
+def opposed(loss, pull_along, pull_size, lambda_max, scale, ratio):
+    """c s0^2 - 2 g0^2 |A^T y| sqrt(2 lambda_max L0) where s0 < 0; above 0 the size must cross zero."""
+    force = np.sqrt(2 * lambda_max * loss[..., 0])
+    return np.where(pull_along < 0, ratio * pull_along**2 - 2 * scale**2 * pull_size * force, -1.0)
+
+
+def contraction(limit_norm, limit_excess, w_perp, g_star, scale, ratio):
+    """How much less |x| grows with a than under GD: d sqrt(g*^2 + g0^2 a) / da - d sqrt(G) / da."""
+    part = (limit_excess / limit_norm) ** 2  # a E
+    slope = limit_norm * part / (2 * w_perp**2 * (1 - part + part * limit_norm**2 / ratio))
+    return scale**2 / (2 * theory.gradient_descent_limit_norm(scale, w_perp, g_star)) - slope
+
+
+PREDICTED = {
+    **LIMITS,
+    "printed_excess": ib.batched(printed_excess),
+    "descent_norm": ib.batched(lambda scale, w_perp, g_star: theory.gradient_descent_limit_norm(scale, w_perp, g_star)),
+    "opposed": ib.batched(opposed),
+    "contraction": ib.batched(contraction),
+}
+
+# -- claims ------------------------------------------------------------------------------------------------------------
+
+
+def tolerance(ds):
+    """The stop rule and the integrator (rtol 1e-12 a step, a few hundred steps that contract)."""
+    return SAFETY * row(ds) * (1 + ds.limit_excess * ds.limit_norm / ds.ratio) + 1e-9 * ds.limit_norm
+
+
+def sign(ds):
+    return np.sign(last(ds.g))
+
+
+def spread(ds, norm):
+    """Standard deviation over seeds."""
+    return ib.accepted(ds, norm).std("seed")
+
+
+def several_seeds(ds):
+    return {"3 seeds or more": ds.sizes["seed"] - 3.0}
+
+
+def below_the_saddle(ds):
+    return {"L0 < |y|^2/2": ds.loss_at_zero - ds.loss[..., 0]}
+
+
+OPPOSED = "w0.A^T y < 0, c (w0.A^T y)^2 > 2 g0^2 |A^T y| sqrt(2 lambda_max L0)"
+law = ib.claims_with(tolerance=tolerance)
+signed = ib.claims_with(kind=ib.Inequality(), tolerance=lambda ds: 0.0, because="a sign is exact: |g_inf| >= g* > 0")
+zero_loss = ib.claims_with(
+    kind=ib.Inequality(),
+    residual=lambda ds: last(ds.loss),
+    tolerance=lambda ds: ds.stop * (1 + 1e-5),
+)
+spreads = ib.claims_with(
+    kind=ib.Inequality(),
+    hypotheses=several_seeds,
+    residual=lambda ds: spread(ds, last(ds.norm)) - spread(ds, ds.descent_norm),
+    tolerance=lambda ds: tolerance(ds).max("seed"),
+    because="as for the exact law, at its worst seed: errors within d move a standard deviation by d at most",
+)
+CLAIMS = [
+    law(
+        id="limit-excess-exact",
+        source=f"{SOURCE}, Theorem 2.6 I (corrected)",
+        statement="x_inf = x* + g_inf w_perp(0) exp((g0^2 - G)/2c), with the sign of g_inf",
+        residual=lambda ds: abs(sign(ds) * last(ds.excess) - sign(ds) * ds.limit_excess),
+        because="stop rule: 2 row (1 + |x - x*| |x| / c); integrator 1e-9 |x|. |x_inf| = sqrt(G) is the same equation",
+    ),
+    law(
+        id="limit-as-printed",
+        source=f"{SOURCE}, eq. (7)",
+        statement="x_inf = x* + g* w_perp(0) exp((g0^2 - g*^2)/2c)",
+        residual=lambda ds: abs(sign(ds) * last(ds.excess) - ds.printed_excess),
+        because="as for the exact law",
+        expected="refuted",
+    ),
+    signed(
+        id="size-stays-positive-as-inferred",
+        source=f"{SOURCE}, Theorem 2.6 I (inferred, not printed: eq. (7) has g* > 0 in the place of g_inf)",
+        statement="g_inf > 0 for every g0 > 0, also from a start that is opposed to A^T y",
+        hypotheses=lambda ds: {OPPOSED: ds.opposed},
+        residual=lambda ds: -sign(ds),
+        expected="refuted",
+    ),
+    signed(
+        id="size-turns-negative-from-an-opposed-start",
+        source=f"{SOURCE}, Theorem 2.6 I with Lemma 2.3 (derived)",
+        statement="g_inf < 0 if w0.A^T y < 0 and c (w0.A^T y)^2 > 2 g0^2 |A^T y| sqrt(2 lambda_max L0)",
+        hypotheses=lambda ds: {OPPOSED: ds.opposed},
+        residual=sign,
+        because="g reaches 0 before w.A^T y can turn; there the loss is |y|^2/2, and below it g cannot come back",
+    ),
+    signed(
+        id="size-keeps-its-sign-below-the-saddle",
+        source=f"{SOURCE}, Lemma 2.3 (derived)",
+        statement="g_inf > 0 if the initial loss is below the loss at zero: g = 0 cannot be crossed, its loss is "
+        "|y|^2/2",
+        hypotheses=below_the_saddle,
+        residual=lambda ds: -sign(ds),
+    ),
+    zero_loss(
+        id="below-the-saddle-only-zero-loss",
+        source=f"{SOURCE}, Lemma 2.3",
+        statement="a run whose loss is below the loss at zero can end at zero loss only",
+        accepts=ENDED,
+        hypotheses=below_the_saddle,
+        because="the stop rule, whose event is located to 1e-6; a run that rests or is cut off elsewhere counts "
+        "against it",
+    ),
+    zero_loss(
+        id="comes-to-rest-at-zero-loss",
+        source=f"{SOURCE}, Theorem 2.6: zero loss, or rest in S",
+        statement="from a random start every run that comes to rest does so at zero loss: S is a strict saddle "
+        "(`saddle`), whose starts have measure zero",
+        accepts=(ib.Status.CONVERGED, ib.Status.STALLED, ib.Status.DIVERGED),
+        because="the stop rule, whose event is located to 1e-6; a run that rests elsewhere, or diverges, counts "
+        "against it",
+    ),
+    spreads(
+        id="smaller-spread-than-gd-as-read",
+        source=f"{SOURCE}, Fig. 1: smaller standard deviation (asked of every start and ratio)",
+        statement="the standard deviation of |x_inf| over seeds is smaller under WN than under GD, at every g0 and c",
+        expected="refuted",
+    ),
+    spreads(
+        id="smaller-spread-than-gd-where-the-law-contracts",
+        source=f"{SOURCE}, Fig. 1: smaller standard deviation (derived: where)",
+        statement="the standard deviation of |x_inf| over seeds is smaller under WN than under GD where d sqrt(G)/da < "
+        "d sqrt(g*^2 + g0^2 a)/da at each seed, a = |w_perp(0)|^2",
+        hypotheses=lambda ds: {
+            **several_seeds(ds),
+            "a moves |x| less than under GD, at each seed": ds.contraction.min("seed"),
+        },
+    ),
+]
+
+# -- figures -----------------------------------------------------------------------------------------------------------
+
+plane = dict(x="initial size $g_0$", y="ratio $c$")
+
+
+def error_of(law, title):
+    """The worst over seeds of |log(|x_perp| / law)|: |x_perp| = |g| |w_perp| falls to e^-45, far below rounding."""
+    return ib.panel(
+        ib.map_of(
+            lambda ds: abs(np.log(abs(last(ds.g))) + last(ds.log_w_perp) - np.log(ds[law])),
+            x="scale", y="ratio", how="max", log=True, limits=(1e-12, 1e2),
+            label=r"worst $|\log(|x_\perp| / \mathrm{law})|$",
+        ),
+        ib.across("g_star", "$g_0 = g_*$", colour="white"),
+        title=title, **plane,
+    )  # fmt: skip
+
+
+limit_map = ib.Figure(
+    id="limit-map",
+    panels=[error_of("printed_excess", "eq. (7) as printed"), error_of("limit_excess", "exact law")],
+    share="y",
+    caption="Relative error of both laws for |x_inf - x*|, worst of {seed.count} seeds, against the WN flow run to "
+    "loss {stop:g} (one logarithmic colour scale). The printed formula errs wherever |x_inf| is not close to g*: at large "
+    "c everywhere, and by orders of magnitude at g0 > g*; the exact law holds on the whole map to what the stop rule and "
+    "the integrator leave.",
+    claims=["limit-as-printed", "limit-excess-exact"],
+)
+
+crossing_map = ib.Figure(
+    id="crossing-map",
+    panels=[
+        ib.panel(
+            ib.map_of(
+                lambda ds: (last(ds.g) < 0).astype(float),
+                x="scale", y="ratio", limits=(0, None), label=r"share of seeds with $g_\infty < 0$",
+            ),
+            title="where g crosses zero", **plane,
+        )
+    ],
+    caption="Share of seeds whose size g ends negative although g0 > 0. These runs start above the loss at zero; "
+    "then x_inf = x* - sqrt(G) w_perp(0) exp(...), and a formula that takes g_inf > 0 is off by twice the excess.",
+    claims=[
+        "size-stays-positive-as-inferred", "size-turns-negative-from-an-opposed-start",
+        "size-keeps-its-sign-below-the-saddle",
+    ],
+)  # fmt: skip
+
 study = ib.Study(
     cell=cell,
     grids=ib.grid(seed=range(8), ratio=ib.logspace(0.1, 30, 12), scale=ib.logspace(0.1, 6, 12)),
     facts={
-        "g_star": ib.min_norm_size,
-        "w_perp": ib.orthogonal_size,
-        "lambda_min": ib.lambda_min,
+        **FACTS,
         "lambda_max": ib.lambda_max,
         "loss_at_zero": ib.loss_at_zero,
         "pull_size": observables.pull_size,
         "pull_along": observables.pull_along,
     },
     observe={"norm": ib.norm(2), "excess": ib.distance_to(ib.min_norm), "g": ib.size, "log_w_perp": ib.orthogonal_log},
+    predict=PREDICTED,
     records=ib.log_records(8),
-    claims=[
-        claims.exact_excess, claims.printed_limit, claims.positive_size, claims.sign_is_lost, claims.sign_is_kept,
-        claims.ends_at_zero_loss,
-    ],
-    figures=[figures.limit_map, figures.crossing_map],
+    claims=CLAIMS,
+    figures=[limit_map, crossing_map],
     sizes={"paper": dict(seed=range(50), ratio=ib.logspace(0.05, 100, 32), scale=ib.logspace(0.03, 10, 32))},
-)  # fmt: skip
+)
