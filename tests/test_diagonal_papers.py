@@ -70,7 +70,7 @@ def steps_to_recover(gd, wn, seeds=range(12, 24)):
         "operator": (("operator_0", "operator_1"), np.eye(2)),
         "target": ("target_0", np.array([1.0, 0.0])),
     }
-    return xr.Dataset(runs, {**axes, "max_steps": 20_000, "columns": 50})
+    return recovery.study.complete(xr.Dataset(runs, {**axes, "max_steps": 20_000, "columns": 50}))
 
 
 NEVER = np.inf
@@ -108,7 +108,7 @@ def test_to_recover_the_vector_is_asked_where_least_l1_does():
     gd, wn = np.full(7, 1000.0), np.full(7, NEVER)
     ds, name = steps_to_recover(gd, wn), "recovers-from-a-large-start-depth-2"
     assert found(recovery.study, name, ds).verdict == "refuted"
-    blind = ds.assign(target=("target_0", np.array([0.5, 0.5])))
+    blind = recovery.study.complete(ds.assign(target=("target_0", np.array([0.5, 0.5]))))
     assert found(recovery.study, name, blind).verdict == "vacuous"
 
 
@@ -130,8 +130,10 @@ def test_a_run_that_has_not_fitted_counts_against_the_larger_share():
         "loss": ((*axes, "record"), loss[..., None]),
         "found": ((*axes, "record"), support[..., None]),
         "truth": (("seed", "truth_0"), np.ones((8, 3))),
+        "operator": (("operator_0", "operator_1"), np.eye(3)),
+        "target": ("target_0", np.ones(3)),
     }
-    ds = xr.Dataset(runs, {**axes, "columns": 40})
+    ds = phases.study.complete(xr.Dataset(runs, {**axes, "columns": 40}))
     assert found(phases.study, "finds-the-support-from-more-starts", ds).verdict == "refuted"
 
 

@@ -6,13 +6,10 @@ at all. A run that has not fitted within the cap is no failure of the bias: it i
 """
 
 import numpy as np
-import xarray as xr
 
 import implicit_bias as ib
-from implicit_bias.evidence.figures import Figure, edges
-from implicit_bias.evidence.runs import over_runs
 
-from .claims import SOURCE, BySeed, truth
+from .claims import ENDED, SOURCE, truth
 
 FITTED = 1e-4
 
@@ -36,114 +33,93 @@ def support_found(snapshot):
     return jnp.all((jnp.abs(snapshot.x) > least / 4) == (hidden != 0))
 
 
-def fitted(ds):
-    """|A x - y|^2 / 2 below FITTED: later changes of x are below a few per cent."""
-    return ds.loss.isel(record=-1) < FITTED
+def fitted(loss):
+    """1 where |A x - y|^2 / 2 is below 1e-4: later changes of x are below a few per cent."""
+    return float(loss[-1] < FITTED)
 
 
-def found(ds):
-    """1 or 0; nan for runs that have not fitted."""
-    return ds.found.isel(record=-1).astype(float).where(fitted(ds))
+def success(found, fitted):
+    """1 or 0, whether the support is found; nan of runs that have not fitted."""
+    return float(found[-1]) if fitted else np.nan
 
 
-def least_l1_finds(ds):
-    """Whether the nonnegative interpolator of least l1 norm is the sparse vector, by seed and rows."""
-    parts = []
-    for rows in ds.rows.values:
-        at, m = ds.sel(rows=rows), int(rows)
-
-        def one(A, y, hidden, m=m):
-            return float(np.abs(ib.min_l1(A[:m], y[:m], nonnegative=True).x - hidden).max() < 1e-6)
-
-        parts.append(over_runs(at, one, at.operator, at.target, at.truth, one_by_one=True))
-    return xr.concat(parts, ds.rows)
+def least_l1_finds(operator, target, truth, rows):
+    """1 where the nonnegative interpolator of least l1 norm is the sparse vector."""
+    m = int(rows)
+    return float(np.max(abs(ib.min_l1(operator[:m], target[:m], nonnegative=True).x - truth)) < 1e-6)
 
 
-def _share(ds, method, low, high, unfitted):
+def share(ds, method, low, high, unfitted):
     """Of the runs of a seed with low <= alpha <= high: the share that found the support; `unfitted` counts one so."""
-    one = ds.found.fillna(unfitted).reindex({"method": [method]}).isel({"method": 0}, drop=True)
-    inside = (ds.alpha >= low) & (ds.alpha <= high)
-    return one.where(inside).mean(["alpha", "rows"])
+    success = ib.curves.at(ds.success.fillna(unfitted), method=method)
+    return ib.by_seed(success.where((ds.alpha >= low) & (ds.alpha <= high)))
 
 
-def _lead(low, high):
-    return lambda ds: _share(ds, "gd", low, high, 1.0) - _share(ds, "wn", low, high, 0.0)
+# However a run has ended, it has found the support, has not, or has not fitted, and is counted so.
+claim = ib.claims_with(per="seed", accepts=(*ENDED, ib.Status.DIVERGED))
 
-
-def summary(ds):
-    return {"found": found(ds)}
-
-
-wider = BySeed(
+wider = claim(
     id="finds-the-support-from-more-starts",
     source=f"{SOURCE}, abstract: the bias persists at practically large starts, in contrast to plain flow",
     statement="from alpha in [0.01, 0.3] a larger share of the runs finds the support with WN than without",
     kind=ib.Ordering(over="seed"),
-    summary=summary,
-    residual=_lead(0.0099, 0.301),
+    residual=lambda ds: share(ds, "gd", 0.0099, 0.301, 1.0) - share(ds, "wn", 0.0099, 0.301, 0.0),
     because="paired over seeds; a run that has not fitted within the cap counts against the claim",
 )
 
-beyond = BySeed(
+beyond = claim(
     id="finds-the-support-from-more-huge-starts",
     source=f"{SOURCE}, abstract (asked without s0 < Q)",
     statement="from alpha = 1, where s0 > Q, half of the runs with WN find the support",
     kind=ib.Inequality(),
-    summary=lambda ds: {**summary(ds), "truth": ds.truth},
     hypotheses=lambda ds: {"s0 > Q": ds.columns - abs(ds.truth).sum("truth_0")},
-    residual=lambda ds: 1 - _share(ds, "wn", 0.99, 10.0, 1.0),
+    residual=lambda ds: 1 - share(ds, "wn", 0.99, 10.0, 1.0),
     tolerance=lambda ds: 0.5,
     because="the threshold of the statement; a run that has not fitted counts for the claim",
     expected="refuted",
 )
 
-
-def _draw(ds):
-    import matplotlib.pyplot as plt
-    from matplotlib.colors import ListedColormap
-
-    drawing, panels = plt.subplots(1, 2, figsize=(9.4, 3.7), sharey=True)
-    rows = ds.rows.astype(int)
-    for panel, (method, label) in zip(panels, (("gd", "GD"), ("wn", f"WN, $c = {ds.ratio.item():g}$"))):
-        one = ds.sel({"method": method})
-        share, missing = found(one).mean("seed"), (~fitted(one)).mean("seed")
-        at = np.arange(rows.size)
-        across, up = edges(ds.alpha.values, log=True), edges(at)
-        mesh = panel.pcolormesh(across, up, share.transpose("rows", "alpha"), vmin=0, vmax=1, cmap="cividis")
-        # hatched where more than half of the runs have not fitted within the cap
-        lost = np.where(missing.transpose("rows", "alpha") > 0.5, 1.0, np.nan)
-        panel.pcolor(across, up, lost, cmap=ListedColormap(["none"]), hatch="////", edgecolor="0.6", lw=0)
-        panel.set(xscale="log", xlabel=r"first size of each entry, $\alpha$", title=label)
-        panel.set_yticks(at, [f"{m}" for m in rows.values])
-        panel.grid(False)
-    panels[0].set_ylabel("measurements")
-    expected = least_l1_finds(ds).isel({"method": 0}).mean("seed")
-    for i, share in enumerate(expected.values):
-        panels[1].annotate(f"{share:.0%}", (1.02, i), xycoords=("axes fraction", "data"), va="center", fontsize=8.5)
-    panels[1].annotate(
-        "least\n$\\ell_1$", (1.02, len(expected) - 0.35), xycoords=("axes fraction", "data"), fontsize=8.5
-    )
-    drawing.colorbar(mesh, ax=panels, label="share that found the support", pad=0.09)
-    return drawing
+ALPHA = r"first size of each entry, $\alpha$"
 
 
-def _caption(ds):
-    lost = int((~fitted(ds)).sum())
-    return (
-        f"Share of {ds.sizes['seed']} seeds whose run found the support of a nonnegative vector with {int(ds.nonzeros)} of {int(ds.columns)} entries, by the "
-        f"size of the start and the number of measurements. {lost} of {ds.status.size} runs had not fitted (loss {FITTED:g}) within "
-        f"{int(ds.max_steps):,} steps and are left out; hatched where that is more than half, white where it is all. At the right: how often the interpolator of least l1 "
-        f"norm is the vector."
-    )
+def _map(value, method, title):
+    shown = ib.map_of(value, x="alpha", y="rows", of={"method": method}, limits=(0, 1), accepts=None)
+    return ib.panel(shown, x=ALPHA, y="measurements", title=title)
 
 
-figure = Figure(id="phases", draw=_draw, caption=_caption, claims=[wider.id, beyond.id])
+figure = ib.Figure(
+    id="phases",
+    panels=[
+        [
+            _map("success", "gd", "GD: support found"),
+            _map("success", "wn", "WN, $c = {ratio:g}$: support found"),
+            ib.panel(
+                ib.curves_of(
+                    "least_l1_finds", x="rows", of={"method": "first", "alpha": "first"},
+                    middle="mean", spread="error", accepts=None,
+                ),
+                x="measurements", y="share of seeds", title=r"least $\ell_1$ finds the vector", legend=None,
+            ),
+        ],
+        [
+            _map(lambda ds: 1 - ds.fitted, "gd", "GD: not fitted"),
+            _map(lambda ds: 1 - ds.fitted, "wn", "WN, $c = {ratio:g}$: not fitted"),
+        ],
+    ],
+    height=3.0,
+    caption="Top: share of {seed.count} seeds whose run found the support of a nonnegative vector with {nonzeros} of "
+    "{columns} entries, by the size of the start and the number of measurements, of the runs that have fitted (grey: "
+    "none has); and how often the interpolator of least l1 norm is the vector (two standard errors). Bottom: share of "
+    f"the runs that have not fitted (to a loss of {FITTED:g}) within {{max_steps:,}} steps.",
+    claims=[wider.id, beyond.id],
+)  # fmt: skip
 
 study = ib.Study(
     cell=cell,
     grids=ib.grid(method=["gd", "wn"], rows=[8, 12, 16, 20], seed=range(8), alpha=ib.logspace(1e-3, 1, 13)),
     facts={"operator": ib.operator, "target": ib.target, "truth": truth},
     observe={"found": support_found},
+    predict={"fitted": fitted, "success": success, "least_l1_finds": least_l1_finds},
     records=ib.log_records(2),
     claims=[wider, beyond],
     figures=[figure],

@@ -21,6 +21,25 @@ def last(variable: xr.DataArray) -> xr.DataArray:
     return variable.isel(record=-1)
 
 
+def at(variable: xr.DataArray, within: float = 1e-9, **places: object) -> xr.DataArray:
+    """The values at one place of each axis that is named, to a relative `within`; nan where a request left it out.
+
+    >>> import numpy as np, xarray as xr
+    >>> x = xr.DataArray([[1.0, 2.0], [3.0, 4.0]], {"method": ["gd", "wn"], "scale": [0.1, 1.0]}, ("method", "scale"))
+    >>> at(x, method="wn", scale=0.1).item(), at(x, method="gd", scale=0.2).item(), at(x, method="rpgd").values.tolist()
+    (3.0, nan, [nan, nan])
+    """
+    for axis, place in places.items():
+        here = variable[axis]
+        is_number = here.dtype.kind in "fiu" and not isinstance(place, str)
+        same = abs(here - place) <= within * abs(place) if is_number else here.astype(str) == str(place)
+        if axis in variable.dims:
+            index = int(same.values.argmax())
+            variable, same = variable.isel({axis: index}), same.isel({axis: index})
+        variable = variable.drop_vars(axis).where(same.drop_vars(axis, errors="ignore"))
+    return variable
+
+
 def among(words: xr.DataArray, *names: str) -> xr.DataArray:
     """The slack of a hypothesis on an axis of words: 1 for the named ones, -1 for the others."""
     return xr.where(words.isin(names), 1.0, -1.0)

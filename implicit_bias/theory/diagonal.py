@@ -222,7 +222,16 @@ def plain_limit(A: np.ndarray, y: np.ndarray, start: np.ndarray, depth: Values) 
     Leading axes of the arguments broadcast. For a signed net give [A, -A] and both branches, and subtract.
     """
     A, y = _batch(A, y)
-    return _interpolate(A, y, _plain(A, np.asarray(start, dtype=float), depth))[1]
+    start = np.asarray(start, dtype=float)
+    if not np.ndim(depth):
+        return _interpolate(A, y, _plain(A, start, depth))[1]
+    runs = np.broadcast_shapes(np.shape(depth), A.shape[:-2], y.shape[:-1], start.shape[:-1])
+    A, y, start = (np.broadcast_to(v, runs + v.shape[v.ndim - k :]) for v, k in ((A, 2), (y, 1), (start, 1)))
+    depths, x = np.broadcast_to(depth, runs), np.empty(start.shape)
+    for one in np.unique(depths):
+        of = depths == one
+        x[of] = plain_limit(A[of], y[of], start[of], one)
+    return x
 
 
 def normalised_limit(A: np.ndarray, y: np.ndarray, start: np.ndarray, ratio: Values) -> np.ndarray:

@@ -105,6 +105,21 @@ def test_a_facet_has_a_panel_for_each_value_and_its_title():
         plt.close(drawing)
 
 
+def test_a_legend_beside_the_last_facet_names_what_each_of_them_shows():
+    figure = Figure(
+        id="a", caption="c",
+        panels=[ib.panel(ib.curves_of("x", x="scale", label="measured"), facet="method", legend="right")],
+    )  # fmt: skip
+    with house_style() as plt:
+        drawing = figure.drawing(results())
+        first, last = drawing.axes
+        assert first.get_legend() is None
+        assert "some runs missing" not in last.get_legend_handles_labels()[1]  # of GD alone
+        said = [text.get_text() for text in last.get_legend().get_texts()]
+        assert said == ["measured", "range over seeds", "some runs missing"]
+        plt.close(drawing)
+
+
 @pytest.mark.parametrize(
     ("scale", "layer"),
     [

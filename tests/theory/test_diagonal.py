@@ -62,6 +62,16 @@ def test_plain_limits(depth, signed):
     assert np.linalg.norm(null(A) @ moved) < 1e-7 * np.linalg.norm(moved)
 
 
+def test_plain_limits_of_several_depths_at_once_are_those_of_one_after_the_other():
+    A, y = data(3)
+    start, depths = np.full(A.shape[1], 0.3), np.array([[1.0], [2.0], [3.0]])
+    together = theory.plain_limit(A, np.stack([y, 2 * y]), start, depths)
+    assert together.shape == (3, 2, A.shape[1])
+    for depth, found in zip((1.0, 2.0, 3.0), together):
+        np.testing.assert_allclose(A @ found[1], 2 * y, atol=1e-13)
+        np.testing.assert_allclose(found, theory.plain_limit(A, np.stack([y, 2 * y]), start, depth), rtol=1e-12)
+
+
 @pytest.mark.parametrize("depth, signed", CASES)
 def test_normalised_limits_are_plain_ones_from_the_start_over_the_magnification(depth, signed):
     A, y = data(10 + depth, signed=signed)

@@ -68,6 +68,8 @@ class Figure:
         for place, row in zip(axes, rows):
             for one, (shown, of) in zip(place, row):
                 shown.draw(one, data, of)
+            for beside in (p for p, _ in row if p.legend == "right"):
+                beside.name_beside([one for one, (p, _) in zip(place, row) if p is beside])
             for unused in place[len(row) :]:
                 unused.set_visible(False)
             if "y" in self.share:

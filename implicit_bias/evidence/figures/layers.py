@@ -35,6 +35,8 @@ class Sheet:
         """x, y and colour of each measured series."""
         self.places: np.ndarray | None = None
         """Values of the axis along x, where a layer has one."""
+        self.heights: np.ndarray | None = None
+        """Values of the axis along y, where a map has one."""
         self.bands: dict[str, None] = {}
         self.open = False
         self.theory: dict[str, str] = {}

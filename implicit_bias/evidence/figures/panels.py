@@ -53,7 +53,7 @@ class Panel:
     log: str = ""
     """The logarithmic axes: "x", "y" or "xy"."""
     legend: str | None = "best"
-    """A place, or None for no legend."""
+    """A place; "right" for one beside the panel, or beside the last of its facets; None for no legend."""
     columns: int = 1
     """Of the legend."""
     xlim: tuple[float | None, float | None] | None = None
@@ -97,9 +97,17 @@ class Panel:
             axes.plot([], [], "o", color="0.4", mfc="white", label="some runs missing")
         if sheet.places is not None and 1 < len(sheet.places) <= FEW:
             _ticks_at(axes, sheet.places)
-        if self.legend and axes.get_legend_handles_labels()[1]:
+        if sheet.heights is not None and 1 < len(sheet.heights) <= FEW:
+            axes.set_yticks(sheet.heights, [short(v) for v in sheet.heights])
+        if self.legend and self.legend != "right" and axes.get_legend_handles_labels()[1]:
             framed = any(isinstance(layer, Map) for layer in self.layers)  # on colours of its own
             axes.legend(loc=self.legend, ncols=self.columns, frameon=framed, framealpha=0.9, edgecolor="none")
+
+    def name_beside(self, facets: Sequence[Any]) -> None:
+        """One legend for what all facets show."""
+        known = {label: handle for axes in facets for handle, label in zip(*axes.get_legend_handles_labels())}
+        if known:
+            facets[-1].legend(known.values(), known, loc="center left", bbox_to_anchor=(1.02, 0.5), ncols=self.columns)
 
 
 def _ticks_at(axes: Any, values: np.ndarray) -> None:

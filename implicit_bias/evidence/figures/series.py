@@ -93,7 +93,8 @@ class Curves(Layer):
         if not over_time and along not in y.dims:
             return self._cloud(sheet, x, y, look)
         if not over_time:
-            sheet.places = np.asarray(x.values, dtype=float)
+            x = x.astype(float)  # numbers that the program has as constants are kept as words
+            sheet.places = x.values
         if self.band is None:
             return self._each(sheet, x, y, look, along, over_time)
         named_axes = [self.band] if isinstance(self.band, str) else list(self.band)
