@@ -34,7 +34,7 @@ _PUBLIC = {
     "dynamics.penalties": ["weight_decay"],
     "dynamics.schedules": ["over_loss", "two_stage"],
     "dynamics.stopping": ["loss_below"],
-    "observables.base": ["Measure", "Snapshot"],
+    "observables.base": ["Measure", "Snapshot", "at_end", "every"],
     "observables.diagonal": ["layer", "layer_size", "operator", "target"],
     "observables.folds": ["always", "first_time", "running_max", "running_min", "worst_change"],
     "observables.matrix": [

@@ -75,6 +75,10 @@ class AbstractChart(eqx.Module):
     def lift(self, theta: PyTree) -> PyTree:
         """Weights, or a predictor, in the coordinates the user knows."""
 
+    @abc.abstractmethod
+    def lift_memory(self, memory: PyTree) -> PyTree:
+        """What a law keeps of points and updates, in the coordinates the user knows."""
+
 
 class Flat(AbstractChart):
     """The weights themselves."""
@@ -116,3 +120,6 @@ class Flat(AbstractChart):
 
     def lift(self, theta: PyTree) -> PyTree:
         return theta
+
+    def lift_memory(self, memory: PyTree) -> PyTree:
+        return memory

@@ -1,7 +1,8 @@
-"""How a run ended: a number in the compiled program, advice on the page."""
+"""How a run ended: a number in the compiled program, advice on the page; and whose variable a result is."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import IntEnum
 
 
@@ -42,3 +43,10 @@ _ADVICE = {
     "rounding ended it, no more steps will help",
     Status.ESCAPING: "its norm grows without bound while its margin grows: only its direction has a limit",
 }
+
+
+def owner(name: str, known: Collection[str]) -> str:
+    """Whose variable it is: itself, or the longest of its beginnings before a dot that is known (`w` of `w.key`)."""
+    words = name.split(".")
+    beginnings = (".".join(words[:n]) for n in range(len(words), 0, -1))
+    return next((b for b in beginnings if b in known), name)

@@ -23,7 +23,7 @@ from ._errors import Mistake, nearest
 from .evidence.claims import Claim
 from .evidence.figures import Figure
 from .evidence.predictions import Batched, with_predictions
-from .observables.base import AbstractFold, definition
+from .observables.base import definition, has_records
 from .observables.predictor import loss
 from .sweep.ask import grid as grids_
 from .sweep.keep.dataset import RESERVED, open_results
@@ -171,7 +171,7 @@ class Study:
         extra = {
             "statement": self.statement,
             "definitions": {n: definition(o) for n, o in {**observed, **self.facts}.items()},
-            "folds": sorted(n for n, o in observed.items() if isinstance(o, AbstractFold)),
+            "folds": sorted(n for n, o in observed.items() if not has_records(o)),
         }
         with self.in_precision():
             return make_plan(self.name, self.recipe, grids, fixed, store, width=width, extra=extra)

@@ -183,6 +183,9 @@ DESCENTS = {
     "minibatch": lambda step: ib.Descent(step, batch=ib.minibatch(2, key())),
 }
 
+# Observables that are asked for rarely.
+RARELY = {"at_end": ib.at_end(ib.loss), "every": ib.every(2, ib.loss)}
+
 FOLDS = {
     "running_min": ib.running_min(ib.loss),
     "running_max": ib.running_max(ib.loss),

@@ -299,11 +299,12 @@ def test_folds():
 def test_watch_separates_records_and_folds():
     values, rebuild = snapshots("Polar")
     run = rebuild(values[0]).run
-    watch = Watch(run=run, clock=jnp.zeros(1), observe=cases.OBSERVABLES | cases.FOLDS)
+    watch = Watch(run=run, clock=jnp.zeros(1), observe=cases.OBSERVABLES | cases.FOLDS | cases.RARELY)
     first = cases.start_of(run)
     moment = Moment(first.carried.theta, first.loss, first.steps, first.time)
     assert set(watch.record(moment)) == set(cases.OBSERVABLES)
     assert set(watch.read(watch.begin(moment))) == set(cases.FOLDS)
+    assert set(watch.at_end(moment)) == {"at_end"} and set(watch.seldom[2](moment)) == {"every"}
 
 
 # -- precision in a sweep -----------------------------------------------------------------------------------------
@@ -362,6 +363,7 @@ def test_cases_list_every_public_member():
     }
     assert {*public["observables.separable"], *public["problems.margin"]} == listed(cases.SEPARABLE)
     assert set(public["observables.folds"]) == set(cases.FOLDS)
+    assert set(public["observables.base"]) - {"Measure", "Snapshot"} == set(cases.RARELY)
     assert {*public["observables.predictor"], *public["observables.weights"]} == listed(cases.OBSERVABLES)
     from implicit_bias.problems import linear
 

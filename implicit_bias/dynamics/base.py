@@ -22,6 +22,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, PyTree
 
 from .. import _vectors
@@ -88,6 +89,8 @@ class Moment(eqx.Module):
     loss: Scalar
     steps: Count
     time: Scalar
+    memory: PyTree = None
+    """What the law keeps, as it keeps it; `None` in a fact, which is of the start."""
 
 
 class AbstractWatch(eqx.Module):
@@ -98,6 +101,11 @@ class AbstractWatch(eqx.Module):
 
     @abc.abstractmethod
     def record(self, moment: Moment) -> PyTree: ...
+
+    @property
+    def seldom(self) -> Mapping[int, Callable[[Moment], dict[str, Array]]]:
+        """By k, what is measured at each k-th record and at the last, and is nan at others."""
+        return {}
 
     @abc.abstractmethod
     def begin(self, moment: Moment) -> PyTree:
@@ -123,6 +131,14 @@ class State(eqx.Module):
 
 def where(flag: Flag, new: PyTree, old: PyTree) -> PyTree:
     return jax.tree.map(lambda n, o: jnp.where(flag, n, o), new, old)
+
+
+def _written(buffers: PyTree, value: PyTree, at: Array) -> PyTree:
+    return jax.tree.map(lambda buffer, x: jnp.where(at.reshape(-1, *[1] * jnp.ndim(x)), x, buffer), buffers, value)
+
+
+def _zeros(shape: jax.ShapeDtypeStruct) -> Array:
+    return jnp.zeros(shape.shape, shape.dtype)
 
 
 def scale_by_label(
@@ -193,6 +209,16 @@ class AbstractDynamics(eqx.Module):
     @abc.abstractmethod
     def position(self, state: State) -> Array: ...
 
+    def remembered(self, carry: PyTree) -> PyTree:
+        """What of the carry is the law's memory."""
+        del carry
+        return None
+
+    def first_memory(self, objective: Objective, held: PyTree) -> PyTree:
+        """The memory at the start, from the weights as the law carries them."""
+        del objective, held
+        return None
+
     def memory(self, carry: PyTree) -> PyTree:
         """What of the carry must keep as well, before unchanged weights mean that they will never change."""
         del carry
@@ -242,11 +268,18 @@ class AbstractDynamics(eqx.Module):
     def start(self, objective: Objective, theta: Theta, watch: AbstractWatch) -> State:
         zero = jnp.zeros((), dtype=jnp.int32)
         time = jnp.zeros(())
-        moment = Moment(theta, objective(theta), zero, time)
+        # Of this memory only the shapes are read, before the law has begun.
+        shapes = jax.eval_shape(lambda: self.first_memory(objective, self.hold(objective, theta)))
+        memory = jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), shapes)
+        moment = Moment(theta, objective(theta), zero, time, memory)
         count = watch.clock.shape[0]
         empty = jax.tree.map(lambda x: jnp.zeros((count, *jnp.shape(x)), jnp.result_type(x)), watch.record(moment))
+        for measure in watch.seldom.values():
+            rare = jax.eval_shape(measure, moment)
+            empty |= {n: jnp.full((count, *s.shape), jnp.nan, s.dtype) for n, s in rare.items()}
         held = self.hold(objective, theta)
         carry = self.begin(objective, held)
+        moment = dataclasses.replace(moment, memory=self.remembered(carry))
         state = State(
             theta=held,
             carry=carry,
@@ -302,12 +335,20 @@ class AbstractDynamics(eqx.Module):
         status = jnp.where(judged & self.diverged(loss), jnp.int32(Status.DIVERGED), status)
 
         over = active & (status != Status.RUNNING)
-        value = watch.record(Moment(theta, loss, state.steps, state.time))
+        moment = Moment(theta, loss, state.steps, state.time, self.remembered(state.carry))
+        value = watch.record(moment)
         index = jnp.arange(last + 1, dtype=state.next_record.dtype)
         write = ((due & passed) | over) & (index >= state.next_record)
-        records = jax.tree.map(
-            lambda buffer, x: jnp.where(write.reshape(-1, *[1] * jnp.ndim(x)), x, buffer), state.records, value
-        )
+        often = {name: state.records[name] for name in value} if watch.seldom else state.records
+        records = _written(often, value, write)
+        for stride, measure in watch.seldom.items():
+            some = write & ((index % stride == 0) | (index == last))
+            shapes = jax.eval_shape(measure, moment)
+            # A branch for the whole block: whether any lane asks.
+            value = jax.lax.cond(
+                any_lane(some.any()), measure, lambda _, shapes=shapes: jax.tree.map(_zeros, shapes), moment
+            )
+            records |= _written({name: state.records[name] for name in value}, value, some)
         following = jnp.where(due, jnp.sum(passed, dtype=state.next_record.dtype), state.next_record)
         recorded = where(due, now, state.recorded)
         return dataclasses.replace(state, status=status, recorded=recorded, next_record=following, records=records)

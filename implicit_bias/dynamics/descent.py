@@ -113,6 +113,12 @@ class Descent(AbstractDynamics):
     def position(self, state: State) -> Array:
         return state.steps
 
+    def remembered(self, carry: PyTree) -> PyTree:
+        return carry
+
+    def first_memory(self, objective: Objective, held: PyTree) -> PyTree:
+        return self.begin(objective, held)
+
     def memory(self, carry: PyTree) -> PyTree:
         return eqx.filter(carry, eqx.is_inexact_array)  # not the counters, which never keep
 
@@ -207,8 +213,9 @@ class Descent(AbstractDynamics):
             walking, going = walking & ~(bad | met), going & ~(walking & (bad | met))
             new_time = self._time(steps, time, loss)
             if folds is not None:
-                before = Moment(objective.chart.settle(theta), loss, steps, time)
-                after = Moment(objective.chart.settle(new_theta), objective(new_theta), steps + 1, new_time)
+                before = Moment(objective.chart.settle(theta), loss, steps, time, rule)
+                rest = objective.chart.settle(new_theta)
+                after = Moment(rest, objective(new_theta), steps + 1, new_time, new_rule)
                 folds = where(walking, watch.update(folds, before, after), folds)
             moved = (new_theta, new_rule, new_time, steps + 1)
             theta, rule, time, steps = where(walking, moved, (theta, rule, time, steps))

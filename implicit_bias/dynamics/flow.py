@@ -66,7 +66,8 @@ def _judged(candidate: PyTree, error: PyTree, before: PyTree) -> tuple[PyTree, P
     """
     numbers = jax.tree.leaves((candidate, error))
     finite = jnp.stack([jnp.all(jnp.isfinite(x)) for x in numbers]).all()
-    return where(finite, candidate, before), where(finite, error, jax.tree.map(lambda e: jnp.full_like(e, jnp.inf), error))
+    infinite = jax.tree.map(lambda e: jnp.full_like(e, jnp.inf), error)
+    return where(finite, candidate, before), where(finite, error, infinite)
 
 
 def _constrained(parameterization: AbstractParameterization, theta: Theta) -> bool:
@@ -186,7 +187,8 @@ class Flow(AbstractDynamics):
             seen = Landscape(objective, self.rates_at(t))
             moving = self.field(seen, t, theta, memory)
             if jax.tree.structure(moving) != jax.tree.structure(theta):
-                raise Mistake("field", "gives a velocity that is no tree like the weights", "map over theta, or rebuild it")
+                what = "gives a velocity that is no tree like the weights"
+                raise Mistake("field", what, "map over theta, or rebuild it")
             return objective.parameterization.tangent(theta, moving), self.field.remember(seen, t, theta, memory)
 
         return diffrax.ODETerm(velocity)
@@ -230,6 +232,13 @@ class Flow(AbstractDynamics):
 
     def memory(self, carry: _Integrator) -> PyTree:
         return carry.memory
+
+    def remembered(self, carry: _Integrator) -> PyTree:
+        return carry.memory
+
+    def first_memory(self, objective: Objective, held: PyTree) -> PyTree:
+        del objective
+        return self.field.init(held)
 
     def settled(self, clock: Array) -> Flag:
         return super().settled(clock) if self.field.autonomous else jnp.asarray(False)
@@ -277,8 +286,8 @@ class Flow(AbstractDynamics):
             new_time = jnp.where(keep, t1, t0)
             accepted = dataclasses.replace(state, theta=candidate, time=new_time, steps=state.steps + 1)
             if state.folds is not None:
-                before_step = Moment(theta, carry.loss, state.steps, t0)
-                after_step = Moment(candidate, loss, state.steps + 1, t1)
+                before_step = Moment(theta, carry.loss, state.steps, t0, carry.memory)
+                after_step = Moment(candidate, loss, state.steps + 1, t1, memory)
                 accepted = dataclasses.replace(accepted, folds=watch.update(state.folds, before_step, after_step))
             new = where(keep, accepted, state)
             integrator = _Integrator(

@@ -16,10 +16,10 @@ import xarray as xr
 from jax.extend import core
 
 from .._keys import SeedKey
-from .._results import Status
+from .._results import Status, owner
 from ..dynamics.base import Moment
 from ..evidence.predictions import with_predictions
-from ..observables.base import AbstractFold, Prepared, Watch
+from ..observables.base import AbstractFold, Prepared, Watch, has_records
 from ..sweep.program import cut
 from ..sweep.keep.dataset import Collector
 from ..sweep.program.engine import Layout, Program
@@ -127,7 +127,7 @@ class Runs:
         observed = self.subject.recipe.observe
         grid = {"name": self.subject.grid.title, "order": [*words, "point"], "axes": axes}
         document = {
-            "study": "", "fingerprint": {}, "folds": [n for n, o in observed.items() if isinstance(o, AbstractFold)],
+            "study": "", "fingerprint": {}, "folds": [n for n, o in observed.items() if not has_records(o)],
             "keywords": encoded({n: None if n in self.form.silent else v for n, v in self.subject.keywords.items()}),
         }  # fmt: skip
         collector = Collector(grid, document)
@@ -182,7 +182,7 @@ class Runs:
                 objective = run.objective
                 law = _forward(run.dynamics)
                 state = law.advance(objective, law.start(objective, run.theta, watch), jnp.inf, watch)
-                known = state.records | watch.read(state.folds) | {f"fact.{n}": v for n, v in built.facts.items()}
+                known = watch.results(state) | {f"fact.{n}": v for n, v in built.facts.items()}
                 known |= {"time": state.time}
                 return {n: v for n, v in known.items() if jnp.issubdtype(v.dtype, jnp.floating)}
 
@@ -225,11 +225,13 @@ class Runs:
             now = weights_of(run.parameterization, seen, carried)
             steps, time = jnp.asarray(seen.steps, jnp.int32), jnp.asarray(float(seen.time))
             moment = Moment(now, jnp.asarray(float(seen.loss)), steps, time)
-            values.append(watch.record(moment))
+            values.append(watch.record(moment) | {n: v for f in watch.seldom.values() for n, v in f(moment).items()})
         outputs = self._block(program, point[None])  # facts, which no step enters
         for n in values[0]:
             outputs[n] = np.stack([np.asarray(v[n]) for v in values])[None]
-        for n in (n for n, o in watch.observe.items() if isinstance(o, AbstractFold)):
+        outputs |= {n: np.asarray(v)[None] for n, v in watch.at_end(moment).items()}
+        folds = {n for n, o in watch.observe.items() if isinstance(o, AbstractFold)}
+        for n in (n for n in outputs if owner(n, folds) in folds):
             outputs[n] = np.full_like(outputs[n], np.nan, dtype=float)
         outputs["status"] = np.array([status], dtype=outputs["status"].dtype)
         outputs["steps"] = np.array([moments[-1].steps], dtype=outputs["steps"].dtype)

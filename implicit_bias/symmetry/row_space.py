@@ -32,6 +32,7 @@ from jaxtyping import Array, Float, PyTree
 
 from .. import _vectors
 from .._charts import AbstractChart
+from .._errors import Mistake
 from .._types import Pred, Scalar, Theta
 from .._vectors import norm, scale, square_norm
 
@@ -284,3 +285,16 @@ class RowSpace(AbstractChart):
             return self.basis @ w.row + w.sign * jnp.exp(w.log) * self.direction
 
         return map_vectors(one, theta)
+
+    def lift_memory(self, memory: PyTree) -> PyTree:
+        """A `View` is a point or an update: linear in its amplitude, which is no multiple where a law has a memory."""
+
+        def one(w):
+            if isinstance(w, View):
+                return self.basis @ w.row + w.perp * self.direction
+            if is_vector(w):
+                what = "is carried in rewritten coordinates"
+                raise Mistake("snapshot.memory", what, "say equivariant = False of the law or field")
+            return w
+
+        return map_vectors(one, memory)

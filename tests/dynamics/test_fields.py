@@ -83,7 +83,7 @@ def test_over_an_exponential_loss_one_example_moves_at_even_speed():
 
 @pytest.mark.parametrize("friction", [0.0, 0.5, 3.0])
 def test_inertia_on_a_quadratic(friction):
-    """(x - x*, v)' = [[0, 1], [-c A^T A, -friction]] (x - x*, v), v_0 = 0: a matrix exponential; under, over, undamped."""
+    """(x - x*, v)' = [[0, 1], [-c A^T A, -friction]] (x - x*, v), v_0 = 0: a matrix exponential."""
     problem, rate = cases.problem_of(ib.square), 2.0
     flow = ib.Flow(4.0, field=ib.Inertial(friction), rates={"weights": rate})
     run = cases.prepared(problem, ib.Euclidean(jnp.asarray(0.5)), flow)

@@ -17,7 +17,7 @@ import numpy as np
 from ..._errors import Mistake
 from ..._files import FilePath, place
 from ..._lazy import lazy
-from ..._results import Status
+from ..._results import Status, owner
 from ..ask.document import plan_of, read_plan
 from ..ask.keywords import decoded
 from .store import Store, Tile
@@ -163,7 +163,7 @@ class Collector:
             variables[name] = (
                 [*dims, *extra],
                 values,
-                {"definition": self.definitions.get(name, _BUILTIN.get(name, name))},
+                {"definition": self._definition(name)},
             )
         data = xr.Dataset(variables, coords=coords)
         if "time" in data:
@@ -179,6 +179,11 @@ class Collector:
         )
         return data
 
+    def _definition(self, name: str) -> str:
+        of = owner(name, self.definitions)
+        known = self.definitions.get(of, _BUILTIN.get(of, of))
+        return known if of == name else f"{known}: {name.removeprefix(f'{of}.')}"
+
     def _recorded(self) -> set[str]:
         """Variables whose first inner axis is the record: as long as the clock, and no fact or fold."""
         if "clock" not in self.arrays:
@@ -186,7 +191,7 @@ class Collector:
         return {
             name
             for name in self.arrays
-            if name == "clock" or (name not in self.depends and name not in self.folds and name not in RESERVED)
+            if name == "clock" or (name not in self.depends and owner(name, self.folds) not in self.folds and name not in RESERVED)
         }
 
 

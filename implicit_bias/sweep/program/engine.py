@@ -27,6 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PyTree
 
+from ..._errors import Mistake
 from ..._lanes import rows_major
 from ..._results import Status
 from ...dynamics.base import State
@@ -91,7 +92,10 @@ class Program:
         run, watch = built.prepared, self._watch(built)
         state = jax.lax.cond(fresh, lambda: self._start(built), lambda: state)
         state = run.dynamics.advance(run.objective, state, until, watch)
-        outputs = state.records | watch.read(state.folds) | {f"fact.{n}": v for n, v in built.facts.items()}
+        outputs = watch.results(state)
+        if both := sorted(n for n in outputs if n in built.facts or n.startswith("fact.")):
+            raise Mistake("observe, facts", f"have two of the name {both[0]!r}", "rename one of them")
+        outputs |= {f"fact.{n}": v for n, v in built.facts.items()}
         outputs |= {"status": state.status, "steps": state.steps, "time": state.time}
         outputs["clock"] = built.clock.astype(float)
         return state, outputs, built.holds

@@ -20,14 +20,14 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.extend import core
-from jaxtyping import Array
+from jaxtyping import Array, Key
 
 from ..._errors import Mistake
 from ..._keys import SeedKey
 from ..._types import Requirements, Scalar, Theta
 from ...dynamics import schedules
 from ...dynamics.base import AbstractDynamics, AbstractPenalty, Moment, scale_by_label
-from ...observables.base import Prepared, Snapshot, applies_to
+from ...observables.base import AbstractFold, Measure, Prepared, Snapshot, applies_to, joined, named
 from ...parameterizations.base import AbstractParameterization
 from ...problems.base import AbstractProblem
 from ...symmetry import rewrite
@@ -118,6 +118,38 @@ def _leaves_start(prepared: Prepared) -> Requirements:
     }
 
 
+class _Noted(SeedKey):
+    """A key that tells when a stream of it is asked for."""
+
+    tell: Callable[[str], None] = eqx.field(static=True, kw_only=True)
+
+    def stream(self, name: str) -> Key[Array, ""]:
+        self.tell(name)
+        return super().stream(name)
+
+
+def _draws(prepared: Prepared, key: SeedKey, loss: Scalar, observe: Mapping[str, Any]) -> bool:
+    """Whether an observable asks for a stream of the run: only then the seed is an input of the loops."""
+    asked: list[str] = []
+    noted = dataclasses.replace(prepared, key=_Noted(key.seed, key.overrides, tell=asked.append))
+
+    def measured() -> list[Any]:
+        held = prepared.dynamics.hold(prepared.objective, prepared.theta)
+        memory = prepared.dynamics.first_memory(prepared.objective, held)
+        start = noted.snapshot(Moment(prepared.theta, loss, jnp.zeros((), jnp.int32), jnp.zeros(()), memory))
+        own = [o for o in observe.values() if not isinstance(o, Measure)]  # those of the package do not draw
+        return [_looked(o, start) for o in own]
+
+    jax.eval_shape(measured)
+    return bool(asked)
+
+
+def _looked(observable: Any, snapshot: Snapshot) -> Any:
+    if not isinstance(observable, AbstractFold):
+        return observable(snapshot)
+    return observable.update(observable.init(snapshot), snapshot, snapshot)
+
+
 def build_run(cell: Callable[..., Run], arguments: dict[str, Any]) -> Run:
     """What a cell returns; it is given a key only if it takes one."""
     if "key" not in inspect.signature(cell).parameters:
@@ -133,16 +165,19 @@ def trace(recipe: Recipe, statics: Mapping[str, Any], axes: Mapping[str, jax.Sha
     found: dict[str, Any] = {}
 
     def build(*values: Array) -> list[Array]:
-        named = dict(zip(axes, values))
-        key = make_key(named)
-        run = build_run(recipe.cell, {**statics, **named, "key": key})
+        given = dict(zip(axes, values))
+        key = make_key(given)
+        run = build_run(recipe.cell, {**statics, **given, "key": key})
         theta = run.parameterization.init(run.problem, key)
         new = rewrite(run.problem, run.parameterization, run.dynamics, theta, run.penalty)
         prepared = Prepared(
             new.problem, run.parameterization, run.dynamics, new.theta, new.chart, new.original, run.penalty
         )
         loss = prepared.objective(new.theta)
-        start = prepared.snapshot(Moment(new.theta, loss, jnp.zeros((), jnp.int32), jnp.zeros(())))
+        keyed = dataclasses.replace(prepared, key=key)
+        start = keyed.snapshot(Moment(new.theta, loss, jnp.zeros((), jnp.int32), jnp.zeros(())))
+        if _draws(prepared, key, loss, {n: o for n, o in recipe.observe.items() if applies_to(o, new.theta)}):
+            prepared = keyed
         asked = (
             run.problem.requirements()
             | run.parameterization.requirements()
@@ -153,7 +188,7 @@ def trace(recipe: Recipe, statics: Mapping[str, Any], axes: Mapping[str, jax.Sha
         built = Built(
             prepared=prepared,
             clock=recipe.records(run.dynamics),
-            facts={name: jnp.asarray(fact(start)) for name, fact in recipe.facts.items()},
+            facts=joined(named(name, fact(start)) for name, fact in recipe.facts.items()),
             holds=jnp.stack([jnp.asarray(flag) for flag in asked.values()]),
         )
         arrays, static = eqx.partition(built, eqx.is_array)
