@@ -127,7 +127,7 @@ def test_what_cannot_be_rare():
 
 @pytest.mark.parametrize("weights", [ib.Euclidean, ib.Polar])
 def test_memory_of_the_heavy_ball_is_in_the_users_coordinates(weights):
-    """theta_{k+1} - theta_k = -step m_{k+1}: the memory at a record is the last update over the step, rewritten or not."""
+    """theta_{k+1} - theta_k = -step m_{k+1}: the memory at a record is the last update over the step."""
     step = 0.05
     descent = ib.Descent(step, law=ib.heavy_ball(0.6), max_steps=6)
 
