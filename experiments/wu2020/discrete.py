@@ -149,8 +149,8 @@ laws = ib.Figure(
     "Left: size of the interpolator, mean and standard deviation over {seed.count} seeds, against the exact law of "
     "Theorem 2.6 I, which speaks of gradient descent alone: the runs of the other laws are outside its hypotheses and "
     "enter no verdict on it. Right: how far the direction of w_perp has turned, median and range over seeds: SGD keeps "
-    "it to rounding, Adam does not; gradient descent and heavy ball are run in coordinates that hold one such direction "
-    "(1e-17 stands for 0).",
+    "it to rounding, Adam does not; gradient descent and heavy ball are run in coordinates that hold one such "
+    "direction (1e-17 stands for 0).",
     claims=["limit-law-of-gradient-descent", "orthogonal-direction-is-kept", "orthogonal-direction-is-kept-by-adam"],
 )  # fmt: skip
 

@@ -80,12 +80,12 @@ def middle(ds):
     return ib.accepted(ds, ib.curves.last(ds.drift), ENDS_AT_T).median(POOLED)
 
 
-descents = dict(on="wn+rpgd", x="step", by="objective")
+descents = dict(on="wn+rpgd", x="step", by="objective", accepts=ENDS_AT_T)
 invariant = ib.Figure(
     id="invariant",
     panels=[
         ib.panel(
-            ib.curves_of(worst, on="flow", x="clock", by="objective", above=1e-17),
+            ib.curves_of(worst, on="flow", x="clock", by="objective", above=1e-17, accepts=ENDS_AT_T),
             ib.level(1e-8, "tolerance", on="flow"),
             title="flow", x="time $t$", y=r"worst drift of $\log|w_\perp| + g^2/2c$", log="y",
         ),

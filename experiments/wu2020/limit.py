@@ -200,9 +200,9 @@ limit_map = ib.Figure(
     panels=[error_of("printed_excess", "eq. (7) as printed"), error_of("limit_excess", "exact law")],
     share="y",
     caption="Relative error of both laws for |x_inf - x*|, worst of {seed.count} seeds, against the WN flow run to "
-    "loss {stop:g} (one logarithmic colour scale). The printed formula errs wherever |x_inf| is not close to g*: at large "
-    "c everywhere, and by orders of magnitude at g0 > g*; the exact law holds on the whole map to what the stop rule and "
-    "the integrator leave.",
+    "loss {stop:g} (one logarithmic colour scale). The printed formula errs wherever |x_inf| is not close to g*: at "
+    "large c everywhere, and by orders of magnitude at g0 > g*; the exact law holds on the whole map to what the stop "
+    "rule and the integrator leave.",
     claims=["limit-as-printed", "limit-excess-exact"],
 )
 

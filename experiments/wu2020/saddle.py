@@ -134,8 +134,8 @@ figure = ib.Figure(
         ),
     ],
     caption="Leaving the saddle g = 0, w orthogonal to A^T y. Left: |g| along flows from g = {scale:g} (points, every "
-    "fifth record) and the closed-form rate through the first point above 1e-5 (lines). Right: the slope of log|g| between "
-    "1e-5 and 1e-3 against the closed form, {status.count} runs; they differ by {off.largest:.1e} at most.",
+    "fifth record) and the closed-form rate through the first point above 1e-5 (lines). Right: the slope of log|g| "
+    "between 1e-5 and 1e-3 against the closed form, {status.count} runs; they differ by {off.largest:.1e} at most.",
     claims=["escape-rate-of-the-saddle"],
 )  # fmt: skip
 
