@@ -52,7 +52,7 @@ def of(method):
 
 def small(ds):
     """What the text says of a "relatively small" g0."""
-    return {**of("wn")(ds), "g0 <= g* = 1": 1.0 - ds.scale}
+    return {**of("wn")(ds), "g0 <= g* = 1": 1.0 - ds.scale, "c <= 1, as in the example": 1.0 - ds.ratio}
 
 
 claim = ib.claims_with(
