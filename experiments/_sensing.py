@@ -6,15 +6,11 @@ sigma_r(X). Everything is read at one stated moment, at three times the first st
 depend on when one stops.
 """
 
-from typing import NamedTuple
-
 import numpy as np
-import xarray as xr
 
 import implicit_bias as ib
-from implicit_bias.evidence.curves import at_first, first_moment, per_log
-from implicit_bias.evidence.figures import COLOURS
-from implicit_bias.theory import sensing as theory
+
+theory = ib.theory.sensing
 
 ANY_END = (ib.Status.CAPPED, ib.Status.CONVERGED, ib.Status.STALLED)
 AFTER = 3.0
@@ -23,41 +19,37 @@ LARGE = 0.5
 LARGEST_FIT = 3e-3
 
 
-def crossing(ds, ratio):
+# -- what is read off a run, and what theory says of it ----------------------------------------------------------------
+
+
+def crossing(clock, ratio):
     """The time at which a ratio first is 1, its logarithm linear from record to record; inf if it never is."""
-    log, clock = np.log(ratio), ds.clock
-    over = log >= 0
-    before, first = log.shift(record=1), over & ~over.shift(record=1, fill_value=False)
-    at = clock - (clock - clock.shift(record=1)) * log / (log - before)
-    return at.fillna(clock).where(first, np.inf).min("record")
+    with np.errstate(all="ignore"):
+        log = np.log(ratio)
+        over = np.flatnonzero(log >= 0)
+        if not over.size:
+            return np.inf
+        i = over[0]
+        before = max(i - 1, 0)
+        at = clock[i] - (clock[i] - clock[before]) * log[i] / (log[i] - log[before])
+    return at if np.isfinite(at) else clock[i]
 
 
-def reached(ds):
-    """The first step at which |Z - X| <= |X| / 10, to the record."""
-    return first_moment(ds.error <= 0.1, ds.clock)
+def time_to_ten_percent(clock, error):
+    """The first step at which |Z - X| <= |X| / 10, between records."""
+    return crossing(clock, 0.1 / error)
 
 
-def time_to_ten_percent(ds):
-    """The same between records."""
-    return crossing(ds, 0.1 / ds.error)
+def stopped(clock, error, rank_ratio):
+    """Error and rank ratio at three times the first record with an error of 10 %; nan if the run ended before."""
+    reached = clock[error <= 0.1]
+    after = np.flatnonzero(clock >= AFTER * reached[0]) if reached.size else reached
+    return {"error": error[after[0]], "rank": rank_ratio[after[0]]} if after.size else {"error": np.nan, "rank": np.nan}
 
 
-def stopped(ds, variable):
-    """A variable at the stop."""
-    return at_first(variable, ds.clock, AFTER * reached(ds))
-
-
-def spacing(ds):
+def spacing(clock):
     """Steps from record to record: a moment is known to that."""
-    return ds.clock.diff("record").max("record")
-
-
-def small(ds):
-    return {"alpha <= 0.003": np.log(LARGEST_FIT) - np.log(ds.scale)}
-
-
-def of_rank_one(ds):
-    return {"r = 1": xr.where(ds["rank"].astype(int) == 1, 1.0, -1.0)}
+    return np.max(np.diff(clock))
 
 
 def seen_next(snapshot):
@@ -70,81 +62,82 @@ def seen_next(snapshot):
     return jnp.linalg.svd(seen, compute_uv=False)[rank]
 
 
-def derived(ds):
+def exponent(step, seen_next, seen_least):
     """The exponent of the error in alpha for r = 1, and about that for more.
 
     What X does not see grows like (1 + mu m_2)^t until X is there, (1 + mu m_1)^t alpha ~ 1, and Z has its square.
     """
-    return 2 - 2 * np.log1p(ds.step * ds.seen_next) / np.log1p(ds.step * ds.seen_least)
+    return 2 - 2 * np.log1p(step * seen_next) / np.log1p(step * seen_least)
 
 
-def steps_per_log(ds, least="least"):
-    """Steps more for a start smaller by a factor e: 1 / ln(1 + mu sigma_r(X))."""
-    return theory.steps_per_log(ds.step, ds[least])
+FACTS = {"least": ib.truth_least, "seen_least": ib.spectral_least, "seen_next": seen_next}
+OBSERVED = {"error": ib.relative_error, "rank_ratio": ib.rank_ratio}
+PREDICTED = {
+    "time_to_ten_percent": time_to_ten_percent, "stopped": stopped, "spacing": spacing, "exponent": exponent,
+    "steps_per_log": lambda step, least: theory.steps_per_log(step, least),
+    "steps_per_log_seen": lambda step, seen_least: theory.steps_per_log(step, seen_least),
+}  # fmt: skip
+
+# -- claims ------------------------------------------------------------------------------------------------------------
 
 
-def read_closely(ds, least):
+def small(ds):
+    return {"alpha <= 0.003": np.log(LARGEST_FIT) - np.log(ds.scale)}
+
+
+def of_rank_one(ds):
+    return {"r = 1": 0.5 - abs(ds["rank"].astype(float) - 1)}
+
+
+def read_closely(ds, steps_per_log):
     """A moment between records is known to second order in what Z grows by from one to the next."""
-    growth = spacing(ds) * np.log1p(ds.step * ds[least])
+    growth = ds.spacing / steps_per_log
     return small(ds) | {"from record to record Z grows by a factor 2.2 at most": 0.8 - growth}
 
 
 def with_room(ds):
     """What X does not see is left behind: with too few measurements for r it grows about as fast, and nothing vanishes."""
-    return small(ds) | {"measurements leave p >= 1/2": derived(ds) - 0.5}
+    return small(ds) | {"measurements leave p >= 1/2": ds.exponent - 0.5}
 
 
-class OfTheStart(NamedTuple):
-    """The claims, in the order of a table."""
+def slope_gap(ds, steps_per_log):
+    """Steps per factor e of 1/alpha, over what is expected, - 1: one number for each curve."""
+    steps = ds.time_to_ten_percent.where(ds.scale <= LARGEST_FIT)
+    return abs(-ib.curves.per_log(steps, "scale") / steps_per_log - 1)
 
-    time_population: ib.Claim
-    time_sensing: ib.Claim
-    error_population: ib.Claim
-    error_sensing: ib.Claim
-    error_falls: ib.Claim
-    low_rank: ib.Claim
-    large_start: ib.Claim
+
+def short_of_ten_times(ds):
+    end = ib.curves.last(ds.error)
+    return 10 * ib.curves.at_smallest(end, "scale") - end
 
 
 def claims_of_the_start(source, *, bound, prefix=""):
     """`bound` is the paper's own exponent of the error, as remembered; a prefix tells papers that say the same apart."""
+    shared = ib.claims_with(accepts=ANY_END, hypotheses=small)
 
     def claim(name, about, statement, on, **more):
-        common = dict(accepts=ANY_END, hypotheses=small)
-        return ib.Claim(id=prefix + name, source=f"{source}, {about}", statement=statement, on=on, **(common | more))
-
-    def slope_gap(ds, least):
-        """Steps per factor e of 1/alpha, over what is expected, - 1: one number for each curve."""
-        steps = time_to_ten_percent(ds).where(ds.scale <= LARGEST_FIT)
-        return abs(-per_log(steps, "scale") / steps_per_log(ds, least) - 1)
-
-    def error(ds):
-        return stopped(ds, ds.error)
-
-    def short_of_ten_times(ds):
-        end = ds.error.isel(record=-1)
-        return 10 * end.isel(scale=int(ds.scale.values.argmin()), drop=True) - end
+        return shared(id=prefix + name, source=f"{source}, {about}", statement=statement, on=on, **more)
 
     at_the_stop = "at three times the time to 10 %, the error is"
-    return OfTheStart(
+    return [
         claim(
             "time-per-log-alpha", "iteration count (derived constant)",
             "with A*A = I, a start e times smaller needs 1/ln(1 + mu sigma_min(X)) steps more to an error of 10 %",
-            "population", residual=lambda ds: slope_gap(ds, "least"), tolerance=lambda ds: 0.02,
-            hypotheses=lambda ds: read_closely(ds, "least"),
+            "population", residual=lambda ds: slope_gap(ds, ds.steps_per_log), tolerance=lambda ds: 0.02,
+            hypotheses=lambda ds: read_closely(ds, ds.steps_per_log),
             because="what else has grown by then is of the order of alpha; the moment is interpolated between records",
         ),
         claim(
             "time-per-log-alpha-sensing", "iteration count (derived constant)",
             "under sensing of r = 1, a start e times smaller needs 1/ln(1 + mu sigma_1(A*A(X))) steps more", "gaussian",
-            residual=lambda ds: slope_gap(ds, "seen_least"), tolerance=lambda ds: 0.02,
-            hypotheses=lambda ds: read_closely(ds, "seen_least") | of_rank_one(ds),
+            residual=lambda ds: slope_gap(ds, ds.steps_per_log_seen), tolerance=lambda ds: 0.02,
+            hypotheses=lambda ds: read_closely(ds, ds.steps_per_log_seen) | of_rank_one(ds),
             because="as with A*A = I: while Z is small its leading direction grows as A*A(X) says",
         ),
         claim(
             "error-exponent-population", "error against alpha (derived for A*A = I)",
             f"with A*A = I, {at_the_stop} proportional to alpha^2", "population",
-            kind=ib.Exponent(against="scale", value=2.0, within=0.05), residual=error,
+            kind=ib.Exponent(against="scale", value=2.0, within=0.05), residual=lambda ds: ds.stopped_error,
             because="what X does not see of the start stays; by then the rest has contracted to below it",
         ),
         claim(
@@ -152,23 +145,22 @@ def claims_of_the_start(source, *, bound, prefix=""):
             f"under sensing of r = 1, {at_the_stop} proportional to alpha^p, p = 2 - 2 ln(1 + mu m_2) / ln(1 + mu m_1), "
             "m_i the leading singular values of A*A(X), to 0.1 in the exponent",
             "gaussian", hypotheses=lambda ds: small(ds) | of_rank_one(ds),
-            kind=ib.Exponent(against="scale", value=0.0, within=0.1), residual=lambda ds: error(ds) / ds.scale ** derived(ds),
+            kind=ib.Exponent(against="scale", value=0.0, within=0.1),
+            residual=lambda ds: ds.stopped_error / ds.scale**ds.exponent,
             remembered=f"its own bound is of the order of alpha^({bound})",
             because="the exponent less p: what X does not see grows at most like m_2 while X grows like m_1",
         ),
         claim(
             "error-vanishes-with-alpha", "main theorem (its limit)",
             "under sensing, at that moment, the error tends to zero with alpha", "gaussian",
-            hypotheses=with_room,
-            kind=ib.Limit(against="scale"), residual=error, tolerance=lambda ds: 1e-3,
-            because="seen down to alpha = 1e-6",
+            hypotheses=with_room, kind=ib.Limit(against="scale"),
+            residual=lambda ds: ds.stopped_error, tolerance=lambda ds: 1e-3, because="seen down to alpha = 1e-6",
         ),
         claim(
             "rank-of-the-truth", "main theorem (the nuisance part)",
             "at that moment sigma_{r+1}(Z) / sigma_r(Z) tends to zero with alpha", "gaussian",
-            hypotheses=with_room,
-            kind=ib.Limit(against="scale"), residual=lambda ds: stopped(ds, ds.rank_ratio), tolerance=lambda ds: 1e-3,
-            because="seen down to alpha = 1e-6",
+            hypotheses=with_room, kind=ib.Limit(against="scale"),
+            residual=lambda ds: ds.stopped_rank, tolerance=lambda ds: 1e-3, because="seen down to alpha = 1e-6",
         ),
         claim(
             "large-start-does-not-recover", "the role of small initialisation (control)",
@@ -180,72 +172,79 @@ def claims_of_the_start(source, *, bound, prefix=""):
             },
             because="a factor of ten",
         ),
-    )  # fmt: skip
+    ]  # fmt: skip
 
+
+# -- figure ------------------------------------------------------------------------------------------------------------
 
 GRIDS = {
-    "population": ("$A^*A = I$", "with A*A = I", COLOURS["orange"], "s"),
-    "gaussian": ("Gaussian sensing", "under sensing", COLOURS["blue"], "o"),
+    "population": dict(label="$A^*A = I$", looks={None: dict(colour="orange", marker="s")}),
+    "gaussian": dict(label="Gaussian sensing", looks={None: dict(colour="blue")}),
 }
+SLOPES = {"population": "steps_per_log", "gaussian": "steps_per_log_seen"}
 
 
-def _grids(data):
-    """(name, its dataset of the largest condition, large starts apart), for the grids that were run."""
-    for name in GRIDS:
-        if name in data.children:
-            ds = data[name].to_dataset().isel(operator=0)
-            ds = ds.isel({axis: -1 for axis in ("condition", "rank") if axis in ds.dims})
-            yield name, ds.where(ds.scale < LARGE, drop=True)
-
-
-def figure_of_the_start(id, claims, *, product, bound, remembered, caveat=""):
+def figure_of_the_start(id, *, product, bound, remembered, prefix="", caveat=""):
     """Steps, error and rank at the stop against alpha; `product` is Z in TeX."""
 
-    def draw(data):
-        import matplotlib.pyplot as plt
+    def measured(name, on, **more):
+        """Of the largest condition, large starts apart."""
+        value = lambda ds: ds[name].where(np.isfinite(ds[name]) & (ds.scale < LARGE))  # noqa: E731
+        of = {"condition": "last", "rank": "last"}
+        return ib.curves_of(value, x="scale", on=on, of=of, accepts=ANY_END, join=False, **GRIDS[on], **more)
 
-        drawing, panels = plt.subplots(1, 3, figsize=(13.2, 3.9))
-        for grid, ds in _grids(data):
-            label, _, colour, marker = GRIDS[grid]
-            first, error = time_to_ten_percent(ds), stopped(ds, ds.error)
-            for panel, value in zip(panels, (first, error, stopped(ds, ds.rank_ratio))):
-                value = value.where(np.isfinite(value)).transpose("scale", "seed")
-                panel.fill_between(ds.scale, value.min("seed"), value.max("seed"), color=colour, alpha=0.2, lw=0)
-                panel.plot(ds.scale, value.median("seed"), marker, color=colour, label=label)
-            slope = float(steps_per_log(ds, "seen_least" if grid == "gaussian" else "least").mean())
-            anchor = float(first.median("seed")[0]) + slope * float(np.log(ds.scale[0]))
-            name = rf"slope $1/\ln(1 + \mu\sigma) = {slope:.3g}$"
-            panels[0].plot(ds.scale, anchor - slope * np.log(ds.scale), "-", color=colour, lw=1, label=name)
-            fitted = ds.scale.where(ds.scale <= LARGEST_FIT, drop=True)
-            powers = {"-": (2.0, "slope 2")}
-            if grid == "gaussian":
-                mean = float(derived(ds).mean())
-                powers = {"-": (mean, f"slope {mean:.2f}, derived"), ":": (remembered, f"slope {bound}, as remembered")}
-            for line, (power, name) in powers.items():
-                growth = float(error.median("seed")[0]) * (fitted / float(fitted[0])) ** power
-                panels[1].plot(fitted, growth, line, color=colour, lw=1.4, label=name)
-        panels[2].fill_between([], [], color="0.5", alpha=0.3, lw=0, label="range over seeds")
-        for panel in panels:
-            panel.set(xscale="log", xlabel=r"size of the start $\alpha$")
-            panel.legend(fontsize=8.5)
-        panels[0].set_ylabel("steps to an error of 10 %")
-        panels[1].set(yscale="log", ylabel=rf"$|{product} - X| / |X|$")
-        panels[2].set(yscale="log", ylabel=r"$\sigma_{r+1}(Z) / \sigma_r(Z)$")
-        return drawing
+    def from_the_smallest(on):
+        """The derived slope, through the time from the smallest start."""
+        def steps(ds):
+            first, scale = ds.time_to_ten_percent.isel(scale=0), ds.scale.where(ds.scale < LARGE)
+            return first - ds[SLOPES[on]] * np.log(scale / ds.scale[0])
+        return steps
+
+    def power(value, label, on, **more):
+        return ib.guide(value, label, on=on, series=-1, through="first", within=(0.0, LARGEST_FIT), **more)
 
     def caption(data):
-        said = []
-        for grid, ds in _grids(data):
-            slopes = per_log(np.log(stopped(ds, ds.error).where(ds.scale <= LARGEST_FIT)), "scale")
-            least = f"sigma_min(X) = {float(ds.least.mean()):.2g}, {slopes.size} seeds"
-            said.append(f"{GRIDS[grid][1]} ({least}) {float(slopes.mean()):.2f}")
+        slopes, exponents = [], []
+        for on, words in (("population", "with A*A = I"), ("gaussian", "under sensing")):
+            if on in data.children:
+                ds = data[on].to_dataset()
+                ds = ds.isel({axis: -1 for axis in ("condition", "rank") if axis in ds.dims})
+                power = ib.curves.per_log(np.log(ds.stopped_error.where(ds.scale <= LARGEST_FIT)), "scale")
+                slopes.append(f"{float(ds[SLOPES[on]].mean()):.3g} {words}")
+                least = f"sigma_min(X) = {float(ds.least.mean()):.2g}, {power.size} seeds"
+                exponents.append(f"{words} ({least}) {float(power.mean()):.2f}")
         return (
-            "Left: steps until |Z - X| <= |X|/10, against the size of the start; the lines have the derived slope, sigma "
-            "the least singular value of X that A*A(X) shows. Middle: "
-            f"the error at three times that moment; its exponent is {' and '.join(said)}. The bound as remembered, not read, "
-            f"asks for {bound}{caveat}. Right: what there is besides rank r at that moment. Median and range over "
+            "Left: steps until |Z - X| <= |X|/10, against the size of the start; the lines have the derived slope "
+            f"1/ln(1 + mu sigma), {' and '.join(slopes)}, sigma the least singular value of X that A*A(X) shows. Middle: "
+            f"the error at three times that moment; its exponent is {' and '.join(exponents)}. The bound as remembered, not "
+            f"read, asks for {bound}{caveat}. Right: what there is besides rank r at that moment. Median and range over "
             "seeds."
         )
 
-    shown = (claims.time_population, claims.error_population, claims.error_sensing, claims.low_rank)
-    return ib.Figure(id=id, draw=draw, caption=caption, claims=[claim.id for claim in shown])
+    alpha = dict(x=r"size of the start $\alpha$", xlim=(None, 0.4 * LARGE))
+    return ib.Figure(
+        id=id,
+        panels=[
+            ib.panel(
+                *(measured("time_to_ten_percent", on, theory=from_the_smallest(on), theory_label="derived slope") for on in GRIDS),
+                **alpha, y="steps to an error of 10 %", log="x",
+            ),
+            ib.panel(
+                measured("stopped_error", "population"),
+                power(2.0, "slope 2", "population"),
+                measured("stopped_error", "gaussian"),
+                power(lambda ds: ds.exponent, "slope {:.2f}, derived", "gaussian"),
+                power(remembered, f"slope {bound}, as remembered", "gaussian", line=":"),
+                **alpha, y=rf"$|{product} - X| / |X|$", log="xy", legend="lower right",
+            ),
+            ib.panel(
+                *(measured("stopped_rank", on) for on in GRIDS),
+                **alpha, y=r"$\sigma_{r+1}(Z) / \sigma_r(Z)$", log="xy", legend="lower right",
+            ),
+        ],
+        caption=caption,
+        claims=[
+            prefix + name
+            for name in ("time-per-log-alpha", "error-exponent-population", f"error-exponent-beside-{bound}", "rank-of-the-truth")
+        ],
+    )  # fmt: skip

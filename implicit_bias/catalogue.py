@@ -142,7 +142,7 @@ def expand(targets: list[str]) -> list[Entry]:
 def load(entry: Entry) -> Study:
     """Import a study file; its folder is a package in that of all papers, so `from . import claims` works anywhere.
 
-    What papers of one family share is a file beside their folders: `from .._sensing import OfTheStart`.
+    What papers of one family share is a file beside their folders: `from .._sensing import claims_of_the_start`.
     """
     folder = entry.path.resolve().parent
     family = f"_studies_{zlib.crc32(str(folder.parent).encode()):08x}"

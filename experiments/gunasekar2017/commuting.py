@@ -170,7 +170,7 @@ CLAIMS = [
         statement="from alpha = 1 the error is at least three times that of the smallest start",
         kind=ib.Inequality(),
         hypotheses=lambda ds: {"alpha = 1": np.log(ds.scale) + 1e-9} | _smallest_is_small(ds),
-        residual=lambda ds: 3 * _final_error(ds).isel(scale=int(ds.scale.values.argmin()), drop=True) - _final_error(ds),
+        residual=lambda ds: 3 * ib.curves.at_smallest(_final_error(ds), "scale") - _final_error(ds),
         tolerance=lambda ds: 0.0,
         because="a factor of three",
     ),

@@ -40,6 +40,11 @@ def at(variable: xr.DataArray, within: float = 1e-9, **places: object) -> xr.Dat
     return variable
 
 
+def at_smallest(variable: xr.DataArray, axis: str) -> xr.DataArray:
+    """The value at the smallest place of an axis."""
+    return variable.isel({axis: int(variable[axis].values.argmin())}, drop=True)
+
+
 def among(words: xr.DataArray, *names: str) -> xr.DataArray:
     """The slack of a hypothesis on an axis of words: 1 for the named ones, -1 for the others."""
     return xr.where(words.isin(names), 1.0, -1.0)

@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from implicit_bias.evidence.curves import among, at_first, first_moment, last, log_exponent, per_log
+from implicit_bias.evidence.curves import among, at_first, at_smallest, first_moment, last, log_exponent, per_log
 
 CLOCK = xr.DataArray([0.0, 2, 4, 8], dims="record")
 CURVES = xr.DataArray([[9.0, 5, 3, 1], [9, 8, 7, 6]], dims=("seed", "record"))
@@ -19,6 +19,14 @@ def test_values_at_moments_of_their_own():
 
 def test_the_last_record():
     np.testing.assert_array_equal(last(CURVES), [1, 6])
+
+
+def test_the_value_at_the_smallest():
+    """By the axis, in whatever order it is."""
+    of = CURVES.rename(record="scale").assign_coords(scale=[0.1, 1e-3, 1.0, 0.01])
+    found = at_smallest(of, "scale")
+    np.testing.assert_array_equal(found, [5, 8])
+    assert "scale" not in found.coords
 
 
 def test_slack_of_words():

@@ -78,6 +78,46 @@ def test_a_guide_has_its_slope_and_meets_the_series(through):
     np.testing.assert_allclose(np.mean(np.log(y)[place] - 2 * np.log(x)[place]), v[0] - 2 * u[0], rtol=1e-9)
 
 
+def test_an_axis_of_numbers_in_words_is_numbers():
+    """Axes that set shapes are kept as words: 2, 4, 12 stand at their places, and not one after another."""
+    ds = results().assign_coords(scale=["2", "4", "12", "30"])
+    for layer in (ib.curves_of("x", x="scale", by="method"), ib.runs_of("x", x="scale", by="method")):
+        axes, sheet = lines(ib.panel(layer, log="x"), data=ds)
+        assert sheet.points[0][0].tolist() == [2.0, 4.0, 12.0, 30.0]
+        assert [t.get_text() for t in axes.get_xticklabels()] == ["2", "4", "12", "30"]
+
+
+def test_a_function_of_one_axis_is_an_axis():
+    """Each series has places of its own, with its median there; a function of the seed is a number of each run."""
+    ds = results().assign_coords(unit=("method", [1.0, 10.0]))
+    _, sheet = lines(ib.panel(ib.curves_of("x", x=lambda d: d.scale / d.unit, by="method", accepts=None)), data=ds)
+    for (x, y, _), method, unit in zip(sheet.points, METHODS, (1.0, 10.0), strict=True):
+        np.testing.assert_allclose(x, np.array(SCALES) / unit)
+        np.testing.assert_allclose(y, ds.x.isel(record=-1).sel({"method": method}).median("seed"))
+    one = ds.isel(scale=0, method=0)
+    _, sheet = lines(ib.panel(ib.curves_of("x", x=lambda d: d.seed + 1.0)), data=one)
+    assert sheet.points[0][0].tolist() == [1.0, 2.0, 3.0]
+
+
+def test_a_guide_of_a_grid_that_was_left_out_is_not_drawn():
+    data = xr.DataTree.from_dict({"one": results()})
+    measured = ib.curves_of("x", x="scale", on="one", by="method", accepts=None)
+    for on, count in (("one", 1), ("other", 0)):
+        axes, _ = lines(ib.panel(measured, ib.guide(2.0, "slope {:g}", on=on), log="xy"), data=data)
+        assert axes.get_legend_handles_labels()[1].count("slope 2") == count
+
+
+def test_a_moment_that_never_came_has_no_line():
+    ds = results().assign(when=np.inf)
+    axes, _ = lines(ib.panel(ib.curves_of("x", x="clock", accepts=None), ib.across("when", "then")), data=ds)
+    assert np.isfinite(axes.get_xlim()).all() and not axes.texts
+
+
+def test_limits_that_were_given_hold_against_ticks():
+    axes, _ = lines(ib.panel(ib.curves_of("x", x="scale", accepts=None), log="x", xlim=(None, 0.2)))
+    assert axes.get_xlim()[1] == 0.2
+
+
 def test_over_time_a_series_goes_along_the_records():
     _, sheet = lines(ib.panel(ib.curves_of("x", x="clock", by="method", of={"scale": "least"})))
     np.testing.assert_array_equal(sheet.points[0][0], [0.0, 7.0])

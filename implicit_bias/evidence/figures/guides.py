@@ -30,6 +30,8 @@ class Level(Layer):
             if ds is None:
                 return
             at = float(self.value(ds, at).mean())
+        if not np.isfinite(at):
+            return
         axes, paint = sheet.axes, COLOURS.get(self.colour, self.colour)
         (axes.axvline if self.vertical else axes.axhline)(at, color=paint, lw=0.9, ls=self.line, zorder=1.5)
         if not self.label:
@@ -58,7 +60,8 @@ class Guide(Layer):
     counts: ClassVar[bool] = False
 
     def draw(self, sheet: Sheet) -> None:
-        if not sheet.points:
+        here = self.on is None or self.dataset(sheet) is not None
+        if not sheet.points or not here:
             return
         power = self.power
         if not isinstance(power, (int, float)):

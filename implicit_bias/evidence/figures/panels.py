@@ -86,7 +86,6 @@ class Panel:
         ds = next((d for layer in self.layers if (d := layer.dataset(sheet)) is not None), None)
         texts = {"xlabel": self.x, "ylabel": self.y, "title": self.title}
         axes.set(**{k: t if ds is None else written(t, ds) for k, t in texts.items() if t})
-        axes.set(**{k: v for k, v in (("xlim", self.xlim), ("ylim", self.ylim)) if v is not None})
         if self.equal:
             axes.set_aspect("equal")
         for label, line in sheet.theory.items():
@@ -95,10 +94,10 @@ class Panel:
             axes.fill_between([], [], color="0.5", alpha=0.3, lw=0, label=said)
         if sheet.open:
             axes.plot([], [], "o", color="0.4", mfc="white", label="some runs missing")
-        if sheet.places is not None and 1 < len(sheet.places) <= FEW:
-            _ticks_at(axes, sheet.places)
-        if sheet.heights is not None and 1 < len(sheet.heights) <= FEW:
-            axes.set_yticks(sheet.heights, [short(v) for v in sheet.heights])
+        for axis, values in ((axes.xaxis, sheet.places), (axes.yaxis, sheet.heights)):
+            if values is not None and 1 < len(values) <= FEW:
+                _ticks_at(axis, values)
+        axes.set(**{k: v for k, v in (("xlim", self.xlim), ("ylim", self.ylim)) if v is not None})
         if self.legend and self.legend != "right" and axes.get_legend_handles_labels()[1]:
             framed = any(isinstance(layer, Map) for layer in self.layers)  # on colours of its own
             axes.legend(loc=self.legend, ncols=self.columns, frameon=framed, framealpha=0.9, edgecolor="none")
@@ -110,9 +109,9 @@ class Panel:
             facets[-1].legend(known.values(), known, loc="center left", bbox_to_anchor=(1.02, 0.5), ncols=self.columns)
 
 
-def _ticks_at(axes: Any, values: np.ndarray) -> None:
-    axes.set_xticks(values, [short(v) for v in values])
-    axes.minorticks_off()
+def _ticks_at(axis: Any, values: np.ndarray) -> None:
+    axis.set_ticks(values, labels=[short(v) for v in values])
+    axis.set_ticks([], minor=True)
 
 
 def short(value: float) -> str:

@@ -89,15 +89,16 @@ class Curves(Layer):
 
     def _series(self, sheet: Sheet, ds: Any, y: xr.DataArray, look: Look, over_time: bool) -> None:
         x = self.x(ds) if callable(self.x) else named(ds, self.x)
-        along = "record" if over_time else str(self.x)
+        along = "record" if over_time else self._axis(x)
         if not over_time and along not in y.dims:
             return self._cloud(sheet, x, y, look)
         if not over_time:
             x = x.astype(float)  # numbers that the program has as constants are kept as words
-            sheet.places = x.values
+            if not callable(self.x):
+                sheet.places = x.values
         if self.band is None:
             return self._each(sheet, x, y, look, along, over_time)
-        named_axes = [self.band] if isinstance(self.band, str) else list(self.band)
+        named_axes = self._banded
         pooled = [d for d in y.dims if d != along and not (d in named_axes)]
         axes = [d for d in (*named_axes, *pooled) if d in y.dims]
         at = x.median([d for d in x.dims if d != along]) if over_time else x
@@ -132,6 +133,16 @@ class Curves(Layer):
             sheet.axes.plot(where, values, "-", color=look.paint, lw=1.2, zorder=1.8)
             sheet.theory[self.theory_label] = "-"
 
+    @property
+    def _banded(self) -> list[str]:
+        return [self.band] if isinstance(self.band, str) else list(self.band or ())
+
+    def _axis(self, x: xr.DataArray) -> str:
+        """The axis that the series goes along: the one named, or the only one of a function; "" where x is of each run."""
+        if not callable(self.x):
+            return self.x
+        return str(x.dims[0]) if len(x.dims) == 1 and x.dims[0] not in ("seed", *self._banded) else ""
+
     def _edges(self, y: xr.DataArray, axes: list[str]) -> tuple[xr.DataArray, xr.DataArray]:
         if self.spread == "range":
             return y.min(axes), y.max(axes)
@@ -149,8 +160,9 @@ class Curves(Layer):
         style = look.line if join else look.marker
         for i in range(ys.shape[1]):
             sheet.axes.plot(xs[:, i], ys[:, i], style, color=look.paint, lw=0.9, alpha=0.75, label=None if i else look.label)
-        with np.errstate(all="ignore"):
-            sheet.points.append((xs[:, 0], np.nanmedian(np.where(np.isfinite(ys), ys, np.nan), 1), look.paint))
+        known = np.isfinite(ys).any(1)
+        ys = np.where(np.isfinite(ys), ys, np.nan)[known]
+        sheet.points.append((xs[known, 0], np.nanmedian(ys, 1), look.paint))
 
     def _cloud(self, sheet: Sheet, x: xr.DataArray, y: xr.DataArray, look: Look) -> None:
         """x is itself a number of each run."""
@@ -173,11 +185,12 @@ class Theory(Curves):
 
     def _series(self, sheet: Sheet, ds: Any, y: xr.DataArray, look: Look, over_time: bool) -> None:
         x = self.x(ds) if callable(self.x) else named(ds, self.x)
-        along = "record" if over_time else str(self.x)
+        along = "record" if over_time else self._axis(x)
         y = y.median([d for d in y.dims if d != along]) if set(y.dims) - {along} else y
         x = x.median([d for d in x.dims if d != along]) if over_time else x
         if along not in y.dims:
             y = y.broadcast_like(x)
+        x = x.astype(float)
         line = self.line or ("--" if self.by else "-")
         alone = self.by is None
         sheet.axes.plot(
