@@ -188,10 +188,10 @@ def figure_of_the_start(id, *, product, bound, remembered, prefix="", caveat="")
     """Steps, error and rank at the stop against alpha; `product` is Z in TeX."""
 
     def measured(name, on, **more):
-        """Of the largest condition, large starts apart."""
+        """Of the largest condition, large starts apart. The first panel says which is which."""
         value = lambda ds: ds[name].where(np.isfinite(ds[name]) & (ds.scale < LARGE))  # noqa: E731
         of = {"condition": "last", "rank": "last"}
-        return ib.curves_of(value, x="scale", on=on, of=of, accepts=ANY_END, join=False, **GRIDS[on], **more)
+        return ib.curves_of(value, x="scale", on=on, of=of, accepts=ANY_END, join=False, **(GRIDS[on] | more))
 
     def from_the_smallest(on):
         """The derived slope, through the time from the smallest start."""
@@ -221,7 +221,7 @@ def figure_of_the_start(id, *, product, bound, remembered, prefix="", caveat="")
             "seeds."
         )
 
-    alpha = dict(x=r"size of the start $\alpha$", xlim=(None, 0.4 * LARGE))
+    alpha = dict(x=r"size of the start $\alpha$")
     return ib.Figure(
         id=id,
         panels=[
@@ -230,15 +230,15 @@ def figure_of_the_start(id, *, product, bound, remembered, prefix="", caveat="")
                 **alpha, y="steps to an error of 10 %", log="x",
             ),
             ib.panel(
-                measured("stopped_error", "population"),
+                measured("stopped_error", "population", label=""),
                 power(2.0, "slope 2", "population"),
-                measured("stopped_error", "gaussian"),
+                measured("stopped_error", "gaussian", label=""),
                 power(lambda ds: ds.exponent, "slope {:.2f}, derived", "gaussian"),
                 power(remembered, f"slope {bound}, as remembered", "gaussian", line=":"),
                 **alpha, y=rf"$|{product} - X| / |X|$", log="xy", legend="lower right",
             ),
             ib.panel(
-                *(measured("stopped_rank", on) for on in GRIDS),
+                *(measured("stopped_rank", on, label="") for on in GRIDS),
                 **alpha, y=r"$\sigma_{r+1}(Z) / \sigma_r(Z)$", log="xy", legend="lower right",
             ),
         ],

@@ -95,7 +95,7 @@ class Curves(Layer):
         if not over_time:
             x = x.astype(float)  # numbers that the program has as constants are kept as words
             if not callable(self.x):
-                sheet.places = x.values
+                sheet.places = x.values[y.notnull().any([d for d in y.dims if d != along]).values]
         if self.band is None:
             return self._each(sheet, x, y, look, along, over_time)
         named_axes = self._banded
