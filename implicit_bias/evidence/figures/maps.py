@@ -40,7 +40,7 @@ class Map(Layer):
         else:
             norm = dict(vmin=low, vmax=high)
         xs, ys = (flat[a].values.astype(float) for a in (self.x, self.y))
-        sheet.places, sheet.heights = xs, ys
+        sheet.places = xs
         logs = [_is_geometric(v) for v in (xs, ys)]
         mesh = sheet.axes.pcolormesh(
             edges(xs, logs[0]), edges(ys, logs[1]), flat.transpose(self.y, self.x).values,
