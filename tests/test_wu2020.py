@@ -1,11 +1,16 @@
 """What the studies of Wu et al. 2020 rest on, against NumPy and SciPy: the update of rPGD, and a counterexample to Theorem 2.7."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
+import implicit_bias as ib
+from experiments.wu2020 import observables
 from implicit_bias import catalogue
 from implicit_bias.evidence.claims import judge_all
+from implicit_bias.theory import weight_normalisation as theory
+from tests import cases
 
 
 @pytest.mark.parametrize("scale", [0.3, 3.0])
@@ -60,3 +65,19 @@ def test_settings_that_once_turned_a_verdict(name, settings):
     found = judge_all(study.claims, study.run(**settings))
     against = [(j.claim.id, j.verdict, j.measured) for j in found if j.verdict in ("supported", "refuted") and not j.as_expected]
     assert not against and any(j.verdict == "supported" for j in found)
+
+
+@pytest.mark.parametrize("rewritten", [False, True])
+def test_the_velocity_of_a_snapshot_is_that_of_gradient_flow(rewritten):
+    """dg/dt and dw/dt of equation (4), in NumPy; and -dL/dt = (dg/dt)^2/c + |dw/dt|^2, which `loss_rate` differentiates."""
+    rng = np.random.default_rng(3)
+    A, y, u = rng.normal(size=(2, 5)), rng.normal(size=2), rng.normal(size=5)
+    g, w, c = 0.7, u / np.linalg.norm(u), 0.3
+    run = cases.prepared(ib.linear.fixed(A, y)(0), ib.Polar(g, jnp.asarray(w)), ib.Flow(10.0, ratio=c), rewritten)
+    first = cases.start_of(run)
+    dg, *dw = theory.flow(A, y, c)(0.0, np.array([g, *w]))
+    np.testing.assert_allclose(first.velocity.g, dg, rtol=1e-13)
+    rate = -(dg**2) / c - np.sum(np.square(dw))
+    np.testing.assert_allclose(observables.loss_rate(first), rate, rtol=1e-13)
+    if not rewritten:
+        np.testing.assert_allclose(first.velocity.w, dw, rtol=1e-12)

@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 
 from implicit_bias import Measure, Snapshot
-from implicit_bias.dynamics.base import scale_by_label
 
 
 def slope(snapshot: Snapshot, pred=None):
@@ -21,16 +20,8 @@ def _along(snapshot: Snapshot):
     return -(w @ slope(snapshot)) / jnp.linalg.norm(w)
 
 
-def _velocity(snapshot: Snapshot):
-    """As the run's chart has it."""
-    run, theta = snapshot.run, snapshot.carried.theta
-    _, gradient = run.objective.value_and_gradient(theta)
-    gradient = scale_by_label(run.parameterization, run.dynamics.rates_at(snapshot.time), gradient)
-    return run.parameterization.tangent(theta, run.chart.velocity(theta, gradient))
-
-
 def _loss_rate(snapshot: Snapshot):
-    return jax.jvp(snapshot.run.objective, (snapshot.carried.theta,), (_velocity(snapshot),))[1]
+    return jax.jvp(snapshot.run.objective, (snapshot.held,), (snapshot.velocity,))[1]
 
 
 def at_zero(snapshot: Snapshot):
@@ -49,11 +40,7 @@ def pull_along(snapshot: Snapshot):
     return -(w @ at_zero(snapshot)) / jnp.linalg.norm(w)
 
 
-def _size_rate(snapshot: Snapshot):
-    return _velocity(snapshot).g
-
-
-size_rate = Measure(_size_rate, "dg/dt along the flow", needs=("g", "w"))
+size_rate = Measure(lambda s: s.velocity.g, "dg/dt along the flow", needs=("g", "w"))
 loss_rate = Measure(_loss_rate, "dL/dt along the flow, by forward differentiation", needs=("g", "w"))
 along = Measure(_along, "u^T q, q = -dL/dx", needs=("g", "w"))
 slope_square = Measure(lambda s: slope(s) @ slope(s), "|q|^2, q = -dL/dx", needs=("g", "w"))

@@ -32,7 +32,7 @@ from .._charts import AbstractChart
 from .._errors import Mistake
 from .._keys import SeedKey
 from .._types import Count, Pred, Scalar, Theta
-from ..dynamics.base import AbstractDynamics, AbstractWatch, Moment, Objective, State
+from ..dynamics.base import AbstractDynamics, AbstractWatch, Moment, Objective, State, scale_by_label
 from ..parameterizations.base import AbstractParameterization
 from ..problems.base import AbstractProblem
 
@@ -123,6 +123,13 @@ class Snapshot(eqx.Module):
         if self.run.key is None:
             raise Mistake("snapshot.key", "is asked for in a run that has no seed", "run the study, which gives it one")
         return self.run.key.stream(f"observable {name}")
+
+    @property
+    def velocity(self) -> Theta:
+        """d theta/dt along gradient flow at the rates of this moment, as the run's chart has it."""
+        _, gradient = self.run.objective.value_and_gradient(self.held)
+        gradient = scale_by_label(self.parameterization, self.dynamics.rates_at(self.time), gradient)
+        return self.parameterization.tangent(self.held, self.run.chart.velocity(self.held, gradient))
 
     @property
     def parameterization(self) -> AbstractParameterization:
