@@ -18,8 +18,6 @@ import jax.numpy as jnp
 import numpy as np
 
 import implicit_bias as ib
-from implicit_bias.evidence.curves import last
-from implicit_bias.evidence.figures import COLOURS, Figure
 
 from .claims import SAFETY, SOURCE
 
@@ -29,32 +27,19 @@ STEPS = {"gd": 0.05, "wn": 2e-4, "rpgd": 2e-4}  # the Hessian of log L is at mos
 
 
 def cell(
-    *,
-    method,
-    scale,
-    key,
-    depth=None,
-    pace="over_loss",
-    step=None,
-    ratio=10.0,
-    objective="logistic",
-    cap=5_000,
-    rows=6,
-    columns=48,
-):
+    *, method, scale, key, depth=None, pace="over_loss", step=None, ratio=10.0, objective="logistic", cap=5_000,
+    rows=6, columns=48,
+):  # fmt: skip
     problem = ib.linear.gaussian(rows, columns, loss=LOSSES[objective])(key)
     weights = {"gd": ib.Euclidean(scale), "wn": ib.Polar(scale), "rpgd": ib.Sphere(scale)}[method]
     step = STEPS[method] if step is None else step
-    return ib.Run(
-        problem,
-        weights,
-        ib.Descent(
-            ib.over_loss(step) if pace == "over_loss" else step,
-            ratio=1.0 if method == "gd" else ratio,
-            stop=None if depth is None else ib.loss_below(jnp.exp(-depth)),
-            max_steps=cap if depth is None else 2_000_000,
-        ),
+    descent = ib.Descent(
+        ib.over_loss(step) if pace == "over_loss" else step,
+        ratio=1.0 if method == "gd" else ratio,
+        stop=None if depth is None else ib.loss_below(jnp.exp(-depth)),
+        max_steps=cap if depth is None else 2_000_000,
     )
+    return ib.Run(problem, weights, descent)
 
 
 # -- facts: the balance of forces at infinity, where every example supports the separator ------------------------------
@@ -92,278 +77,189 @@ def relaxation(snapshot):
     return jnp.linalg.eigvalsh(project @ curvature @ project)[1] / (along @ along)  # [0] belongs to u
 
 
+# -- what theory says of a run -----------------------------------------------------------------------------------------
+
+
+def offset_law(method, offset, scale, w_perp):
+    """|x_perp| at infinity: of GD with g0 w_perp(0), of the others without."""
+    return np.hypot(offset, scale * w_perp if method == "gd" else 0.0)
+
+
+def settling(method, relaxation, depth, ratio, best_margin):
+    """Relaxation times passed: kappa d log(1/L), times g^2/c = (margin log(1/L))^2/c under WN."""
+    return relaxation * depth * (1.0 if method == "gd" else depth**2 / (3 * ratio * best_margin**2))
+
+
+def offset_doubt(method, offset_law, settling, offset, scale, relaxation, depth, max_margin_gap, best_margin):
+    """Memory of the start, what WN lags by, the next order; and the angle that the certificate leaves open."""
+    memory = np.exp(-settling) * (scale + offset_law)
+    lag = 0.0 if method == "gd" else offset / (relaxation * depth)
+    angle = np.sqrt(max(max_margin_gap, np.finfo(float).eps))  # a rounded gap may come out below 0
+    return SAFETY * (memory + lag + offset_law * np.exp(-depth)) + angle * depth / best_margin
+
+
+def angle_law(offset_law, best_margin, depth, least_support):
+    """The angle at a loss e^-depth, where every example supports."""
+    return np.arctan(offset_law * best_margin / depth) if least_support > 0 else np.nan
+
+
+PREDICTED = {
+    "offset_law": offset_law,
+    "settling": settling,
+    "offset_doubt": offset_doubt,
+    "angle_law": angle_law,
+    "offset_seen": lambda norm, angle: norm[-1] * np.sin(angle[-1]),
+    "drift": lambda log_invariant: abs(log_invariant[-1] - log_invariant[0]),
+    "half_square": ib.batched(lambda log_invariant, log_w_perp: log_invariant - log_w_perp),
+}
+
 # -- claims ------------------------------------------------------------------------------------------------------------
 
 TO_A_DEPTH, TO_THE_CAP, BELOW_FLOAT = "gd+wn+rpgd", "gd constant+over_loss", "wn"
 
-
-def _descends(ds):
-    return ds.method == "gd"
+claim = ib.claims_with(on=TO_A_DEPTH)
 
 
-def _offset_law(ds):
-    kept = (ds.scale * ds.w_perp) ** 2
-    return np.sqrt(ds.offset**2 + kept.where(_descends(ds), 0.0))
+def _settled(ds):
+    return {"every example supports": ds.least_support - 1e-3, "settled to 1e-3": ds.settling - 7}
 
 
-def _offset(ds):
-    return last(ds.norm) * np.sin(last(ds.angle))
+def _angle(ds, axis, *words):
+    """The last angle, the greatest of some words of an axis; nan where a request left them out."""
+    return ib.curves.last(ds.angle).where(ds[axis].isin(words)).max(axis)
 
 
-def _settling(ds):
-    """Relaxation times passed: kappa d log(1/L), times g^2/c = (margin log(1/L))^2/c under WN."""
-    faster = ds.depth**2 / (3 * ds.ratio * ds.best_margin**2)
-    return ds.relaxation * ds.depth * (1.0 + 0 * faster).where(_descends(ds), faster)
-
-
-def _offset_tolerance(ds):
-    law = _offset_law(ds)
-    memory = np.exp(-_settling(ds)) * (ds.scale + law)
-    lag = (ds.offset / (ds.relaxation * ds.depth)).where(~_descends(ds), 0.0)
-    reference = _uncertainty(ds) * ds.depth / ds.best_margin
-    return SAFETY * (memory + lag + law * np.exp(-ds.depth)) + reference
-
-
-def _uncertainty(ds):
-    """The angle that the certificate of the reference leaves open; a rounded gap may come out below 0."""
-    return np.sqrt(np.maximum(ds.max_margin_gap, np.finfo(float).eps))
-
-
-SETTLED = {
-    "every example supports": lambda ds: ds.least_support - 1e-3,
-    "settled to 1e-3": lambda ds: _settling(ds) - 7,
-}
-
-certified = ib.Claim(
-    id="separator-is-certified",
-    source="weak duality",
-    statement="the relative duality gap of the reference separator u is at rounding",
-    on=TO_A_DEPTH,
-    residual=lambda ds: abs(ds.max_margin_gap),
-    tolerance=lambda ds: 1e-13,
-    because="a feasible pair of primal and dual, each a sum of a few rounded products; u is then exact to sqrt(gap)",
-)
-
-offset_law = ib.Claim(
-    id="separator-offset",
-    source=f"{SOURCE}, Appendix D with {SOUDRY} (derived)",
-    statement="|x - <x,u>u|^2 -> |delta|^2 + g0^2 |w_perp(0)|^2 for GD, |delta|^2 for WN and rPGD",
-    on=TO_A_DEPTH,
-    hypotheses=lambda ds: {name: slack(ds) for name, slack in SETTLED.items()},
-    residual=lambda ds: abs(_offset(ds) - _offset_law(ds)),
-    tolerance=_offset_tolerance,
-    because="memory of the start exp(-settling); WN balances across x, not u: |delta| / (kappa depth); certificate",
-)
-
-angle_decays = ib.Claim(
-    id="angle-decays-like-1/log(1/L)",
-    source=SOUDRY,
-    statement="under GD the angle to the max-margin direction falls like 1/log(1/L), which is 1/log t",
-    kind=ib.Exponent(against="depth", value=-1.0, within=0.1),
-    on=TO_A_DEPTH,
-    hypotheses=lambda ds: {"GD": _descends(ds) - 0.5} | {name: slack(ds) for name, slack in SETTLED.items()},
-    residual=lambda ds: last(ds.angle),
-    because="|x| = (log(1/L) + O(1)) / margin: the constant bends the slope by a few per cent at these depths",
-)
-
-margin_grows = ib.Claim(
-    id="margin-approaches-the-largest",
-    source=SOUDRY,
-    statement="the margin of x/|x| approaches the largest that exists, like 1/log(1/L)",
-    kind=ib.Limit(against="depth", towards="infinity"),
-    on=TO_A_DEPTH,
-    residual=lambda ds: 1 - last(ds.margin) / ds.best_margin,
-    tolerance=lambda ds: SAFETY * np.log(ds.rows) / ds.depth + (_offset_law(ds) * ds.best_margin / ds.depth) ** 2,
-    because="mean_a z - min z <= log m at balance, out of log(1/L), factor 2 off balance; 1 - cos(angle)",
-)
-
-
-def _among(ds, axis, *words):
-    """The last angle at some words of an axis; nan where a request left them out."""
-    return last(ds.angle).reindex({axis: list(words)})
-
-
-forgets_the_start = ib.Claim(
-    id="wn-nearer-to-max-margin-at-equal-loss",
-    source=f"{SOURCE}, Appendix D (derived)",
-    statement="at equal loss WN and rPGD are nearer to the max-margin direction than GD",
-    kind=ib.Ordering(over="seed"),
-    on=TO_A_DEPTH,
-    residual=lambda ds: _among(ds, "method", "wn", "rpgd").max("method") - _among(ds, "method", "gd").max("method"),
-    because="paired over seeds; GD keeps g0 w_perp(0), which WN forgets",
-)
-
-over_loss_is_faster = ib.Claim(
-    id="step-over-loss-is-faster",
-    source="Nacson et al. 2019 (by measurement)",
-    statement="after equally many steps the angle is smaller with the step over the loss than with the constant step",
-    kind=ib.Ordering(over="seed"),
-    on=TO_THE_CAP,
-    accepts=(ib.Status.ESCAPING,),
-    residual=lambda ds: _among(ds, "pace", "over_loss").max("pace") - _among(ds, "pace", "constant").max("pace"),
-    because="paired over seeds",
-)
-
-
-def _drift(ds):
-    return abs(ds.log_invariant - ds.log_invariant.isel(record=0)).isel(record=-1)
-
-
-below_float = ib.Claim(
-    id="invariant-below-float64",
-    source=f"{SOURCE}, Lemma 2.5 and Appendix D",
-    statement="log|w_perp| + g^2/2c drifts in proportion to the step where |w_perp| itself is no number of float64",
-    kind=ib.Exponent(against="step", value=1.0, within=0.1),
-    on=BELOW_FLOAT,
-    hypotheses=lambda ds: {"|w_perp| < 5e-324": np.log(5e-324) - last(ds.log_w_perp)},
-    residual=_drift,
-    because="first-order methods; the next order bends the slope by eta g margin, a few per cent",
-)
+CLAIMS = [
+    claim(
+        id="separator-is-certified",
+        source="weak duality",
+        statement="the relative duality gap of the reference separator u is at rounding",
+        residual=lambda ds: abs(ds.max_margin_gap),
+        tolerance=lambda ds: 1e-13,
+        because="a feasible pair of primal and dual, each a sum of a few rounded products; u is then exact to sqrt(gap)",
+    ),
+    claim(
+        id="separator-offset",
+        source=f"{SOURCE}, Appendix D with {SOUDRY} (derived)",
+        statement="|x - <x,u>u|^2 -> |delta|^2 + g0^2 |w_perp(0)|^2 for GD, |delta|^2 for WN and rPGD",
+        hypotheses=_settled,
+        residual=lambda ds: abs(ds.offset_seen - ds.offset_law),
+        tolerance=lambda ds: ds.offset_doubt,
+        because="memory of the start exp(-settling); WN balances across x, not u: |delta| / (kappa depth); certificate",
+    ),
+    claim(
+        id="angle-decays-like-1/log(1/L)",
+        source=SOUDRY,
+        statement="under GD the angle to the max-margin direction falls like 1/log(1/L), which is 1/log t",
+        kind=ib.Exponent(against="depth", value=-1.0, within=0.1),
+        hypotheses=lambda ds: {"GD": ib.curves.among(ds.method, "gd")} | _settled(ds),
+        residual=lambda ds: ib.curves.last(ds.angle),
+        because="|x| = (log(1/L) + O(1)) / margin: the constant bends the slope by a few per cent at these depths",
+    ),
+    claim(
+        id="margin-approaches-the-largest",
+        source=SOUDRY,
+        statement="the margin of x/|x| approaches the largest that exists, like 1/log(1/L)",
+        kind=ib.Limit(against="depth", towards="infinity"),
+        residual=lambda ds: 1 - ib.curves.last(ds.margin) / ds.best_margin,
+        tolerance=lambda ds: SAFETY * np.log(ds.rows) / ds.depth + (ds.offset_law * ds.best_margin / ds.depth) ** 2,
+        because="mean_a z - min z <= log m at balance, out of log(1/L), factor 2 off balance; 1 - cos(angle)",
+    ),
+    claim(
+        id="wn-nearer-to-max-margin-at-equal-loss",
+        source=f"{SOURCE}, Appendix D (derived)",
+        statement="at equal loss WN and rPGD are nearer to the max-margin direction than GD",
+        kind=ib.Ordering(over="seed"),
+        residual=lambda ds: _angle(ds, "method", "wn", "rpgd") - _angle(ds, "method", "gd"),
+        because="paired over seeds; GD keeps g0 w_perp(0), which WN forgets",
+    ),
+    claim(
+        id="step-over-loss-is-faster",
+        source="Nacson et al. 2019 (by measurement)",
+        statement="after equally many steps the angle is smaller with the step over the loss than with the constant step",
+        kind=ib.Ordering(over="seed"),
+        on=TO_THE_CAP,
+        accepts=(ib.Status.ESCAPING,),
+        residual=lambda ds: _angle(ds, "pace", "over_loss") - _angle(ds, "pace", "constant"),
+        because="paired over seeds",
+    ),
+    claim(
+        id="invariant-below-float64",
+        source=f"{SOURCE}, Lemma 2.5 and Appendix D",
+        statement="log|w_perp| + g^2/2c drifts in proportion to the step where |w_perp| itself is no number of float64",
+        kind=ib.Exponent(against="step", value=1.0, within=0.1),
+        on=BELOW_FLOAT,
+        hypotheses=lambda ds: {"|w_perp| < 5e-324": np.log(5e-324) - ib.curves.last(ds.log_w_perp)},
+        residual=lambda ds: ds.drift,
+        because="first-order methods; the next order bends the slope by eta g margin, a few per cent",
+    ),
+]
 
 # -- figures -----------------------------------------------------------------------------------------------------------
 
-LOOKS = {
-    "gd": ("GD", COLOURS["vermillion"], "s", "--"),
-    "wn": ("WN", COLOURS["blue"], "o", "-"),
-    "rpgd": ("rPGD", COLOURS["sky"], "x", ":"),
-}
+FIRST = {"objective": "first", "ratio": "first"}
 PACES = {
-    "constant": ("constant step", COLOURS["orange"], "-."),
-    "over_loss": ("step over the loss", COLOURS["green"], "-"),
+    "constant": ib.figures.Look("constant step", "orange", "o", "-."),
+    "over_loss": ib.figures.Look("step over the loss", "green", "o", "-"),
 }
 
-
-def _one(data, name):
-    """A grid with one objective: the figures show the first."""
-    ds = data[name].to_dataset()
-    return ds.isel(objective=0) if "objective" in ds.dims else ds
-
-
-def _band(panel, x, values, colour, line):
-    panel.fill_between(x, values.min("seed"), values.max("seed"), color=colour, alpha=0.18, lw=0)
-    return panel.plot(x, values.median("seed"), line, color=colour, ms=4)
-
-
-def _draw_pace(data):
-    import matplotlib.pyplot as plt
-    from matplotlib.ticker import NullLocator
-
-    drawing, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.8))
-    ds = _one(data, TO_THE_CAP).isel(scale=-1)
-    ds = ds.isel({"method": 0})
-    for pace, (label, colour, line) in PACES.items():
-        if pace in ds.pace:
-            (drawn,) = _band(
-                left,
-                ds.clock.isel(pace=0)[1:],
-                ds.angle.sel(pace=pace).isel(record=slice(1, None)).transpose("record", "seed"),
-                colour,
-                line,
-            )
-            drawn.set_label(label)
-    left.set(
-        xscale="log",
-        yscale="log",
-        xlabel="step $k$",
-        ylabel="angle to max-margin direction",
-        title=f"GD, $g_0 = {float(ds.scale):g}$",
-    )
-    left.legend(fontsize=8.5)
-    ds = _one(data, TO_A_DEPTH).isel(scale=-1)
-    law = np.arctan(_offset_law(ds) * ds.best_margin / ds.depth).where(ds.least_support > 0)
-    for method, (label, colour, marker, line) in LOOKS.items():
-        if method not in ds.method:
-            continue
-        here = {"method": method}
-        angle = last(ds.angle).where(ds.least_support > 0).sel(here)
-        low, middle, high = (angle.quantile(q, "seed") for q in (0, 0.5, 1))
-        right.errorbar(
-            ds.depth,
-            middle,
-            [middle - low, high - middle],
-            fmt=marker,
-            color=colour,
-            label=f"{label}, measured",
-            lw=1,
-            capsize=2,
-        )
-        if method != "rpgd":
-            right.plot(ds.depth, law.sel(here).median("seed"), line, color=colour, lw=1.2, label=f"{label}, law")
-    right.set(
-        xscale="log", yscale="log", xlabel=r"depth $\log(1/L)$", title=f"at equal loss, $g_0 = {float(ds.scale):g}$"
-    )
-    right.set_xticks(ds.depth.values, [f"{d:g}" for d in ds.depth.values])
-    right.xaxis.set_minor_locator(NullLocator())
-    right.set_ylim(bottom=0.2 * right.get_ylim()[0])  # room for the legend
-    right.legend(fontsize=8.5, ncols=2, loc="lower left")
-    return drawing
-
-
-angles = Figure(
+angles = ib.Figure(
     id="angles",
-    draw=_draw_pace,
+    panels=[
+        ib.panel(
+            ib.curves_of(
+                lambda ds: ds.angle.where(ds.clock > 0), x="clock", by="pace", on=TO_THE_CAP, looks=PACES, accepts=None,
+                of={**FIRST, "method": "gd", "scale": "last"},
+            ),
+            x="step $k$", y="angle to max-margin direction", title="GD, $g_0 = {scale:g}$", log="xy",
+        ),
+        ib.panel(
+            ib.curves_of(
+                lambda ds: ib.curves.last(ds.angle).where(ds.least_support > 0), x="depth", by="method", on=TO_A_DEPTH,
+                of={**FIRST, "scale": "last"}, theory="angle_law", theory_label="law", accepts=None,
+            ),
+            x=r"depth $\log(1/L)$", y="angle to max-margin direction", title="at equal loss, $g_0 = {scale:g}$", log="xy",
+            legend="lower left",
+        ),
+    ],
     caption="Angle to the max-margin separator on separable data, logistic loss; median and range over seeds. Left: GD with "
     "one eta, constant or over the loss; both grow without end (status escaping). Right: runs to a loss e^-depth, with the "
     "lines |x_perp| margin / log(1/L) at infinity: GD keeps g0 w_perp(0), WN and rPGD forget it (and lag by 1/log(1/L)).",
     claims=[
-        "separator-offset",
-        "angle-decays-like-1/log(1/L)",
-        "wn-nearer-to-max-margin-at-equal-loss",
+        "separator-offset", "angle-decays-like-1/log(1/L)", "wn-nearer-to-max-margin-at-equal-loss",
         "step-over-loss-is-faster",
     ],
-)
+)  # fmt: skip
 
+LEAST = np.log(5e-324)
+WN = {**FIRST, "method": "wn", "depth": "first"}
+FINEST = dict(on=BELOW_FLOAT, of={**WN, "step": "least", "scale": "last"}, accepts=None)
 
-def _draw_below(data):
-    import matplotlib.pyplot as plt
-    from matplotlib.ticker import NullLocator
-
-    drawing, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.8))
-    ds = _one(data, BELOW_FLOAT).isel({"method": 0, "ratio": 0, "depth": 0})
-    finest = ds.isel(step=int(ds.step.values.argmin()), scale=-1)
-    for seed in range(finest.sizes["seed"]):
-        run = finest.isel(seed=seed)
-        size = (run.log_invariant - run.log_w_perp).values
-        left.plot(size, run.log_w_perp, "o", color=COLOURS["blue"], ms=4, label=None if seed else r"WN, measured")
-        ends = size[[0, -1]]
-        left.plot(ends, run.log_invariant.values[0] - ends, color="black", lw=0.8, label=None if seed else "Lemma 2.5")
-    left.axhline(np.log(5e-324), color="black", lw=0.8, ls=":")
-    left.annotate(
-        "least number of float64",
-        (1, np.log(5e-324)),
-        (-2, 4),
-        ("axes fraction", "data"),
-        "offset points",
-        ha="right",
-        fontsize=9,
-    )
-    left.set(xlabel=r"$g^2 / 2c$", ylabel=r"$\log|w_\perp|$", title="$c = " + f"{float(ds.ratio):g}$")
-    left.legend(fontsize=8.5)
-    drift = _drift(ds)
-    for k, scale in enumerate(ds.scale.values):
-        colour, marker = [(COLOURS["blue"], "o"), (COLOURS["orange"], "^")][k % 2]
-        here = drift.sel(scale=scale)
-        _band(right, ds.step, here.transpose("step", "seed"), colour, marker)
-        right.plot([], [], marker, color=colour, label=f"$g_0 = {scale:g}$")
-    anchor = float((drift / ds.step).median())
-    right.plot(ds.step, anchor * ds.step, color="black", lw=1, label="slope 1")
-    right.set(
-        xscale="log", yscale="log", xlabel=r"step $\eta$", ylabel="drift of the invariant", title="drift at the end"
-    )
-    right.set_xticks(ds.step.values, [f"{s:g}" for s in ds.step.values])
-    right.xaxis.set_minor_locator(NullLocator())
-    right.legend(fontsize=8.5)
-    return drawing
-
-
-below = Figure(
+below = ib.Figure(
     id="below-float64",
-    draw=_draw_below,
+    panels=[
+        ib.panel(
+            ib.runs_of("log_w_perp", x="half_square", join=False, label="WN, measured", **FINEST),
+            ib.runs_of(
+                lambda ds: ds.log_invariant.isel(record=0) - ds.half_square, x="half_square",
+                looks={None: ib.figures.Look("Lemma 2.5", "black")}, **FINEST,
+            ),
+            ib.level(LEAST, "least number of float64", on=BELOW_FLOAT),
+            x="$g^2 / 2c$", y=r"$\log|w_\perp|$", title="$c = {ratio:g}$",
+        ),
+        ib.panel(
+            ib.curves_of(
+                "drift", x="step", by="scale", name="$g_0 = {:g}$", on=BELOW_FLOAT, of=WN, join=False, accepts=None,
+            ),
+            ib.guide(1.0, "slope {:g}", series="each", on=BELOW_FLOAT),
+            x=r"step $\eta$", y="drift of the invariant", title="drift at the end", log="xy",
+        ),
+    ],
     caption="log|w_perp| + g^2/2c under WN descent with the step over the loss, followed by sign and logarithm of the "
     "amplitude to where |w_perp| itself is no number of float64. Left: one line of slope -1 for each seed. Right: the "
     "drift at the end, out of a change of more than 700 in both terms, is in proportion to the step (median and range).",
     claims=["invariant-below-float64"],
-)
+)  # fmt: skip
 
 study = ib.Study(
     cell=cell,
@@ -385,8 +281,9 @@ study = ib.Study(
         "log_w_perp": ib.orthogonal_log,
         "log_invariant": ib.log_invariant,
     },
+    predict=PREDICTED,
     records=ib.log_records(24),
-    claims=[certified, offset_law, angle_decays, margin_grows, forgets_the_start, over_loss_is_faster, below_float],
+    claims=CLAIMS,
     figures=[angles, below],
     sizes={"paper": dict(objective=list(LOSSES), seed=range(50), scale=ib.logspace(0.25, 4, 9))},
 )
