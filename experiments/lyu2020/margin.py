@@ -95,8 +95,7 @@ def creeping(depth, operator, target, best_dual, log_time):
 
 def short(operator, target, x, named_p, named_margin):
     """1 - margin / largest margin, in the norm that theory names."""
-    with np.errstate(invalid="ignore"):  # a signed net starts from x = 0
-        return 1 - np.min(target * (x @ operator.T), -1) / np.linalg.norm(x, named_p, axis=-1) / named_margin
+    return 1 - np.min(target * (x @ operator.T), -1) / np.linalg.norm(x, named_p, axis=-1) / named_margin
 
 
 def bend(depth, log_time):

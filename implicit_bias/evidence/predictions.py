@@ -88,7 +88,8 @@ def _predicted(ds: xr.Dataset, name: str, prediction: Callable | Batched) -> dic
     runs = [d for d in ds["status"].dims if any(d in v.dims for v in given.values())]
     try:
         find = _at_once if isinstance(prediction, Batched) else _one_by_one
-        parts = find(ds, given, runs, prediction)
+        with np.errstate(divide="ignore", invalid="ignore"):  # of a run that has no such number: nan says so
+            parts = find(ds, given, runs, prediction)
     except Mistake:
         raise
     except Exception as error:

@@ -292,7 +292,7 @@ def _resizable(subject: Subject) -> bool:
 
 
 def _words(words: Mapping[str, Any]) -> str:
-    return "".join(f", {n}={show(v)}" for n, v in words.items())
+    return ", ".join(f"{n}={show(v)}" for n, v in words.items())
 
 
 def _free(form: Form, ranges: Mapping[str, tuple[float, float]], reason: str) -> str:

@@ -67,6 +67,12 @@ def test_a_name_that_is_nowhere_is_one_line_with_the_nearest():
         with_predictions(results(), {"law": lambda A: 1 / 0})
 
 
+def test_what_a_run_does_not_have_is_nan_and_no_warning():
+    """Warnings are errors here: 0/0 of a run that started at 0, or escaped, is the number that it does not have."""
+    found = with_predictions(results(), {"none": lambda A: np.sum(0 * A) / np.sum(0 * A), "far": ib.batched(lambda scale: scale / 0)})
+    assert found.none.isnull().all() and np.isinf(found.far).all()
+
+
 def test_of_several_grids_those_that_have_the_numbers_get_it():
     tree = xr.DataTree.from_dict({"one": results(), "two": results().drop_vars("A")})
     found = with_predictions(tree, {"size": lambda A: np.linalg.norm(A)})

@@ -83,6 +83,11 @@ def test_a_failure_without_a_recheck_is_printed_and_is_a_run_of_the_study(cell, 
     assert "REFUTED" in outcome.text() and example.python() in outcome.text()
 
 
+def test_what_the_search_tells_names_its_words_like_a_list():
+    """It began with a comma: `1 x 2: , law=flow`."""
+    assert refute._words({"law": "flow", "depth": 2.0}) == "law=flow, depth=2" and refute._words({}) == ""
+
+
 def test_what_counts_entries_shrinks_with_the_size():
     """At 1 x 2 there are no 4 nonzeros; the dataset says how many there were."""
     study, outcome = tried(sparse)
