@@ -71,7 +71,6 @@ _MODULES = {
     "matrix": "problems.matrix",
     "curves": "evidence.curves",
     "figures": "evidence.figures",
-    "references": "evidence.references",
     "theory": "theory",
 }
 _RENAMED = {"open": ("sweep.keep.dataset", "open_results")}

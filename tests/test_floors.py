@@ -172,3 +172,26 @@ def test_no_paper_below_the_top(name):
     """What a study needs is general, or in its own folder under experiments/, or theory."""
     text = FILES[name].read_text()
     assert not [paper for paper in PAPERS if paper in text]
+
+
+def _imported_by_papers():
+    """(file, what it imports of the package) of every file under experiments/."""
+    for path in sorted((ROOT.parent / "experiments").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names = [f"{node.module}.{alias.name}" for alias in node.names]
+            else:
+                continue
+            yield from ((path.relative_to(ROOT.parent).as_posix(), name) for name in names if name.startswith(ROOT.name))
+
+
+def test_a_paper_knows_the_public_face_alone():
+    """`import implicit_bias as ib`, and public names of it: nobody has to know a file inside to write a study."""
+    import implicit_bias as ib
+
+    seen = list(_imported_by_papers())
+    assert len({file for file, _ in seen}) > 25
+    inside = [(f, n) for f, n in seen if n != ROOT.name and n.removeprefix(f"{ROOT.name}.") not in ib.__all__]
+    assert not inside
