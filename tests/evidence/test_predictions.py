@@ -29,6 +29,15 @@ def test_one_by_one_and_all_at_once_are_the_same():
         np.testing.assert_allclose(found, expected, rtol=1e-13)
 
 
+def test_a_number_of_each_run_is_not_paired_with_another_axis_of_it():
+    """3 scales, 3 records: NumPy would multiply record k by scale k and say nothing."""
+    ds = results().drop_vars("x").assign(loss=(("seed", "scale", "record"), RNG.uniform(size=(2, 3, 3))))
+    with pytest.raises(ib.Mistake, match="other numbers of all runs than of one"):
+        with_predictions(ds, {"wrong": ib.batched(lambda scale, loss: scale * loss)})
+    right = with_predictions(ds, {"right": ib.batched(lambda scale, loss: scale[..., None] * loss)}).right
+    np.testing.assert_allclose(right, ds.loss * ds.scale)
+
+
 def test_what_hangs_on_the_seed_is_asked_once_a_seed():
     asked = []
 
