@@ -40,23 +40,34 @@ class Certified(NamedTuple):
 
 
 def min_l1(A: np.ndarray, y: np.ndarray, nonnegative: bool = False) -> Certified:
-    """The interpolator of least l1 norm, among the nonnegative ones if asked."""
+    """The interpolator of least l1 norm, among the nonnegative ones if asked; of data of any size."""
     from scipy.optimize import linprog
 
-    columns = A.shape[1]
-    matrix = A if nonnegative else np.hstack([A, -A])
-    found = linprog(np.ones(matrix.shape[1]), A_eq=matrix, b_eq=y, method="highs-ds")
+    columns, size = A.shape[1], float(np.max(np.abs(y), initial=0.0))
+    if size == 0:
+        return Certified(np.zeros(columns), 0.0, 0.0, 0.0, np.zeros(len(A)))
+    matrix, y = A if nonnegative else np.hstack([A, -A]), y / size  # HiGHS is feasible to 1e-7, whatever y is
+    cost = np.ones(matrix.shape[1])
+    found = linprog(cost, A_eq=matrix, b_eq=y, method="highs-ds")
     if found.status != 0:
         return Certified(np.full(columns, np.nan), np.nan, np.inf, np.inf, np.full(len(A), np.nan))
-    # The vertex again from its support: HiGHS is feasible to 1e-7 only, a linear solve is to rounding.
-    support = found.x > 1e-9 * max(found.x.max(), 1e-300)
+    # HiGHS is feasible to 1e-7 only, and below that its vertex may be another: what is left is solved again, enlarged.
+    if (off := max(-found.x.min(), np.max(np.abs(matrix @ found.x - y)))) > 1e-14:
+        kept = np.maximum(found.x, 0.0)
+        bounds = np.stack([-kept / off, np.full_like(kept, np.inf)], -1)
+        again = linprog(cost, A_eq=matrix, b_eq=(y - matrix @ kept) / off, bounds=bounds, method="highs-ds")
+        if again.status == 0:
+            again.x = np.maximum(kept + off * again.x, 0.0)
+            found = again
+    support = found.x > 1e-12 * max(found.x.max(), 1e-300)
     z = np.zeros(matrix.shape[1])
     z[support] = np.maximum(np.linalg.lstsq(matrix[:, support], y, rcond=None)[0], 0.0)
     x = z if nonnegative else z[:columns] - z[columns:]
     dual = found.eqlin.marginals
     dual = dual / max(np.max(matrix.T @ dual), 1e-300)
     value = float(np.sum(z))
-    return Certified(x, value, float(1 - y @ dual / value), float(np.max(np.abs(A @ x - y))), dual)
+    residual = float(np.max(np.abs(A @ x - y)))
+    return Certified(size * x, size * value, float(1 - y @ dual / value), size * residual, dual)
 
 
 def min_norm_separator(B: np.ndarray, order: float) -> Certified:

@@ -33,6 +33,29 @@ def test_min_l1_against_all_bases(nonnegative):
         assert np.abs(found.x).sum() == pytest.approx(found.value) and (not nonnegative or (found.x >= 0).all())
 
 
+@pytest.mark.parametrize("size", [1e-12, 1e-8, 1e8])
+def test_min_l1_of_data_of_any_size(size):
+    """The least norm is homogeneous, and so is its certificate: HiGHS takes what is below 1e-7 for zero."""
+    problem = ib.linear.sparse(3, 8, 4, noise=0.1)(1)
+    A, y = np.asarray(problem.operator), np.asarray(problem.target)
+    one, found = ib.min_l1(A, y), ib.min_l1(A, size * y)
+    np.testing.assert_allclose(found.x, size * one.x, rtol=1e-9, atol=1e-12 * size)
+    assert found.value == pytest.approx(size * one.value, rel=1e-12)
+    assert abs(found.gap) < 1e-12 and found.residual < 1e-13 * size
+    assert ib.min_l1(A, 0 * y).value == 0
+
+
+def test_min_l1_of_entries_of_very_different_sizes():
+    """A vertex with entries down to 1e-9 of the largest is found to rounding."""
+    rng = np.random.default_rng(2)
+    A = rng.standard_normal((3, 8))
+    for small in (1e-7, 1e-8, 1e-9):
+        y = A[:, :3] @ np.array([1.0, small, -small])
+        found = ib.min_l1(A, y)
+        assert found.residual < 1e-13 and abs(found.gap) < 1e-11
+        assert found.value == pytest.approx(least_over_bases(A, y, False), rel=1e-11)
+
+
 def test_min_l1_recovers_a_sparse_truth_and_says_where_there_is_none():
     problem = ib.linear.sparse(20, 40, 3)(0)
     found = ib.min_l1(np.asarray(problem.operator), np.asarray(problem.target))
