@@ -52,14 +52,17 @@ def pytest_cmdline_main(config):
 def pytest_collection_modifyitems(config, items):
     """A group has one process: it makes what the tests of a file share once, and what it has compiled serves them all.
 
-    Slow tests come first, so that processes end together; each is a group, but those of one study are one.
+    Slow tests come first, so that processes end together; each is a group, but those of one study are one, and so are
+    those of the cluster: they wait for SLURM most of the time, and another process computes meanwhile.
     """
     if not hasattr(config, "workerinput"):
         return
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    items.sort(key=lambda item: ("cluster" not in item.path.parts, item.get_closest_marker("slow") is None))
     for number, item in enumerate(items):
         group = str(item.path)
-        if item.get_closest_marker("slow"):
+        if "cluster" in item.path.parts:
+            group = "cluster"
+        elif item.get_closest_marker("slow"):
             group += f" {item.callspec.params.get('name', number) if hasattr(item, 'callspec') else number}"
         item.add_marker(pytest.mark.xdist_group(group))
 
