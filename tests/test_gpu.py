@@ -1,4 +1,7 @@
-"""On a GPU: the statuses and verdicts of the CPU, and its numbers to what another order of sums leaves."""
+"""On a GPU: the statuses and verdicts of the CPU, and its numbers to what another order of sums leaves.
+
+Not of matrices: flows of small ones take minutes there, a kernel at a time.
+"""
 
 import json
 import os
@@ -12,7 +15,6 @@ STUDIES = {
     "wu2020/limit": ["seed=0..2", "ratio=0.3,3", "scale=0.1,1"],  # flows of rewritten runs
     "wu2020/robustness": ["seed=0..1", "scale=0.1,1"],  # descent: WN, rPGD, GD
     "chou2023/limit": ["seed=0,1", "scale=0.5", "ratio=0.3,3"],  # diagonal networks
-    "gunasekar2017/commuting": ["seed=0", "scale=1e-2,1"],  # matrices
 }
 
 READ = """
