@@ -79,5 +79,4 @@ def test_the_velocity_of_a_snapshot_is_that_of_gradient_flow(rewritten):
     np.testing.assert_allclose(first.velocity.g, dg, rtol=1e-13)
     rate = -(dg**2) / c - np.sum(np.square(dw))
     np.testing.assert_allclose(observables.loss_rate(first), rate, rtol=1e-13)
-    if not rewritten:
-        np.testing.assert_allclose(first.velocity.w, dw, rtol=1e-12)
+    np.testing.assert_allclose(first.velocity.w, dw, rtol=1e-12)

@@ -21,7 +21,10 @@ def _along(snapshot: Snapshot):
 
 
 def _loss_rate(snapshot: Snapshot):
-    return jax.jvp(snapshot.run.objective, (snapshot.held,), (snapshot.velocity,))[1]
+    def loss(theta):
+        return snapshot.problem.loss(snapshot.parameterization(theta))
+
+    return jax.jvp(loss, (snapshot.theta,), (snapshot.velocity,))[1]
 
 
 def at_zero(snapshot: Snapshot):

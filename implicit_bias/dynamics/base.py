@@ -153,6 +153,30 @@ def scale_by_label(
     return jax.tree.map(one, parameterization.labels(gradient), gradient)
 
 
+class Landscape(eqx.Module):
+    """The objective of a run at one time, as a field sees it: its gradient has the rates in."""
+
+    objective: Objective
+    rates: Mapping[str, Any]
+
+    def __call__(self, theta: Theta) -> Scalar:
+        """The loss."""
+        return self.objective(theta)
+
+    def value_and_gradient(self, theta: Theta) -> tuple[Scalar, PyTree]:
+        """The loss, and D times the gradient of loss + penalty."""
+        loss, gradient = self.objective.value_and_gradient(theta)
+        return loss, scale_by_label(self.objective.parameterization, self.rates, gradient)
+
+    def downhill(self, theta: Theta) -> tuple[Scalar, PyTree]:
+        """The loss, and minus that gradient as a velocity of the weights as they are carried."""
+        loss, gradient = self.value_and_gradient(theta)
+        return loss, self.objective.chart.velocity(theta, gradient)
+
+    def tangent(self, theta: Theta, velocity: PyTree) -> PyTree:
+        return self.objective.parameterization.tangent(theta, velocity)
+
+
 class AbstractDynamics(eqx.Module):
     """`begin`, `travel` and `position`; `start` and `advance` follow."""
 

@@ -20,8 +20,7 @@ weights; a field of your own is run in the user's coordinates, where it is the g
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -31,33 +30,9 @@ from jaxtyping import PyTree
 from .. import _vectors
 from .._types import Requirements, Scalar, ScalarLike, Theta
 from . import schedules
-from .base import Objective, scale_by_label
+from .base import Landscape
 
 Memory = PyTree
-
-
-class Landscape(eqx.Module):
-    """The objective of a run at one time, as a field sees it: its gradient has the rates in."""
-
-    objective: Objective
-    rates: Mapping[str, Any]
-
-    def __call__(self, theta: Theta) -> Scalar:
-        """The loss."""
-        return self.objective(theta)
-
-    def value_and_gradient(self, theta: Theta) -> tuple[Scalar, PyTree]:
-        """The loss, and D times the gradient of loss + penalty."""
-        loss, gradient = self.objective.value_and_gradient(theta)
-        return loss, scale_by_label(self.objective.parameterization, self.rates, gradient)
-
-    def downhill(self, theta: Theta) -> tuple[Scalar, PyTree]:
-        """The loss, and minus that gradient as a velocity of the weights as they are carried."""
-        loss, gradient = self.value_and_gradient(theta)
-        return loss, self.objective.chart.velocity(theta, gradient)
-
-    def tangent(self, theta: Theta, velocity: PyTree) -> PyTree:
-        return self.objective.parameterization.tangent(theta, velocity)
 
 
 class AbstractField(eqx.Module):

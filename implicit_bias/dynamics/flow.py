@@ -35,8 +35,8 @@ from .._results import Status
 from .._types import Count, Flag, Requirements, Scalar, ScalarLike, Theta
 from ..parameterizations.base import AbstractParameterization
 from . import schedules
-from .base import AbstractDynamics, AbstractWatch, Moment, Objective, State, where
-from .fields import AbstractField, GradientField, Landscape
+from .base import AbstractDynamics, AbstractWatch, Landscape, Moment, Objective, State, where
+from .fields import AbstractField, GradientField
 from .schedules import Schedule
 from .stopping import AbstractStop
 

@@ -35,11 +35,9 @@ xr = lazy("xarray")
 
 @dataclasses.dataclass(frozen=True)
 class Batched:
-    function: Callable
+    """A prediction of all runs at once."""
 
-    @property
-    def __doc__(self) -> str | None:  # type: ignore[override]
-        return self.function.__doc__
+    function: Callable
 
 
 def batched(function: Callable) -> Batched:
@@ -47,10 +45,13 @@ def batched(function: Callable) -> Batched:
     return Batched(function)
 
 
+def _function(prediction: Callable | Batched) -> Callable:
+    return prediction.function if isinstance(prediction, Batched) else prediction
+
+
 def needs(prediction: Callable | Batched) -> tuple[list[str], list[str]]:
     """The names that a prediction needs, and those that it takes where they are there."""
-    function = prediction.function if isinstance(prediction, Batched) else prediction
-    parameters = inspect.signature(function).parameters.values()
+    parameters = inspect.signature(_function(prediction)).parameters.values()
     named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     return [p.name for p in named if p.default is p.empty], [p.name for p in named if p.default is not p.empty]
 
@@ -96,6 +97,7 @@ def _predicted(ds: xr.Dataset, name: str, prediction: Callable | Batched) -> dic
         said = f"{name} stopped on {type(error).__name__}: {one_line(message_of(error))}"
         raise Mistake("predict", said, f"it is given {', '.join(given) or 'nothing'} of each run") from error
     recorded = any("record" in v.dims for v in given.values())
+    said = (_function(prediction).__doc__ or "").strip().split("\n")[0]
     found = {}
     for part, values in parts.items():
         whole = f"{name}_{part}" if part else name
@@ -103,7 +105,6 @@ def _predicted(ds: xr.Dataset, name: str, prediction: Callable | Batched) -> dic
         along = bool(recorded and inner and inner[0] == ds.sizes["record"])
         dims = [*runs, *["record"] * along, *[f"{whole}_{i}" for i in range(len(inner) - along)]]
         coords = {d: ds.coords[d] for d in runs if d in ds.coords}
-        said = (getattr(prediction, "__doc__", None) or "").strip().split("\n")[0]
         found[whole] = xr.DataArray(values, dims=dims, coords=coords, attrs={"definition": said or f"{whole}, predicted"})
     return found
 

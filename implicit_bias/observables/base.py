@@ -28,11 +28,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Key, PyTree
 
-from .._charts import AbstractChart
+from .._charts import AbstractChart, Flat
 from .._errors import Mistake
 from .._keys import SeedKey
 from .._types import Count, Pred, Scalar, Theta
-from ..dynamics.base import AbstractDynamics, AbstractWatch, Moment, Objective, State, scale_by_label
+from ..dynamics.base import AbstractDynamics, AbstractWatch, Landscape, Moment, Objective, State
 from ..parameterizations.base import AbstractParameterization
 from ..problems.base import AbstractProblem
 
@@ -126,10 +126,10 @@ class Snapshot(eqx.Module):
 
     @property
     def velocity(self) -> Theta:
-        """d theta/dt along gradient flow at the rates of this moment, as the run's chart has it."""
-        _, gradient = self.run.objective.value_and_gradient(self.held)
-        gradient = scale_by_label(self.parameterization, self.dynamics.rates_at(self.time), gradient)
-        return self.parameterization.tangent(self.held, self.run.chart.velocity(self.held, gradient))
+        """d theta/dt along gradient flow at the rates of this moment."""
+        objective = Objective(self.problem, self.parameterization, Flat(), self.run.penalty)
+        landscape, theta = Landscape(objective, self.dynamics.rates_at(self.time)), self.theta
+        return landscape.tangent(theta, landscape.downhill(theta)[1])
 
     @property
     def parameterization(self) -> AbstractParameterization:

@@ -51,19 +51,17 @@ def min_l1(A: np.ndarray, y: np.ndarray, nonnegative: bool = False) -> Certified
     found = linprog(cost, A_eq=matrix, b_eq=y, method="highs-ds")
     if found.status != 0:
         return Certified(np.full(columns, np.nan), np.nan, np.inf, np.inf, np.full(len(A), np.nan))
+    vertex, dual = np.maximum(found.x, 0.0), found.eqlin.marginals
     # HiGHS is feasible to 1e-7 only, and below that its vertex may be another: what is left is solved again, enlarged.
     if (off := max(-found.x.min(), np.max(np.abs(matrix @ found.x - y)))) > 1e-14:
-        kept = np.maximum(found.x, 0.0)
-        bounds = np.stack([-kept / off, np.full_like(kept, np.inf)], -1)
-        again = linprog(cost, A_eq=matrix, b_eq=(y - matrix @ kept) / off, bounds=bounds, method="highs-ds")
+        bounds = np.stack([-vertex / off, np.full_like(vertex, np.inf)], -1)
+        again = linprog(cost, A_eq=matrix, b_eq=(y - matrix @ vertex) / off, bounds=bounds, method="highs-ds")
         if again.status == 0:
-            again.x = np.maximum(kept + off * again.x, 0.0)
-            found = again
-    support = found.x > 1e-12 * max(found.x.max(), 1e-300)
+            vertex, dual = np.maximum(vertex + off * again.x, 0.0), again.eqlin.marginals
+    support = vertex > 1e-12 * max(vertex.max(), 1e-300)
     z = np.zeros(matrix.shape[1])
     z[support] = np.maximum(np.linalg.lstsq(matrix[:, support], y, rcond=None)[0], 0.0)
     x = z if nonnegative else z[:columns] - z[columns:]
-    dual = found.eqlin.marginals
     dual = dual / max(np.max(matrix.T @ dual), 1e-300)
     value = float(np.sum(z))
     residual = float(np.max(np.abs(A @ x - y)))

@@ -218,3 +218,30 @@ def test_the_last_resort_is_a_function():
 def test_the_same_look_everywhere_and_a_study_may_have_its_own():
     curves = ib.curves_of("x", x="scale", by="method", looks={"gd": Look("plain", "black"), "wn": "normalised"})
     assert {"plain", "normalised"} <= set(lines(ib.panel(curves))[0].get_legend_handles_labels()[1])
+
+
+def test_a_run_below_the_floor_has_a_number_and_a_lost_one_has_none():
+    """The capped run's point is open, whatever is too small to be drawn."""
+    for above, expected in ((None, True), (1e-5, True)):
+        _, sheet = lines(ib.panel(ib.curves_of("x", x="scale", of={"method": "gd"}, above=above)))
+        assert sheet.open is expected
+    _, sheet = lines(ib.panel(ib.curves_of("x", x="scale", of={"method": "wn"}, above=0.49)))
+    assert not sheet.open
+
+
+WRONG = {
+    "middle: of a series is 'mode'": lambda: ib.curves_of("x", x="scale", middle="mode"),
+    "spread: of a series is 'all'": lambda: ib.curves_of("x", x="scale", spread="all"),
+    "through: of a guide is 'top'": lambda: ib.guide(1.0, through="top"),
+    "log: of a panel is 'z'": lambda: ib.panel(log="z"),
+    "names 'metod'.*did you mean 'method'": lambda: lines(ib.panel(ib.curves_of("x", x="scale", of={"metod": "gd"}))),
+    "names 'methd'.*did you mean 'method'": lambda: lines(ib.panel(ib.curves_of("x", x="scale", by="methd"))),
+    "names 'mthod'.*did you mean 'method'": lambda: ib.panel(ib.curves_of("x", x="scale"), facet="mthod").facets(results()),
+}
+
+
+@pytest.mark.parametrize("said", WRONG)
+def test_a_slip_of_the_pen_is_one_line(said):
+    """An axis that is not there would else be pooled in silence."""
+    with pytest.raises(ib.Mistake, match=said):
+        WRONG[said]()

@@ -90,8 +90,8 @@ def document(word: Word) -> dict:
 def study_page(word: Word, data=None) -> str:
     judgements = [judgement(word, number) for number in range(2)]
     figures = [
-        Figure(id=word("id of the figure"), draw=len, caption=word("caption"), claims=[judgements[0].claim.id]),
-        Figure(id="f", draw=len, caption=lambda data: word("caption by a function")),
+        Figure(id=word("id of the figure"), draw=lambda data: None, caption=word("caption"), claims=[judgements[0].claim.id]),
+        Figure(id="f", draw=lambda data: None, caption=lambda data: word("caption by a function")),
     ]
     return report.study_page(
         name=word("name"), statement=word("statement"), data=results() if data is None else data, judgements=judgements,

@@ -19,6 +19,7 @@ from .layers import Layer, grid_of
 from .looks import SINGLE, STYLE, WIDTH
 from .panels import Panel, thin, written
 
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Figure:
     """Panels, in a row or in rows, or `draw(data)` that returns a drawing of matplotlib's; and a caption.
@@ -44,13 +45,9 @@ class Figure:
 
     @property
     def _rows(self) -> list[list[Panel]]:
-        return [list(row) if isinstance(row, Sequence) else [row] for row in self.panels] if self._is_grid else [
-            list(self.panels)
-        ]  # fmt: skip
-
-    @property
-    def _is_grid(self) -> bool:
-        return any(isinstance(row, Sequence) for row in self.panels)
+        if not any(isinstance(row, Sequence) for row in self.panels):
+            return [list(self.panels)]
+        return [list(row) if isinstance(row, Sequence) else [row] for row in self.panels]
 
     def drawing(self, data: Data) -> Any:
         """matplotlib's figure."""
@@ -92,7 +89,7 @@ class Figure:
         return " ".join(parts)
 
     def _layers(self) -> list[Layer]:
-        return [layer for row in self._rows for p in row for layer in p.layers] if self.panels else []
+        return [layer for row in self._rows for p in row for layer in p.layers]
 
     def _written(self, data: Data) -> str:
         text = str(self.caption)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..._errors import Mistake
 from .layers import Layer, Sheet, Value
 from .looks import COLOURS
 
@@ -58,6 +59,10 @@ class Guide(Layer):
     """The stretch of x that it leans on and is drawn over."""
     line: str = "-"
     counts: ClassVar[bool] = False
+
+    def __post_init__(self):
+        if self.through not in ("first", "middle", "last"):
+            raise Mistake("through", f"of a guide is {self.through!r}", "give first, middle or last")
 
     def draw(self, sheet: Sheet) -> None:
         here = self.on is None or self.dataset(sheet) is not None

@@ -10,6 +10,7 @@ run that did not end as the layer accepts is no number: a point of which some ru
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
@@ -26,6 +27,8 @@ Value = str | Callable[[Any], Any]
 """A variable by name, or a function of the dataset."""
 
 ENDED = (Status.CONVERGED,)
+
+
 class Sheet:
     """A panel while it is drawn: matplotlib's axes, what its guides lean on, and what its legend still has to say."""
 
@@ -44,7 +47,7 @@ class Sheet:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Layer:
+class Layer(abc.ABC):
     on: str | None = None
     """The grid it shows, where a study has several."""
     of: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -76,8 +79,9 @@ class Layer:
             return value
         return value.where(wanted)
 
+    @abc.abstractmethod
     def draw(self, sheet: Sheet) -> None:
-        raise NotImplementedError
+        """Draw it, and note on the sheet what guides lean on and the legend has to say."""
 
 
 def grid_of(data: Any, on: str | None) -> Any:
@@ -98,11 +102,14 @@ def named(ds: Any, name: str) -> xr.DataArray:
     return ds[name]
 
 
+PLACES = ("first", "last", "least", "largest")
+
+
 def chosen(ds: Any, of: Mapping[str, Any]) -> Any:
-    """One value of each axis named; None where one is not there. Of `record`, an index."""
+    """One value of each axis named; None where one is not there."""
     for axis, value in of.items():
         if axis not in ds.dims:
-            if axis in ds.coords and value not in ("first", "last", "least", "largest") and not _same(ds[axis], value):
+            if value not in PLACES and not _same(named(ds, axis), value):
                 return None
             continue
         values = ds[axis].values

@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from .layers import Layer, Sheet, grid_of
+from ..._errors import Mistake
+from .layers import Layer, Sheet, grid_of, named
 from .maps import Map
 
 _NUMBER = re.compile(r"\{(\w+)(?:\.(count|least|largest|median))?(?::([^{}]*))?\}")
@@ -63,6 +64,10 @@ class Panel:
     equal: bool = False
     """One unit is as long along y as along x."""
 
+    def __post_init__(self):
+        if set(self.log) - set("xy"):
+            raise Mistake("log", f"of a panel is {self.log!r}", 'name its logarithmic axes: "x", "y" or "xy"')
+
     def datasets(self, data: Any) -> list[Any]:
         found = [grid_of(data, layer.on) for layer in self.layers if layer.on or not hasattr(data, "children")]
         return [ds for ds in found if ds is not None]
@@ -72,8 +77,7 @@ class Panel:
         if self.facet is None:
             return [{}]
         for ds in self.datasets(data):
-            if self.facet in ds.coords:
-                return [{self.facet: v} for v in np.atleast_1d(ds[self.facet].values).tolist()]
+            return [{self.facet: v} for v in np.atleast_1d(named(ds, self.facet).values).tolist()]
         return [{}]
 
     def draw(self, axes: Any, data: Any, of: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..._errors import Mistake
 from ..._lazy import lazy
 from ..._results import Status
 from .layers import Layer, Sheet, Value, named
@@ -18,6 +19,7 @@ xr = lazy("xarray")
 MOST = 5
 """Series in a panel, where an axis has more values: the ends and what lies evenly between them."""
 
+MIDDLES = ("median", "mean")
 SPREADS = {
     "range": "range over {}",
     "middle 80 %": "middle 80 % of {}",
@@ -57,11 +59,16 @@ class Curves(Layer):
     above: float | None = None
     """Values below are not drawn: what is left there is rounding."""
 
+    def __post_init__(self):
+        for field, given, known in (("middle", self.middle, MIDDLES), ("spread", self.spread, SPREADS)):
+            if given not in known:
+                raise Mistake(field, f"of a series is {given!r}", f"give one of {', '.join(known)}")
+
     def draw(self, sheet: Sheet) -> None:
         ds = self.dataset(sheet)
         if ds is None:
             return
-        y, over_time = self._values(ds)
+        y, lost, over_time = self._values(ds)
         values = [None]
         if self.by is not None and self.by in y.dims:
             values = list(y[self.by].values)
@@ -72,23 +79,27 @@ class Curves(Layer):
             looks = {None: own if isinstance(own, Look) else Look(**{"label": self.label, **own})}
         else:
             if values == [None]:
-                values = [ds[self.by].item() if self.by in ds.coords else ""]
+                values = np.atleast_1d(named(ds, self.by).values)[:1].tolist()
             looks = looks_of(values, self.looks, self.name)
         for value, look in looks.items():
             at = {self.by: value} if self.by in y.dims else {}
-            self._series(sheet, ds.sel(at) if at else ds, y.sel(at) if at else y, look, over_time)
+            self._series(sheet, ds.sel(at), y.sel(at), lost.sel(at), look, over_time)
 
-    def _values(self, ds: Any) -> tuple[xr.DataArray, bool]:
-        raw = self.value(ds, self.y, kept=True)
-        x = self.x(ds) if callable(self.x) else named(ds, self.x)
-        over_time = "record" in x.dims
-        y = self.accepted(ds, raw if over_time else self.value(ds, self.y))
-        if self.above is not None:
-            y = y.where(y > self.above)
-        return y, over_time
+    def _along(self, ds: Any) -> xr.DataArray:
+        """x"""
+        return self.x(ds) if callable(self.x) else named(ds, self.x)
 
-    def _series(self, sheet: Sheet, ds: Any, y: xr.DataArray, look: Look, over_time: bool) -> None:
-        x = self.x(ds) if callable(self.x) else named(ds, self.x)
+    def _values(self, ds: Any) -> tuple[xr.DataArray, xr.DataArray, bool]:
+        """y, where a run has no number (one that is too small to be drawn has), and whether x goes along the records."""
+        over_time = "record" in self._along(ds).dims
+        y = self.accepted(ds, self.value(ds, self.y, kept=over_time))
+        shown = y if self.above is None else y.where(y > self.above)
+        return shown, y.isnull(), over_time
+
+    def _series(
+        self, sheet: Sheet, ds: Any, y: xr.DataArray, lost: xr.DataArray, look: Look, over_time: bool
+    ) -> None:
+        x = self._along(ds)
         along = "record" if over_time else self._axis(x)
         if not over_time and along not in y.dims:
             return self._cloud(sheet, x, y, look)
@@ -109,9 +120,7 @@ class Curves(Layer):
             low, high = self._edges(y, axes)
             sheet.axes.fill_between(at, low.values, high.values, color=look.paint, alpha=0.16, lw=0)
             sheet.bands[SPREADS[self.spread].format(words_of([d for d in axes if y.sizes[d] > 1]))] = None
-        missing = (y.isnull().any(axes) & y.notnull().any(axes)).values if axes else np.zeros(len(at), bool)
-        if self.above is not None:
-            missing = np.zeros(len(at), bool)  # below the floor is not missing
+        missing = (lost.any(axes) & y.notnull().any(axes)).values if axes else np.zeros(len(at), bool)
         join = self.theory is None if self.join is None else self.join
         if over_time:
             sheet.axes.plot(at, mid, look.line, color=look.paint, label=look.label)
@@ -183,8 +192,10 @@ class Theory(Curves):
     line: str | None = None
     counts: ClassVar[bool] = False
 
-    def _series(self, sheet: Sheet, ds: Any, y: xr.DataArray, look: Look, over_time: bool) -> None:
-        x = self.x(ds) if callable(self.x) else named(ds, self.x)
+    def _series(
+        self, sheet: Sheet, ds: Any, y: xr.DataArray, lost: xr.DataArray, look: Look, over_time: bool
+    ) -> None:
+        x = self._along(ds)
         along = "record" if over_time else self._axis(x)
         y = y.median([d for d in y.dims if d != along]) if set(y.dims) - {along} else y
         x = x.median([d for d in x.dims if d != along]) if over_time else x
