@@ -19,7 +19,7 @@ xr = lazy("xarray")
 MOST = 5
 """Series in a panel, where an axis has more values: the ends and what lies evenly between them."""
 
-MIDDLES = ("median", "mean")
+MIDDLES = ("median", "mean", "min", "max")
 SPREADS = {
     "range": "range over {}",
     "middle 80 %": "middle 80 % of {}",
