@@ -31,19 +31,14 @@ LIMITS = {
 """Theorem 2.6 I, corrected: |x| and |x - x*| of WN and rPGD, as predictions of a study that has FACTS."""
 
 
-def law(ds):
-    """The arguments of the closed forms, one value per run."""
-    return dict(g0=ds.scale, orthogonal=ds.w_perp, g_star=ds.g_star, ratio=ds.ratio)
-
-
 def row(ds):
     """How far a run that stops at loss `stop` may be from x* in the row space."""
     return np.sqrt(2 * ds.stop / ds.lambda_min)
 
 
 def descent_tolerance(ds):
-    """The stop rule and the step, for |x| and |x - x*| of WN and rPGD under descent."""
-    size, excess = theory.limit_norm(**law(ds)), theory.limit_excess(**law(ds))
+    """The stop rule and the step, for |x| and |x - x*| of WN and rPGD under descent, in a study that predicts LIMITS."""
+    size, excess = ds.limit_norm, ds.limit_excess
     drift = ds.step / 2 * ds.loss.isel(record=0) * np.maximum(1, size**2 / ds.ratio)
     return SAFETY * (row(ds) * (1 + excess * size / ds.ratio) + excess * drift)
 
