@@ -33,13 +33,13 @@ def cell(*, law, depth, scale, key, step=0.01, rows=5, columns=10, log_time=180.
         descent = ib.Descent(ib.over_loss(step), law=SIGNS, max_steps=max_steps)
         return ib.Run(problem, ib.Power(ib.Euclidean(scale), depth), descent)
     net = ib.Power(ib.Euclidean(scale), depth, signed=True)
-    return ib.Run(problem, net, ib.Flow(np.exp(log_time), rtol=rtol, atol=1e-300, max_steps=10_000))
+    return ib.Run(problem, net, ib.Flow(jnp.exp(log_time), rtol=rtol, atol=1e-300, max_steps=10_000))
 
 
 def records(dynamics):
     """Even in log t under the flow, in steps under descent."""
     if dynamics.unit == "t":
-        return ib.records_at(np.exp(np.linspace(3, np.log(dynamics.end), 60))[:-1])(dynamics)
+        return ib.log_records(61, first=np.exp(3))(dynamics)
     return ib.linear_records(60)(dynamics)
 
 

@@ -8,6 +8,7 @@ the weight with the largest a_i w_i(0) grows without bound, and each other one s
 The loss falls like 1/(t log^2 t). It is the diagonal net of many layers: dx/dt = x^{2 - 2/L} q for L -> infinity.
 """
 
+import jax.numpy as jnp
 import numpy as np
 
 import implicit_bias as ib
@@ -18,12 +19,7 @@ STARTS = {"1, 1": [1.0, 1.0], "3, 1": [3.0, 1.0], "1, 3": [1.0, 3.0], "5, 1": [5
 
 def cell(*, start, log_time=180.0, rtol=1e-11):
     problem = ib.linear.fixed([DATA], [1.0], loss=ib.exponential)(0)
-    return ib.Run(problem, ib.Exponential(start), ib.Flow(np.exp(log_time), rtol=rtol, max_steps=50_000))
-
-
-def records(dynamics):
-    """Even in log t."""
-    return ib.records_at(np.exp(np.linspace(0, np.log(dynamics.end), 61))[:-1])(dynamics)
+    return ib.Run(problem, ib.Exponential(start), ib.Flow(jnp.exp(log_time), rtol=rtol, max_steps=50_000))
 
 
 # -- what theory says of a run -----------------------------------------------------------------------------------------
@@ -146,7 +142,7 @@ study = ib.Study(
     grids=ib.grid(start=STARTS),
     observe={"w": ib.predictor()},
     predict=PREDICTED,
-    records=records,
+    records=ib.log_records(62, first=1.0),
     claims=CLAIMS,
     figures=[figure],
 )

@@ -131,8 +131,8 @@ class Flow(AbstractDynamics):
     ratio: ScalarLike | Schedule = 1.0
     rates: Mapping[str, ScalarLike | Schedule] = eqx.field(default_factory=dict)
     stop: AbstractStop | None = None
-    rtol: float = eqx.field(static=True, default=1e-10)
-    atol: float = eqx.field(static=True, default=1e-13)
+    rtol: ScalarLike = 1e-10
+    atol: ScalarLike = 1e-13
     solver: diffrax.AbstractSolver = eqx.field(default_factory=diffrax.Tsit5)
     controller: diffrax.AbstractStepSizeController | None = None
     """Any adaptive one of diffrax; by default a `PIDController` of `rtol` and `atol`."""
@@ -143,12 +143,6 @@ class Flow(AbstractDynamics):
     def __check_init__(self):
         if not isinstance(self.field, AbstractField):
             raise Mistake("field", f"is {type(self.field).__name__}, no ib.AbstractField", "give ib.UnitSpeed()")
-        if not (0 < self.rtol < 1 and 0 < self.atol):
-            raise Mistake(
-                "rtol, atol",
-                f"must be positive, got {self.rtol:g}, {self.atol:g}",
-                "rtol=1e-10, atol=1e-13 suit float64",
-            )
         if (reason := _unfit(self.solver, self._controller())) is not None:
             raise Mistake(*reason)
 
@@ -175,10 +169,12 @@ class Flow(AbstractDynamics):
         positive = schedules.require(
             "max_time", self.max_time, lambda t: t > 0, "must be positive", "give a time above 0"
         )
+        rtol = schedules.require("rtol", self.rtol, lambda r: (r > 0) & (r < 1), "must be between 0 and 1", "give 1e-10")
+        atol = schedules.require("atol", self.atol, lambda a: a > 0, "must be positive", "give 1e-13")
         if self.field.init(theta) is not None and _constrained(parameterization, theta):
             what = f"{self.field.name} has a memory, and {type(parameterization).__name__}'s weights lie on a manifold"
             raise Mistake("field", what, "use a parameterization of a vector space, such as Polar")
-        return positive | self.field.requirements() | super().requirements(parameterization, theta)
+        return positive | rtol | atol | self.field.requirements() | super().requirements(parameterization, theta)
 
     def _terms(self, objective: Objective) -> diffrax.ODETerm:
         def velocity(t: Scalar, y: tuple[Theta, PyTree], args: None) -> tuple[PyTree, PyTree]:

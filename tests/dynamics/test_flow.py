@@ -122,6 +122,24 @@ def test_another_solver_solves_the_same_equation():
     np.testing.assert_allclose(run["weights"], expected.y.T, rtol=0, atol=1e-8)
 
 
+def test_a_tolerance_is_a_setting_like_any_other():
+    """From 0, |x(t)| of one example (1, 0), label 1, is 1 - exp(-t): each run to its own rtol, by one program."""
+
+    def cell(*, rtol=1e-8, atol=1e-14):
+        problem = ib.linear.fixed([[1.0, 0.0]], [1.0])(0)
+        return ib.Run(problem, ib.Euclidean(0.0), ib.Flow(2.0, rtol=rtol, atol=atol))
+
+    grid = ib.grid(rtol=[1e-4, 1e-7, 1e-10])
+    study = ib.Study(cell=cell, grids=grid, observe={"norm": ib.norm(2)}, records=ib.log_records(2))
+    assert len(study.plan().batches) == 1
+    found = study.run()
+    error = abs(found.norm.isel(record=-1).values - (1 - np.exp(-2.0)))
+    assert (error < found.rtol.values).all() and error[0] > 1e-8 > 1e-10 > error[2]
+    for name in ("rtol", "atol"):
+        with pytest.raises(ib.Mistake, match=name):
+            study.plan({name: [0.0]})
+
+
 def test_two_stage_ratio():
     """g frozen until t = 1, then released: a record at the switch, so that no step straddles it."""
     problem = cases.problem_of(ib.square)

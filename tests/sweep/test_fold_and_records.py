@@ -221,12 +221,16 @@ def test_records_are_where_they_were_asked_for():
     np.testing.assert_array_equal(ib.records_at([2, 3, 80])(traced), [0, 2, 3, 50, 50])
     logarithmic = np.log(np.asarray(RECORDS["log_records"](flow))[1:])
     np.testing.assert_allclose(np.diff(logarithmic), np.log(1e4) / 4, rtol=1e-12)
+    for end in (flow, traced):
+        np.testing.assert_allclose(ib.log_records(4, first=0.5)(end), [0, 0.5, 5, 50], rtol=1e-12)
+    np.testing.assert_array_equal(ib.log_records(4, first=5)(descent), [0, 5, 50, 500])
 
 
 @pytest.mark.parametrize(
     "make",
     [
         lambda: ib.log_records(1),
+        lambda: ib.log_records(4, first=0.0),
         lambda: ib.linear_records(1),
         lambda: ib.records_at([-1.0, 2.0]),
         lambda: ib.records_at([1, 1]),

@@ -208,3 +208,21 @@ def test_rebuilt_run_is_the_cells_own():
         if jnp.issubdtype(one.dtype, jnp.inexact):
             np.testing.assert_allclose(np.abs(one), np.abs(other), rtol=0, atol=1e-12)
     assert eqx.is_array(prepared.theta.g) and float(prepared.theta.g) == 0.3
+
+
+def test_what_a_cell_does_with_an_axis_that_only_a_number_can_bear_is_one_line():
+    """NumPy and `if` on a keyword work with its default, and stop when it is given two values: the axis is named."""
+    uses = {
+        "np.exp": lambda pace: ib.Flow(np.exp(pace)),
+        "if": lambda pace: ib.Flow(1.0 if pace > 0 else 2.0),
+        "float": lambda pace: ib.Flow(float(pace)),
+    }
+    for use in uses.values():
+
+        def cell(*, scale, pace=1.0, use=use):
+            return ib.Run(ib.linear.fixed([[1.0, 2.0]], [1.0])(0), ib.Euclidean(scale), use(pace))
+
+        study = ib.Study(cell=cell, grids=ib.grid(scale=[0.5, 1.0]), records=ib.log_records(2))
+        study.plan()
+        with pytest.raises(ib.Mistake, match=r"^cell: test_prepare_cut.py:\d+: .* on pace, .*; use jax.numpy"):
+            study.plan({"pace": [1.0, 2.0]})

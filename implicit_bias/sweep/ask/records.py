@@ -29,15 +29,20 @@ def _clock(dynamics: AbstractDynamics, inner: np.ndarray | Array) -> Array:
     return jnp.concatenate([jnp.zeros(1), jnp.minimum(jnp.asarray(inner, dtype=float), end), end[None]])
 
 
-def log_records(count: int) -> Records:
-    """0, then `count - 1` moments equally spaced in the logarithm: steps from 1, or t from end / 10^4."""
+def log_records(count: int, first: float | None = None) -> Records:
+    """0, then `count - 1` moments equally spaced in the logarithm: steps from 1, or t from end / 10^4; or from `first`."""
     if count < 2:
         raise Mistake("records", f"log_records needs at least 2, got {count}", "2 records are the start and the end")
+    if first is not None and not first > 0:
+        raise Mistake("records", f"log_records from {first}", "give a first moment above 0")
 
     def clock(dynamics: AbstractDynamics) -> Array:
+        shares = np.linspace(0, 1, count - 1)
         if dynamics.unit == "steps":
-            return _clock(dynamics, np.round(np.geomspace(1, dynamics.end, count - 1)))
-        return _clock(dynamics, dynamics.end * np.geomspace(1e-4, 1, count - 1)[:-1])
+            start = 1 if first is None else first
+            return _clock(dynamics, np.round(start * (dynamics.end / start) ** shares))
+        start = 1e-4 * dynamics.end if first is None else first
+        return _clock(dynamics, start * (dynamics.end / start) ** shares[:-1])
 
     return clock
 

@@ -13,7 +13,10 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import re
+import traceback
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import equinox as eqx
@@ -160,6 +163,20 @@ def build_run(cell: Callable[..., Run], arguments: dict[str, Any]) -> Run:
     return run
 
 
+def _not_of_an_axis(error: Exception, cell: Callable[..., Run], axes: Sequence[str]) -> Mistake:
+    """What a cell does with an axis that can be done with a number alone, with the line of it."""
+    source = inspect.unwrap(cell).__code__.co_filename
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == source]
+    place = f"{Path(source).name}:{lines[-1]}: " if lines else ""
+    blamed = {axes[int(k)] for k in re.findall(r"values\[(\d+)\]", str(error))}
+    names = ", ".join(name for name in axes if name in blamed or not blamed)
+    return Mistake(
+        "cell",
+        f"{place}NumPy, float() or `if` on {names}, which is an axis here",
+        "use jax.numpy and jnp.where, which take numbers and axes",
+    )
+
+
 def trace(recipe: Recipe, statics: Mapping[str, Any], axes: Mapping[str, jax.ShapeDtypeStruct]) -> Traced:
     """Trace a cell: `axes` are its traced axes by name, with the shape and dtype of one value."""
     found: dict[str, Any] = {}
@@ -167,7 +184,10 @@ def trace(recipe: Recipe, statics: Mapping[str, Any], axes: Mapping[str, jax.Sha
     def build(*values: Array) -> list[Array]:
         given = dict(zip(axes, values))
         key = make_key(given)
-        run = build_run(recipe.cell, {**statics, **given, "key": key})
+        try:
+            run = build_run(recipe.cell, {**statics, **given, "key": key})
+        except (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError) as error:
+            raise _not_of_an_axis(error, recipe.cell, tuple(axes)) from error
         theta = run.parameterization.init(run.problem, key)
         new = rewrite(run.problem, run.parameterization, run.dynamics, theta, run.penalty)
         prepared = Prepared(
