@@ -29,11 +29,6 @@ def cell(*, method, scale, ratio=1.0, stop=1e-20):
     return ib.Run(problem, weights, flow)
 
 
-def end(x):
-    """The second coordinate: the first is 1."""
-    return x[-1, 1]
-
-
 def exact(method, scale, limit_excess):
     return scale if method == "gd" else limit_excess
 
@@ -147,7 +142,7 @@ study = ib.Study(
     grids=ib.grid(method=["gd", "wn"], scale=ib.logspace(0.05, 2, 12)),
     facts={**FACTS, "loss_at_zero": ib.loss_at_zero},
     observe={"x": ib.predictor()},
-    predict={**LIMITS, "end": end, "exact": exact, "printed": printed},
+    predict={**LIMITS, "end": lambda x: x[-1, 1], "exact": exact, "printed": printed},
     records=ib.log_records(3),
     claims=CLAIMS,
     figures=[figure],
