@@ -16,7 +16,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 from collections.abc import Callable, Mapping
-from functools import reduce
+from functools import partial, reduce
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -253,6 +253,11 @@ class AbstractDynamics(eqx.Module):
         first, *others = (schedules.settled(rate, clock) for rate in self.rate_of.values())
         return reduce(jnp.logical_and, others, first)
 
+    def still(self, objective: Objective, state: State) -> Flag:
+        """Whether one step more moves nothing but by rounding: a cycle of steps, too, is back where it was."""
+        del objective
+        return jnp.ones_like(state.status, dtype=bool)
+
     @abc.abstractmethod
     def travel(
         self, objective: Objective, state: State, active: Flag, goal: Array, until: Array, watch: AbstractWatch
@@ -315,7 +320,7 @@ class AbstractDynamics(eqx.Module):
             records=empty,
             folds=watch.begin(moment),
         )
-        return self._pause(objective, state, state.status == Status.RUNNING, watch)
+        return self._pause(objective, state, state.status == Status.RUNNING, watch, begun=False)
 
     def advance(self, objective: Objective, state: State, until: ScalarLike, watch: AbstractWatch) -> State:
         # In the clock's own dtype: a count of steps stays exact, and half a step is reached with the whole one.
@@ -329,11 +334,13 @@ class AbstractDynamics(eqx.Module):
         def leg(state: State) -> State:
             active = pending(state)
             moved = self.travel(objective, state, active, watch.clock[state.next_record], until, watch)
-            return self._pause(objective, moved, active, watch)
+            return self._pause(objective, moved, active, watch, begun=True)
 
         return jax.lax.while_loop(lambda state: any_lane(pending(state)), leg, state)
 
-    def _pause(self, objective: Objective, state: State, active: Flag, watch: AbstractWatch) -> State:
+    def _pause(
+        self, objective: Objective, state: State, active: Flag, watch: AbstractWatch, *, begun: bool
+    ) -> State:
         """Judge and record at the end of a leg. A pause at `until` alone changes nothing."""
         last = watch.clock.shape[0] - 1
         passed = watch.clock <= self.position(state)  # times that round to one step are passed together
@@ -346,14 +353,19 @@ class AbstractDynamics(eqx.Module):
         now = (theta, self.memory(state.carry))
         same = [jnp.all(a == b) for a, b in zip(jax.tree.leaves(state.recorded), jax.tree.leaves(now))]
         since = watch.clock[jnp.maximum(state.next_record - 1, 0)]
-        stalled = jnp.stack(same).all() & (state.steps > 0) & self.settled(since)
+        stalled = judged & jnp.stack(same).all() & self.settled(since)
+        if begun:  # a step for the whole block, where any lane may have stalled
+            still = jax.lax.cond(any_lane(stalled), partial(self.still, objective), lambda s: s.status < 0, state)
+            stalled = stalled & still
+        else:
+            stalled = jnp.zeros_like(stalled)
         ended = (
             self._escaping(objective, theta, state.recorded[0])
             if objective.problem.separable
             else jnp.int32(Status.CAPPED)
         )
         status = jnp.where(judged & passed[last], ended, status)
-        status = jnp.where(judged & stalled, jnp.int32(Status.STALLED), status)
+        status = jnp.where(stalled, jnp.int32(Status.STALLED), status)
         if self.stop is not None:
             status = jnp.where(judged & self.stop.met(loss), jnp.int32(Status.CONVERGED), status)
         status = jnp.where(judged & self.diverged(loss), jnp.int32(Status.DIVERGED), status)

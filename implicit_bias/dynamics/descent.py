@@ -127,6 +127,16 @@ class Descent(AbstractDynamics):
             return jnp.asarray(False)  # another draw may move what the last ones left
         return super().settled(clock) & schedules.settled(self.step, clock)
 
+    def still(self, objective: Objective, state: State) -> Flag:
+        _, moved, _ = self.update(objective, state.theta, state.carry, state.steps)
+
+        def alike(old: Array, new: Array) -> Flag:
+            rounding = 8 * jnp.finfo(old.dtype).eps * jnp.max(jnp.abs(old), initial=0)
+            return jnp.all((new == old) | (jnp.abs(new - old) <= rounding))
+
+        pair = (jax.tree.leaves(objective.chart.settle(theta)) for theta in (state.theta, moved))
+        return jnp.stack([alike(old, new) for old, new in zip(*pair)]).all()
+
     def update(self, objective: Objective, theta: Theta, rule: PyTree, count: Array) -> tuple[Scalar, Theta, PyTree]:
         """One step: the loss at the old point, and the new point."""
         chart, relative = objective.chart, self.law.relative

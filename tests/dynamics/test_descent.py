@@ -299,6 +299,13 @@ def test_stalled(stop):
         assert run["status"] == ib.Status.CONVERGED and run["end steps"] <= 56
 
 
+def test_a_cycle_of_two_steps_is_not_stalled():
+    """At step 2 the error turns its sign at every step: after an even number x is where it was, to the bit."""
+    run = cases.drive(LINE(0), from_point(3.0), descent(2.0, max_steps=1000), [0, 20, 100, 200, 1000])
+    assert np.all(run["x"][:, 0] == 3.0)
+    assert run["status"] == ib.Status.CAPPED and run["end steps"] == 1000
+
+
 def test_stalled_at_a_loss_above_zero():
     """Where no float solves A x = y exactly, the loss stays at rounding: 1e-300 is not met, and the run stalls."""
     problem = cases.problem_of(ib.square)
