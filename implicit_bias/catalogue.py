@@ -88,8 +88,7 @@ def find(text: str) -> Entry:
         if not path.is_file():
             raise Mistake("study", f"there is no file {text}", "check the path, or `implicit-bias list`")
         path = path.resolve()
-        inside = path.parent.parent.name == "experiments"
-        return _checked(path, f"{path.parent.name}/{path.stem}" if inside else path.stem)
+        return _checked(path, f"{path.parent.name}/{path.stem}" if _has_a_paper(path) else path.stem)
     known = {e.name: e for e in entries()}
     short = {e.name.partition("/")[2]: e for e in known.values()}
     name = text.strip("/")
@@ -111,6 +110,16 @@ def find(text: str) -> Entry:
         if spec is not None and spec.origin:
             return _checked(Path(spec.origin), "/".join(text.split(".")[-2:]))
     raise Mistake("study", f"there is no study {text!r}", nearest(text, [*known, *short]))
+
+
+def is_shipped(path: Path) -> bool:
+    """Whether a study file is one of a folder of papers, and so has a name of its own."""
+    return path.parent.parent.name == "experiments"
+
+
+def _has_a_paper(path: Path) -> bool:
+    """Whether the folder of a study file is part of its name: a paper's, or one below the current folder."""
+    return is_shipped(path) or Path.cwd().resolve() in path.parent.parents
 
 
 def _checked(path: Path, name: str) -> Entry:

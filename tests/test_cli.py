@@ -1,6 +1,7 @@
 """The command: what a user types, and one line for each mistake."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -176,6 +177,24 @@ def test_check_exits_1_when_a_verdict_is_against_expectation(capsys, mine, tmp_p
     )
     assert done.returncode == 1, done.stderr
     assert "refuted, EXPECTED SUPPORTED" in done.stdout
+
+
+def test_two_files_of_one_name_are_two_studies(capsys, mine, tmp_path):
+    """Below the current folder the folder is part of the name; elsewhere one is not judged by the other's results."""
+    text = (tmp_path / mine).read_text()
+    for folder in ("one", "other"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "mine.py").write_text(text)
+    names = {catalogue.find(str(Path(folder, "mine.py"))).name for folder in ("", "one", "other")}
+    assert names == {"mine", "one/mine", "other/mine"}
+    assert run(capsys, "run", "one/mine.py", *TINY)[0] == 0
+    stranger = tmp_path / "one" / "deep"
+    stranger.mkdir()
+    os.chdir(stranger)
+    code, _, err = run(capsys, "run", str(tmp_path / "mine.py"), *TINY)
+    assert code == 0, err
+    code, _, err = run(capsys, "check", str(tmp_path / "other" / "mine.py"))
+    assert code == 2 and "holds the results of" in err and "--out FOLDER" in err and err.count("\n") == 1
 
 
 def test_grammar_list_and_status_do_not_import_jax(tmp_path):

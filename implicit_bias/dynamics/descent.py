@@ -47,6 +47,17 @@ def _settled(objective: Objective, theta: PyTree, count: Array) -> PyTree:
     return where(count % SETTLE == 0, chart.hold(chart.settle(theta)), theta)
 
 
+def _is_like(update: PyTree, weights: PyTree, law: AbstractLaw) -> None:
+    """A number for each weight: what is broadcast to them is another law than the one that was meant."""
+    name = law.name or type(law).__name__
+    if jax.tree.structure(update) != jax.tree.structure(weights):
+        raise Mistake("law", f"{name} gives an update that is no tree like the weights", "map over the weights")
+    for one, weight in zip(jax.tree.leaves(update), jax.tree.leaves(weights)):
+        if jnp.shape(one) != jnp.shape(weight):
+            what = f"{name} gives an update of shape {jnp.shape(one)} for weights of shape {jnp.shape(weight)}"
+            raise Mistake("law", what, "give a number for each weight")
+
+
 def _words(key: SeedKey | Key[Array, ""] | UInt32[Array, " words"] | None) -> UInt32[Array, " words"] | None:
     """A sweep hands plain numbers from program to program."""
     if key is None or (hasattr(key, "dtype") and key.dtype == jnp.uint32):
@@ -81,7 +92,8 @@ class Descent(AbstractDynamics):
 
     @property
     def name(self) -> str:
-        return self.law.name if self.batch is None else f"{self.law.name} on {self.batch.name}"
+        law = self.law.name or type(self.law).__name__
+        return law if self.batch is None else f"{law} on {self.batch.name}"
 
     @property
     def draws_examples(self) -> bool:
@@ -152,6 +164,7 @@ class Descent(AbstractDynamics):
 
         key = None if self.key is None else jax.random.fold_in(jax.random.wrap_key_data(self.key), count)
         direction, rule = self.law.step(gradient_at, point, rule, key)
+        _is_like(direction, point, self.law)
         step = schedules.at(self.step, count, loss)
         theta = chart.move(theta, jax.tree.map(lambda d: -step * d, direction), relative)
         return loss, objective.parameterization.retract(theta), rule

@@ -37,9 +37,9 @@ Memory = PyTree
 
 
 class AbstractLaw(eqx.Module):
-    """`name`, `init` and `step`; the two words on symmetry may be left at no."""
+    """`init` and `step`; a name is that of the class where none is given, and the two words on symmetry may be left at no."""
 
-    name: ClassVar[str]
+    name: ClassVar[str] = ""
     equivariant: ClassVar[bool] = False
     """Whether rotated gradients give rotated updates."""
     relative: ClassVar[bool] = False

@@ -1,5 +1,6 @@
 """The seams of motion: any pytree is weights, a law's numbers are axes, penalties reach the flow, flows meet switches."""
 
+from collections.abc import Callable
 from typing import ClassVar, NamedTuple
 
 import diffrax
@@ -207,6 +208,33 @@ def test_a_law_may_ask_for_a_gradient_elsewhere(weights, rewritten):
         theta = jax.tree.map(lambda w, d: w - 0.05 * d, theta, gradient(ahead))
     expected = np.concatenate([np.atleast_1d(leaf) for leaf in theta])
     np.testing.assert_allclose(found["weights"][-1], expected, rtol=0, atol=1e-11)
+
+
+class Wrong(ib.AbstractLaw):
+    give: Callable = eqx.field(static=True)
+
+    def init(self, theta):
+        return None
+
+    def step(self, gradient_at, theta, memory, key):
+        return self.give(gradient_at(theta)), memory
+
+
+WRONG = {
+    "one number": (lambda d: jax.tree.map(jnp.sum, d), r"shape \(\)"),
+    "twice as many": (lambda d: jax.tree.map(lambda g: jnp.concatenate([g, g]), d), "shape"),
+    "a column": (lambda d: jax.tree.map(lambda g: g[:, None], d), "shape"),
+    "another tree": (lambda d: (d, d), "no tree like the weights"),
+}
+
+
+@pytest.mark.parametrize(("give", "said"), WRONG.values(), ids=WRONG)
+def test_an_update_that_is_not_a_number_for_each_weight_is_refused(give, said):
+    """One number would be broadcast to all weights: another law, and no error."""
+    problem, law = ib.linear.fixed([[1.0, 2.0, 0.0]], [1.0])(0), Wrong(give)
+    run = cases.prepared(problem, ib.Euclidean(1.0), ib.Descent(0.1, law=law, max_steps=3), False)
+    with pytest.raises(ib.Mistake, match=f"law: Wrong gives an update .*{said}"):
+        cases.whole_run(run, jnp.arange(2, dtype=jnp.int32), {"x": ib.predictor()})
 
 
 class Noisy(ib.AbstractLaw):
