@@ -233,7 +233,7 @@ def _judged(name: str, study: Any, data: Data) -> list[Judgement]:
         folder = Path(study.cell.__code__.co_filename).resolve().parent
         what = f"cannot be judged on these results ({catalogue.blame(error, folder)})"
         raise Mistake(
-            "claims", what, f"if the study has changed, `implicit-bias run {name}` brings them up to date"
+            "claims", what, f"mend the claim; if the study has changed, `implicit-bias run {name}` brings them up to date"
         ) from error
 
 
