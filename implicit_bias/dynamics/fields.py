@@ -77,7 +77,10 @@ def _times(factor: Scalar, velocity: PyTree) -> PyTree:
 
 
 class UnitSpeed(AbstractField):
-    """v / |v| for the velocity v of gradient flow: its path, with t the length of it; 0 where v is 0."""
+    """v / |v| for the velocity v of gradient flow: its path, with t the length of it; 0 where v is 0.
+
+    The path has an end, which no step passes: without a stop rule a run that reaches it counts as diverged.
+    """
 
     name: ClassVar[str] = "unit speed"
     equivariant: ClassVar[bool] = True
