@@ -47,6 +47,16 @@ PREDICTED = {
     ),
 }
 
+
+def _as_printed(ds, distance):
+    """For g0 <= g*; and where no run here is to end farther, by the limit law, the sentence is true of these runs."""
+    farther = (ds.limit_excess - distance) / descent_tolerance(ds) - 2
+    return {
+        "g0 <= g*": ds.g_star - ds.scale,
+        "a run here ends farther, by the limit law": farther.where(ds.scale <= ds.g_star).max(),
+    }
+
+
 claim = ib.claims_with(
     kind=ib.Inequality(),
     tolerance=descent_tolerance,
@@ -64,7 +74,7 @@ CLAIMS = [
         id="closer-than-gd-as-printed",
         source=f"{SOURCE}, after Theorem 2.6 (as printed)",
         statement="WN ends closer to x* than GD whenever g0 <= g*; GD at its true limit x* + g0 w_perp(0)",
-        hypotheses=lambda ds: {"g0 <= g*": ds.g_star - ds.scale},
+        hypotheses=lambda ds: _as_printed(ds, ds.scale * ds.w_perp),
         residual=lambda ds: -ds.gain,
         expected="refuted",
     ),
@@ -72,7 +82,7 @@ CLAIMS = [
         id="closer-than-printed-gd-as-printed",
         source=f"{SOURCE}, after Theorem 2.6 (as printed, and so is what it compares with)",
         statement="WN ends closer to x* than GD whenever g0 <= g*; GD at its limit as printed, x* + g* w_perp(0)",
-        hypotheses=lambda ds: {"g0 <= g*": ds.g_star - ds.scale},
+        hypotheses=lambda ds: _as_printed(ds, ds.g_star * ds.w_perp),
         residual=lambda ds: -ds.printed_gain,
         expected="refuted",
     ),
