@@ -149,7 +149,8 @@ CLAIMS = [
     claim(
         id="loss-falls-like-1/(t-log^(2-2/L)t)",
         source=f"{SOURCE}, loss convergence rate",
-        statement="Loss t ~ (log t)^-(2 - 2/L): the slope of log(Loss t) against log log t, over the last third of log t",
+        statement="Loss t ~ (log t)^-(2 - 2/L), L = 1, 2, 3: the slope of log(Loss t) against log log t, last third of log t",
+        hypotheses=lambda ds: {"L = 1, 2, 3": ib.curves.among(ds.depth, 1, 2, 3)},  # below 2 entries reach 0 in finite time
         residual=lambda ds: abs(ib.curves.log_exponent(ds, late(ds.log_time)) + 2 - 2 / ds.depth),
         tolerance=lambda ds: bend(ds.depth, ds.log_time),
         because="next order: [p (p log T + 3) + 1] / T, p = 2 - 2/L, T where the last third begins",
@@ -158,7 +159,7 @@ CLAIMS = [
         id="grows-along-the-largest-margin",
         source=f"{SOUDRY}, Theorem 3 (L = 1); {SOURCE}, KKT directions (L = 2)",
         statement="|x|_p grows by 1/margin_p a unit of log(1/Loss), p = 2 at L = 1 and p = 1 at L = 2",
-        hypotheses=lambda ds: {"L = 1, 2": 2.5 - ds.depth},
+        hypotheses=lambda ds: {"L = 1, 2": ib.curves.among(ds.depth, 1, 2)},
         residual=lambda ds: abs(ds.grown - 1),
         tolerance=lambda ds: 0.01 + ds.creeping,
         because="L = 1: 1 %, what is bounded drops out of differences; L = 2: 1 % and the entries that still creep, sum "

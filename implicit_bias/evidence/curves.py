@@ -45,8 +45,8 @@ def at_smallest(variable: xr.DataArray, axis: str) -> xr.DataArray:
     return variable.isel({axis: int(variable[axis].values.argmin())}, drop=True)
 
 
-def among(words: xr.DataArray, *names: str) -> xr.DataArray:
-    """The slack of a hypothesis on an axis of words: 1 for the named ones, -1 for the others."""
+def among(words: xr.DataArray, *names: object) -> xr.DataArray:
+    """The slack of a hypothesis on an axis of words, or of whole numbers: 1 for the named ones, -1 for the others."""
     return xr.where(words.isin(names), 1.0, -1.0)
 
 
