@@ -48,12 +48,17 @@ def pytest_cmdline_main(config):
         config.option.dist, config.option.loadscopereorder = "loadgroup", False
 
 
+ALONE = {"test_faults.py", "test_pair.py", "test_settings.py", "test_studies.py", "test_wu2020.py", "test_diagonal_papers.py"}
+"""Files whose slow tests share nothing but a study."""
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
     """A group has one process: it makes what the tests of a file share once, and what it has compiled serves them all.
 
-    Slow tests come first, so that processes end together; each is a group, but those of one study are one, and so are
-    those of the cluster: they wait for SLURM most of the time, and another process computes meanwhile.
+    Slow tests come first, so that processes end together; where they share nothing each is a group, but those of one
+    study are one, and so are those of the cluster: they wait for SLURM most of the time, and another process computes
+    meanwhile.
     """
     if not hasattr(config, "workerinput"):
         return
@@ -62,7 +67,7 @@ def pytest_collection_modifyitems(config, items):
         group = str(item.path)
         if "cluster" in item.path.parts:
             group = "cluster"
-        elif item.get_closest_marker("slow"):
+        elif item.path.name in ALONE and item.get_closest_marker("slow"):
             group += f" {item.callspec.params.get('name', number) if hasattr(item, 'callspec') else number}"
         item.add_marker(pytest.mark.xdist_group(group))
 

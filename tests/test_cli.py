@@ -78,6 +78,7 @@ MISTAKES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("argv, expected", MISTAKES.values(), ids=MISTAKES)
 def test_each_mistake_is_one_line_that_names_the_field_and_the_remedy(capsys, mine, argv, expected):
     code, out, err = run(capsys, *argv)
@@ -109,6 +110,7 @@ BROKEN = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("problem, weights, settings, expected", BROKEN.values(), ids=BROKEN)
 def test_a_mistake_in_a_study_file_is_one_line_too(capsys, tmp_path, problem, weights, settings, expected):
     (tmp_path / "broken.py").write_text(STUDY.format(doc="A study.", problem=problem, weights=weights))
@@ -118,6 +120,7 @@ def test_a_mistake_in_a_study_file_is_one_line_too(capsys, tmp_path, problem, we
     assert expected in err, err
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_written_is_one_line_and_loses_nothing(capsys, mine, tmp_path):
     (tmp_path / "file").write_text("kept")
     code, _, err = run(capsys, "run", mine, *TINY, "--out", "file")
@@ -125,6 +128,7 @@ def test_a_folder_that_cannot_be_written_is_one_line_and_loses_nothing(capsys, m
     assert (tmp_path / "file").read_text() == "kept"
 
 
+@pytest.mark.slow
 def test_run_resumes_reports_and_exports(capsys, mine, tmp_path):
     """The way of a user: plan, run, run again, check, status, report, export."""
     code, out, _ = run(capsys, "plan", mine, *TINY)
@@ -155,6 +159,7 @@ def test_run_resumes_reports_and_exports(capsys, mine, tmp_path):
         assert ds.sizes["seed"] == 2 and "definition" in ds.norm.attrs
 
 
+@pytest.mark.slow
 def test_a_damaged_tile_stops_a_reader_in_one_line_and_run_mends_it(capsys, mine, tmp_path):
     assert run(capsys, "run", mine, *TINY)[0] == 0
     (tile,) = (tmp_path / "results/mine/tiles").glob("*.safetensors")
@@ -167,6 +172,7 @@ def test_a_damaged_tile_stops_a_reader_in_one_line_and_run_mends_it(capsys, mine
     assert tile.read_bytes() == good
 
 
+@pytest.mark.slow
 def test_check_exits_1_when_a_verdict_is_against_expectation(capsys, mine, tmp_path):
     """Editing a claim computes nothing and changes the verdict."""
     assert run(capsys, "run", mine, *TINY)[0] == 0
@@ -255,6 +261,7 @@ def test_interrupt_keeps_the_finished_tiles_and_says_how_to_go_on(capsys, mine, 
     assert "interrupted: 4 of 4 runs are kept in results/mine; go on with: implicit-bias run mine.py" in err
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_is_said_at_plan_and_refused_at_run(capsys, mine, monkeypatch):
     from implicit_bias.sweep.program import engine
 
@@ -271,6 +278,7 @@ def test_what_does_not_fit_is_said_at_plan_and_refused_at_run(capsys, mine, monk
     assert code == 2 and "of disk, 10 B are free" in err
 
 
+@pytest.mark.slow
 def test_what_the_door_has_no_time_to_ask_is_asked_as_a_block_runs(capsys, mine, monkeypatch):
     """A plan of many runs asks for some seconds only; a bad value is refused all the same, and not stored."""
     from implicit_bias.sweep.ask import plan

@@ -34,6 +34,7 @@ def fresh_counter():
 # -- problems -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @in_both_precisions
 def test_problems():
     """loss : R^d -> R and the orthogonal part, as functions of the data and the predictor."""
@@ -105,6 +106,7 @@ def test_parameterizations():
 # -- laws ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @in_both_precisions
 def test_laws():
     """A step, as a function of g, step and ratio, in the coordinates that the sweep would use: rewritten or not."""
@@ -205,6 +207,7 @@ DYNAMICS = {
 }
 
 
+@pytest.mark.slow
 @in_both_precisions
 @pytest.mark.parametrize("name", DYNAMICS)
 def test_whole_run(name):
@@ -310,6 +313,7 @@ def test_watch_separates_records_and_folds():
 # -- precision in a sweep -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_study_in_single_precision():
     """`precision="float32"`: the whole sweep, from seeds to datasets, in single precision and without a warning.
 

@@ -9,6 +9,7 @@ import pytest
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "extending.md"
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 def test_every_example_of_the_page_runs():
     flags = doctest.NORMALIZE_WHITESPACE

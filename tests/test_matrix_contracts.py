@@ -13,6 +13,7 @@ from tests import cases
 from tests.contract import all_in_force, close, contract, draws, in_both_precisions
 
 
+@pytest.mark.slow
 @in_both_precisions
 def test_matrix_problems():
     """loss : R^(n1 x n2) -> R, A* and the same loss from fewer numbers, as functions of the data and the predictor."""
@@ -35,6 +36,7 @@ def test_matrix_problems():
         assert all(bool(flag) for flag in problem.requirements().values()), name
 
 
+@pytest.mark.slow
 @in_both_precisions
 def test_factored_parameterizations():
     """init, G, the loss of G and its gradient, as functions of the scale."""
@@ -55,6 +57,7 @@ def test_factored_parameterizations():
         assert jax.tree.structure(make().labels(theta)) == jax.tree.structure(theta)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["Symmetric", "Asymmetric", "DeepLinear"])
 def test_matrix_observables(name):
     """Snapshot -> array of starts of several sizes: compiled, in lanes and in a loop alike.

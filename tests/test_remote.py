@@ -57,6 +57,7 @@ def remote_tiles(folder):
     return {f"{n}.safetensors": store.path(n).read_bytes() for n in store.names()}
 
 
+@pytest.mark.slow
 def test_the_way_of_a_user(folder, capsys):
     """run, run again, status, check, export, report; tiles equal those of a local folder."""
     assert cli.main(["run", "mine.py", "seed=0,1", "--out", folder]) == 0
@@ -75,6 +76,7 @@ def test_the_way_of_a_user(folder, capsys):
     assert len(_files.listed(_files.place(f"{folder}/mine/log"), ".jsonl")) == 2  # one a run
 
 
+@pytest.mark.slow
 def test_a_worker_does_a_plan_there(folder, capsys):
     assert cli.main(["run", "mine.py", "--out", folder]) == 0
     expected = remote_tiles(folder)
@@ -85,6 +87,7 @@ def test_a_worker_does_a_plan_there(folder, capsys):
     assert remote_tiles(folder) == expected
 
 
+@pytest.mark.slow
 def test_a_damaged_object_is_set_aside(folder):
     assert cli.main(["run", "mine.py", "--out", folder]) == 0
     expected = remote_tiles(folder)

@@ -110,6 +110,7 @@ def test_what_is_not_equivariant_is_left_as_it_is(law):
     assert "not rotation-equivariant" in new.name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["square", "logistic", "log_cosh", "exponential"])
 def test_lift_reproduces_the_first_weights(loss):
     """lift(split(w_0)) = w_0 to 1e-13 (50 times eps sqrt(d) |w_0|), for random data, seeds and sizes of w_perp.

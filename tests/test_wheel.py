@@ -27,6 +27,7 @@ def test_the_wheel_has_no_other_top_level_folder(wheel):
     assert (wheel / "implicit_bias/experiments/wu2020/robustness.py").is_file()
 
 
+@pytest.mark.slow
 def test_studies_and_template_are_found_from_the_wheel(wheel, tmp_path):
     def command(*argv):
         script = f"import sys; sys.path.insert(0, {str(wheel)!r}); from implicit_bias.cli import main; sys.exit(main(sys.argv[1:]))"

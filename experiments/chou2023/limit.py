@@ -120,7 +120,7 @@ CLAIMS = [
             id="limit-minimises-the-potential-of-depth-2",
             source=f"{SOURCE}, abstract: bias towards sparse solutions (derived)",
             statement="L = 2: x minimises sum x_i log[(x_i/s)/(x0_i/s0)] + (s - s0)^2/2c, s = |x|_1, at its data A x, over x >= 0",
-            hypotheses=lambda ds: {"L = 2": 0.5 - abs(ds.depth - 2)},
+            hypotheses=lambda ds: {"L = 2": ib.curves.among(ds.depth, 2)},
             residual=lambda ds: ds.off_minimiser,
             because="as for the limit of the plain flow; the minimiser is found by Newton's method on the convex dual",
         ),

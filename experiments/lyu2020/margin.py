@@ -178,7 +178,7 @@ CLAIMS = [
         id="depth-2-grows-along-the-largest-l2-margin",
         source=f"{SOUDRY}, Theorem 3 (asked of L = 2)",
         statement="|x|_2 grows by 1/margin_2 a unit of log(1/Loss) at L = 2 as well",
-        hypotheses=lambda ds: {"L = 2": 0.5 - abs(ds.depth - 2)},
+        hypotheses=lambda ds: {"L = 2": ib.curves.among(ds.depth, 2)},
         residual=lambda ds: abs(ds.grown_l2 - 1),
         tolerance=lambda ds: 0.03,
         because="as for the margin of its own norm",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from . import recheck as again
 from .counterexample import Counterexample, exact
 from .motion import motion_of
 from .recast import Form, Subject, form_of
-from .region import Family, Region
+from .region import Family, Region, is_choice
 from .runs import Runs
 from .search import CLEAR, Found, askable, climb, draw_and_test, score
 from .shrink import shrink
@@ -259,14 +259,15 @@ class _Search:
     def drawn(self, whole: Subject, tiny: Subject, rows: int, columns: int) -> _Candidate | None:
         """Random search at one size, over every choice of words; the best, or None if no run was tested."""
         ranges = {n: (min(v), max(v)) for n, v in whole.numbers.items()}
+        choices = {n: sorted(map(float, v)) for n, v in whole.numbers.items() if is_choice(v)}
         candidates = []
         for words in tiny.combinations:
             subject = tiny.only(words)
             form, reason = self.own(lambda: form_of(subject, rows, columns))
-            self.free = _free(form, ranges, reason)
+            self.free = _free(form, ranges, choices, reason)
             family = self.own(lambda: family_of(whole, words, self.rng)) if form.arrays else None
             runs = self.own(lambda: Runs(subject, form, self.patience))
-            region = Region(form, ranges, family)
+            region = Region(form, ranges, family, choices=choices)
             found = draw_and_test(self.claim, runs, region, self.budget, self.rng)
             self.spent += runs.count
             at = f"{_size(form)}{_words(words)}".rstrip(": ") or "as drawn"
@@ -295,9 +296,15 @@ def _words(words: Mapping[str, Any]) -> str:
     return ", ".join(f"{n}={show(v)}" for n, v in words.items())
 
 
-def _free(form: Form, ranges: Mapping[str, tuple[float, float]], reason: str) -> str:
+def _free(
+    form: Form, ranges: Mapping[str, tuple[float, float]], choices: Mapping[str, Sequence[float]], reason: str
+) -> str:
     axes = [
-        f"{n} in [{low:g}, {high:g}]" if low < high else f"{n} = {low:g}"
+        f"{n} = {' or '.join(f'{v:g}' for v in choices[n])}"
+        if n in choices
+        else f"{n} in [{low:g}, {high:g}]"
+        if low < high
+        else f"{n} = {low:g}"
         for n, (low, high) in ranges.items()
         if n in form.axes
     ]

@@ -104,6 +104,16 @@ class Family:
         return bool(self.size[0] / WIDEN <= size * near and size <= self.size[1] * WIDEN * near)
 
 
+def is_choice(values: Sequence[float]) -> bool:
+    """Whether an axis takes whole numbers one after the other: layers, a rank.
+
+    >>> is_choice([1.0, 2.0, 3.0]), is_choice([1.0, 4.0]), is_choice([2.0])
+    (True, False, False)
+    """
+    values = sorted(values)
+    return len(values) > 1 and values[0] == round(values[0]) and all(np.diff(values) == 1)
+
+
 @dataclasses.dataclass(frozen=True)
 class Region:
     """Where points are drawn, and what keeps one inside."""
@@ -112,8 +122,12 @@ class Region:
     ranges: Mapping[str, tuple[float, float]]
     family: Family | None
     seeds: int = 10_000
+    choices: Mapping[str, Sequence[float]] = dataclasses.field(default_factory=dict)
+    """The values of axes that are chosen from, and not moved along."""
 
     def _axis(self, rng: np.random.Generator, name: str) -> float:
+        if name in self.choices:
+            return float(rng.choice(self.choices[name]))
         low, high = self.ranges[name]
         if rng.random() < 0.2:
             return float(rng.choice([low, high]))
@@ -140,7 +154,7 @@ class Region:
         for n in self.form.axes:
             low, high = self.ranges[n]
             found[n] = abs(values[n]) if low > 0 else (high - low)
-            found[n] *= low < high
+            found[n] *= low < high and n not in self.choices
         if not self.form.arrays:
             return self.form.pack({**found, "seed": 0.0})
         for n in "Ayu":

@@ -84,6 +84,7 @@ def test_results_in_an_object_store_need_no_volume():
 printable = st.text(min_size=1).filter(str.isprintable)
 
 
+@pytest.mark.slow
 @given(printable, printable)
 @untimed
 def test_any_text_of_a_manifest_is_read_back(plan, image):

@@ -55,6 +55,7 @@ def run(capsys, *argv):
     return code, said.out, said.err
 
 
+@pytest.mark.slow
 def test_submit_status_cancel(capsys, slurm, somewhere):
     words = ["submit", "mine.py", *TINY, "--workers", "2", "--slurm", "partition=short", "mem=1G"]
     code, dry, _ = run(capsys, *words, "--dry-run")
@@ -91,6 +92,7 @@ def test_submit_status_cancel(capsys, slurm, somewhere):
     assert (slurm / "cancelled").read_text() == "12\n"
 
 
+@pytest.mark.slow
 def test_with_nothing_missing_nothing_is_submitted(capsys, slurm):
     assert run(capsys, "run", "mine.py", *TINY)[0] == 0
     code, out, err = run(capsys, "submit", "mine.py", *TINY)
@@ -98,6 +100,7 @@ def test_with_nothing_missing_nothing_is_submitted(capsys, slurm):
     assert not (slurm / "script").exists()
 
 
+@pytest.mark.slow
 def test_an_array_as_large_as_the_cluster_allows(capsys, slurm):
     code, out, err = run(capsys, "submit", "mine.py", *TINY, "--workers", "8", "--at-once", "2", "--dry-run")
     assert code == 0 and "#SBATCH --array=0-2%2\n" in out
@@ -120,6 +123,7 @@ SBATCH = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text, expected", SBATCH.values(), ids=SBATCH)
 def test_a_failing_sbatch_is_one_line(capsys, slurm, somewhere, text, expected):
     program(slurm / "sbatch", f"#!/bin/sh\n{text}\n")
@@ -130,6 +134,7 @@ def test_a_failing_sbatch_is_one_line(capsys, slurm, somewhere, text, expected):
     assert not list((somewhere / "results/mine/plans").iterdir())
 
 
+@pytest.mark.slow
 def test_a_plan_that_was_there_outlives_a_refusal(capsys, slurm, somewhere):
     assert run(capsys, "submit", "mine.py", *TINY)[0] == 0
     program(slurm / "sbatch", "#!/bin/sh\nexit 3\n")
@@ -143,6 +148,7 @@ def test_a_study_that_the_words_of_slurm_have_swallowed(capsys):
     assert err.startswith("error: STUDY: is missing; write it first: implicit-bias submit STUDY ...")
 
 
+@pytest.mark.slow
 def test_without_slurm_the_script_is_printed_and_nothing_is_submitted(capsys, somewhere, monkeypatch):
     monkeypatch.setenv("PATH", str(somewhere))
     code, out, err = run(capsys, "submit", "mine.py", *TINY, "--dry-run")
@@ -198,6 +204,7 @@ def test_jobs_of_results_in_an_object_store_are_recorded_here(somewhere):
     assert scheduler.jobs_folder("results/mine") == Path("results/mine/jobs")
 
 
+@pytest.mark.slow
 def test_kubernetes_and_tpu_pods_are_printed_only(capsys, somewhere, monkeypatch):
     monkeypatch.setenv("PATH", str(somewhere))
     kubernetes = ["--for", "kubernetes", "--image", "lab:1", "--claim", "results"]
@@ -229,6 +236,7 @@ def test_each_mistake_is_one_line(capsys, slurm, words, expected):
     assert not (slurm / "script").exists()
 
 
+@pytest.mark.slow
 def test_cancel_and_status_import_no_jax(tmp_path):
     (tmp_path / "results/mine/jobs").mkdir(parents=True)
     script = (

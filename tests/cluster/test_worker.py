@@ -66,6 +66,7 @@ def submitted(lab, tmp_path, monkeypatch):
     return plan, expected
 
 
+@pytest.mark.slow
 def test_one_of_three_workers_does_its_share_and_then_the_rest(submitted, tmp_path, capsys):
     plan, expected = submitted
     assert cli.main(["work", str(plan), "--worker", "1", "--of", "3"]) == 0
@@ -76,6 +77,7 @@ def test_one_of_three_workers_does_its_share_and_then_the_rest(submitted, tmp_pa
     assert cli.main(["work", str(plan)]) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("of", [1, 2, 3, 5, 50])
 def test_shares_are_a_partition_that_does_not_hang_on_what_is_done(submitted, tmp_path, lab, of):
     request = requested("mine.py", [], "laptop", tmp_path / "results")
@@ -95,6 +97,7 @@ def test_shares_are_a_partition_that_does_not_hang_on_what_is_done(submitted, tm
     assert [share - gone for share in before] == by_worker()[1]
 
 
+@pytest.mark.slow
 def test_thieves_go_different_ways(submitted, tmp_path):
     """Each order is a permutation with the tiles of a program together; no two of four workers begin alike."""
     request = requested("mine.py", [], "laptop", tmp_path / "results")
@@ -108,6 +111,7 @@ def test_thieves_go_different_ways(submitted, tmp_path):
         assert sum(a is not b for a, b in zip(programs, programs[1:])) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM])
 def test_a_signal_finishes_the_tile_and_exits_75(submitted, tmp_path, monkeypatch, capsys, number):
     plan, expected = submitted
@@ -130,6 +134,7 @@ def test_a_signal_finishes_the_tile_and_exits_75(submitted, tmp_path, monkeypatc
     assert tiles(tmp_path) == expected
 
 
+@pytest.mark.slow
 def test_tiles_that_raise_make_exit_1_and_a_line(submitted, tmp_path, monkeypatch, capsys):
     plan, expected = submitted
     ran = execution._run_block
@@ -148,6 +153,7 @@ def test_tiles_that_raise_make_exit_1_and_a_line(submitted, tmp_path, monkeypatc
     assert cli.main(["work", str(plan)]) == 0 and tiles(tmp_path) == expected
 
 
+@pytest.mark.slow
 def test_a_study_edited_since_is_refused(submitted, tmp_path, capsys):
     plan, _ = submitted
     (tmp_path / "mine.py").write_text(STUDY.replace("max_steps=20", "max_steps=30"))
@@ -183,6 +189,7 @@ def test_a_plan_made_in_python_says_no_request(submitted, capsys):
     assert "does not say what was asked for" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_requeued_in_vain_gives_up(submitted, monkeypatch, capsys):
     """The signal comes before there is any tile: 75 twice, then 1."""
     plan, _ = submitted

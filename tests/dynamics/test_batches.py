@@ -24,6 +24,7 @@ def drawn(seed, count, size=SIZE, examples=cases.ROWS):
     return np.asarray(jax.random.randint(key, (size,), 0, examples))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["square", "logistic"])
 @pytest.mark.parametrize("stop", [None, 1e-300])
 def test_every_step_against_a_loop(loss, stop):
@@ -42,6 +43,7 @@ def test_every_step_against_a_loop(loss, stop):
     assert len({tuple(drawn(0, k)) for k in range(STEPS)}) > 3  # it did draw
 
 
+@pytest.mark.slow
 def test_the_estimate_is_unbiased():
     """Its mean over 4000 draws is the gradient, within 4 standard errors, for each of g and w."""
     problem, weights = cases.problem_of(ib.logistic), cases.PARAMETERIZATIONS["Polar"]()
@@ -55,6 +57,7 @@ def test_the_estimate_is_unbiased():
     assert np.all(error < 0.1 * np.linalg.norm(exact))
 
 
+@pytest.mark.slow
 def test_every_run_of_a_seed_meets_the_same_batches():
     """Lanes of other scales do not change a run, to rounding; another seed does."""
     problem = cases.problem_of(ib.square)
@@ -70,6 +73,7 @@ def test_every_run_of_a_seed_meets_the_same_batches():
     assert np.linalg.norm(other["x"][1] - alone["x"][1]) > 1e-3
 
 
+@pytest.mark.slow
 def test_segments_give_the_bits_of_the_whole_run():
     problem, weights = cases.problem_of(ib.square), cases.PARAMETERIZATIONS["Polar"]()
     for law in (
@@ -83,6 +87,7 @@ def test_segments_give_the_bits_of_the_whole_run():
             np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_interpolation_is_reached_and_the_stop_rule_sees_every_example():
     """y is in the range of A, so that all examples' gradients vanish together: no step size need go to zero."""
     problem = cases.problem_of(ib.square)
@@ -95,6 +100,7 @@ def test_interpolation_is_reached_and_the_stop_rule_sees_every_example():
     np.testing.assert_allclose(run["loss"][-1], loss, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_batch_without_a_gradient_is_no_stall():
     """x fits the first example; where the first draws are of that one, nothing moves, and the run goes on."""
     problem = ib.linear.fixed([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], [1.0, 1.0])(0)

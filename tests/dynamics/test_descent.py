@@ -93,6 +93,7 @@ def assert_same_path(run, loop, path):
     np.testing.assert_allclose(run["time"], STEP * EVERY_STEP, rtol=1e-14)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", cases.PARAMETERIZATIONS)
 @pytest.mark.parametrize("loss", ["square", "logistic"])
 def test_gradient_descent_at_every_step(name, loss):
@@ -132,6 +133,7 @@ RULES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["Euclidean", "Polar", "Sphere"])
 @pytest.mark.parametrize("rule", RULES)
 def test_rules_at_every_step(rule, name):
@@ -148,6 +150,7 @@ def test_rules_at_every_step(rule, name):
     assert_same_path(run, loop, path)
 
 
+@pytest.mark.slow
 def test_two_stage_step_and_ratio():
     """`two_stage(a, b, T)`: a in the steps 0 .. T-1 and b from step T on; t is the sum of the steps taken."""
     problem = cases.problem_of(ib.square)

@@ -41,6 +41,7 @@ WAYS = [(ib.Polar, True), (ib.Polar, False), (ib.Sphere, True)]
 # -- changes of time ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("field", [ib.UnitSpeed(), ib.Rescaled(0.5)], ids=["UnitSpeed", "Rescaled"])
 @pytest.mark.parametrize(("weights", "rewritten"), WAYS)
 def test_a_change_of_time_leaves_the_path(weights, rewritten, field):
@@ -67,6 +68,7 @@ def test_at_unit_speed_time_is_length(weights, rewritten):
     assert chords.max() <= 0.2 / 40 * (1 + 1e-8)
 
 
+@pytest.mark.slow
 def test_over_an_exponential_loss_one_example_moves_at_even_speed():
     """L = exp(-y <a, x>): -grad L / L = y a, so that x(t) = x_0 + t y a for ever; gradient flow slows down like 1/t."""
     a = np.array([[0.6, -0.8, 0.5]])
@@ -167,6 +169,7 @@ class Pulled(ib.AbstractField):
         return jax.tree.map(lambda d, w: -d - self.pull * t * w, gradient, theta)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", BUILD)
 def test_a_field_of_ones_own(kind):
     """Where the data see the first coordinate alone, the others have theta' = -pull t theta: x(2) = x_0 exp(-2 pull)."""

@@ -115,6 +115,7 @@ def test_norm_of_the_weights_is_conserved_and_sets_the_effective_ratio():
     np.testing.assert_allclose(slow["x"], fast["x"], rtol=0, atol=2e-8)  # twice the tolerance: two runs
 
 
+@pytest.mark.slow
 def test_another_solver_solves_the_same_equation():
     problem = cases.problem_of(ib.square)
     run = drive(problem, "Polar", flow(0.3, solver=diffrax.Dopri5()), TIMES)
@@ -122,6 +123,7 @@ def test_another_solver_solves_the_same_equation():
     np.testing.assert_allclose(run["weights"], expected.y.T, rtol=0, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_a_tolerance_is_a_setting_like_any_other():
     """From 0, |x(t)| of one example (1, 0), label 1, is 1 - exp(-t): each run to its own rtol, by one program."""
 
@@ -140,6 +142,7 @@ def test_a_tolerance_is_a_setting_like_any_other():
             study.plan({name: [0.0]})
 
 
+@pytest.mark.slow
 def test_two_stage_ratio():
     """g frozen until t = 1, then released: a record at the switch, so that no step straddles it."""
     problem = cases.problem_of(ib.square)
@@ -151,6 +154,7 @@ def test_two_stage_ratio():
     np.testing.assert_allclose(run["weights"][2], released.y[:, -1], rtol=0, atol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name, loss", [("Euclidean", "square"), ("Polar", "square"), ("Sphere", "square"), ("Polar", "logistic")]
 )
@@ -212,6 +216,7 @@ def test_descent_tends_to_the_flow_at_first_order(name):
     assert abs(slope - 1.0) < 0.1, (slope, errors)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("segment", [0.37, 3.0])
 def test_segments_give_the_bits_of_the_whole_run(segment):
     """Where a run pauses must not cut its steps: an adaptive step that is cut is another step."""

@@ -68,6 +68,7 @@ MOTIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("motion", MOTIONS)
 def test_any_pytree_is_weights(motion):
     """A NamedTuple, a module and a dict give the same numbers, and `rates` reaches each block by its label."""
@@ -98,6 +99,7 @@ def test_a_rate_of_no_label_is_refused():
         ib.Study(cell=cell, grids=ib.grid(seed=[0])).run()
 
 
+@pytest.mark.slow
 def test_ratio_is_the_rate_of_size():
     """`ratio=c` and freezing the rest by label: with rate 0 on `weights` only g moves."""
 
@@ -130,6 +132,7 @@ SNAPSHOT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "dynamics",
     [
@@ -158,6 +161,7 @@ def test_snapshots_are_in_the_users_coordinates(weights, dynamics):
 # -- laws ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_momentum_is_an_axis_and_compiles_once():
     """One program for all values of momentum, and each the run of its own number."""
 
@@ -268,6 +272,7 @@ def test_a_law_may_draw():
 # -- penalties ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rewritten", [True, False])
 def test_weight_decay_in_a_flow(rewritten):
     """d x / dt = -A^T (A x - y) - rate x ends at the ridge solution (A^T A + rate)^-1 A^T y; rtol 1e-10 a step: 1e-8.

@@ -59,6 +59,7 @@ def test_each_kind_is_asked_for_a_true_and_a_false_claim(synthetic):
         assert {row.claim.kind.name for row, _ in synthetic if row.right == truth} == kinds
 
 
+@pytest.mark.slow
 def test_a_set_is_judged_as_if_it_were_alone(calibrate):
     """Closed forms are evaluated once for all seeds: the verdicts are those of the slices."""
     for row in calibrate.synthetic_rows(SEEDS)[::5]:

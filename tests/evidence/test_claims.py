@@ -248,6 +248,7 @@ def test_few_pairs_and_ties_are_no_order():
     assert found.verdict == "unresolved" and "(6 ties)" in found.measured
 
 
+@pytest.mark.slow
 def test_skewed_differences_of_mean_zero_are_seldom_an_order():
     """Lognormal with its mean taken off, 8 pairs: an interval of Student's supports it in 16 % of samples."""
     draws = np.exp(np.random.default_rng(3).normal(size=(150, 8))) - np.exp(0.5)

@@ -37,6 +37,7 @@ def lines(panel, of=None, data=None):
     return axes, sheet
 
 
+@pytest.mark.slow
 def test_a_series_is_the_median_of_the_runs_that_count():
     panel = ib.panel(ib.curves_of("x", x="scale", by="method"), log="xy")
     axes, sheet = lines(panel)

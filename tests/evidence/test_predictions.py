@@ -88,6 +88,7 @@ def test_of_several_grids_those_that_have_the_numbers_get_it():
     assert "size" in found["one"] and "size" not in found["two"]
 
 
+@pytest.mark.slow
 def test_a_study_predicts_and_a_formula_is_corrected_without_a_run(tmp_path):
     import dataclasses
 

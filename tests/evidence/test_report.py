@@ -144,6 +144,7 @@ ATTACKS = [
 PAYLOADS = [before + attack for before, attack in itertools.product(BEFORE, ATTACKS)]
 
 
+@pytest.mark.slow
 def test_no_word_of_a_study_changes_the_elements_of_a_page():
     assert len(PAYLOADS) >= 200
     figures = lambda text: [Figure(id=text, draw=draw, caption=text, claims=[text])]

@@ -17,6 +17,7 @@ HERE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", HERE)
 def test_nothing_is_lost(fault, tmp_path):
     outcome = fault.alone(fault.quick, 0, tmp_path, patience=600)
@@ -43,6 +44,7 @@ SABOTAGED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, count, sabotage", SABOTAGED)
 def test_a_sabotaged_laboratory_is_found_out(name, count, sabotage, tmp_path):
     outcome = FAULTS[name].alone(count, 0, tmp_path, sabotage, patience=600)

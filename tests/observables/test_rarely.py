@@ -43,6 +43,7 @@ def _equations(jaxpr, name, inside=()):
                 yield from _equations(getattr(part, "jaxpr", part), name, (*inside, equation.primitive.name))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", [descent, flow])
 def test_rarely_is_where_and_what_it_says(cell):
     """Every: the same numbers at each third record and the last, nan between; at_end: once, without an axis."""
@@ -58,6 +59,7 @@ def test_rarely_is_where_and_what_it_says(cell):
     assert ds.some.attrs["definition"].endswith("at records 0, 3, 6, ... and the last (nan at others)")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1, 4])
 def test_rarely_is_computed_rarely(width):
     """In the program of a block: at_end stands outside of every loop; every stands in a branch, which lanes share."""
@@ -76,6 +78,7 @@ class Pair(NamedTuple):
     second: jax.Array
 
 
+@pytest.mark.slow
 def test_trees_are_variables_by_key():
     """A dict, a NamedTuple, one in the other: `name.key`, for records, folds, facts and what is measured rarely."""
 
@@ -142,6 +145,7 @@ def test_memory_of_the_heavy_ball_is_in_the_users_coordinates(weights):
         np.testing.assert_allclose(-step * found["memory"][1:], np.diff(found["weights"], axis=0), rtol=0, atol=1e-14)
 
 
+@pytest.mark.slow
 def test_memory_of_a_field_and_of_a_fold():
     """d x / dt = memory of an inertial flow: x(t) = x_0 cos t where x'' = -x, and its greatest speed is |x_0|."""
     problem = ib.linear.fixed(np.zeros((1, 4)), np.ones(1))(0)
@@ -154,6 +158,7 @@ def test_memory_of_a_field_and_of_a_fold():
     assert 0.499 < found["most"] <= 0.5 + 1e-9
 
 
+@pytest.mark.slow
 def test_memory_of_adam_in_a_study():
     def cell(*, key):
         return ib.Run(ib.linear.gaussian(3, 5)(key), ib.Polar(0.5), ib.Descent(0.05, law=ib.adam(), max_steps=10))
@@ -168,6 +173,7 @@ def test_memory_of_adam_in_a_study():
 # -- draws --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_an_observable_draws_from_the_runs_own_stream():
     """The same at every record, width and companion; another at another seed and name."""
 
@@ -192,6 +198,7 @@ def test_an_observable_draws_from_the_runs_own_stream():
         np.testing.assert_array_equal(np.ravel(alone.probe), np.ravel(ds.probe.sel(seed=[1], scale=[1.5])))
 
 
+@pytest.mark.slow
 def test_a_study_that_does_not_draw_has_no_seed_in_its_loops():
     plain = ib.Study(cell=descent, grids=GRID, observe={"x": ib.predictor()})
     drawing = ib.Study(cell=descent, grids=GRID, observe={"x": lambda s: jax.random.normal(s.key("x"))})

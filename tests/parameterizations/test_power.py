@@ -69,6 +69,7 @@ def test_depth_one_is_the_linear_model():
     np.testing.assert_allclose(one["x"], other["x"], rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth, ratio", [(2, 0.05), (3, 0.5)])
 def test_a_relative_tolerance_follows_tiny_entries(depth, ratio):
     """d(log u)/dt = r^L (q u^{L-2} - S), dr/dt = c r^{L-1} S in the layers' own time, L times the net's.

@@ -87,6 +87,7 @@ def test_separators_say_where_there_is_none():
         ib.min_norm_separator(opposed, 3)
 
 
+@pytest.mark.slow
 def test_sparse_sampler():
     """The truth fits up to the noise, has the asked sparsity, sizes and signs; noise changes no other draw."""
     import jax.numpy as jnp

@@ -37,6 +37,7 @@ def test_against_an_active_set_method(rows, columns):
     assert idle > 0 if (rows, columns) == (8, 10) else True
 
 
+@pytest.mark.slow
 def test_the_certificate_bounds_the_error(monkeypatch):
     """|x - x*|^2 <= gap |x|^2, also after so few Newton steps that the support is not yet the right one."""
     gaps = []
@@ -53,6 +54,7 @@ def test_the_certificate_bounds_the_error(monkeypatch):
     assert max(abs(gap) for steps, gap in gaps if steps == 40) < 1e-13
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["Euclidean", "Polar", "Sphere"])
 def test_margin_and_angle_before_and_after_rewriting(name):
     """Rewritten and original coordinates give one number, and NumPy the same."""
@@ -84,6 +86,7 @@ def test_a_loss_of_targets_has_no_margin():
         ib.max_margin(jnp.zeros(3))
 
 
+@pytest.mark.slow
 def test_gradient_of_the_largest_margin():
     """d(1/|x*|): central differences at 1e-6 leave 1e-9, with idle examples in the data."""
     problem = ib.linear.gaussian(8, 10, loss=ib.logistic)(1)

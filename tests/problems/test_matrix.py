@@ -89,6 +89,7 @@ def test_condensed_loss_is_the_loss(name):
 LAW = cases.LAWS["adam"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["many, symmetric", "many, asymmetric"])
 def test_condensed_run_is_the_run(name):
     """To 1e-10 at every record, under a law that is not equivariant: the weights are untouched."""
@@ -113,6 +114,7 @@ def test_batches_are_left_alone():
     assert rewrite(problem, weights, ib.Descent(0.1), theta).problem is not problem
 
 
+@pytest.mark.slow
 def test_commuting_measurements_commute_and_the_truth_has_least_trace():
     """Against HiGHS: min sum l over B l = y, l >= 0, in the common eigenbasis, where pinching allows to look."""
     for seed in range(5):
@@ -138,6 +140,7 @@ def test_certificate_of_measurements_that_do_not_commute():
     assert np.abs(second @ third - third @ second).max() > 0.1
 
 
+@pytest.mark.slow
 def test_isometry_defect_is_a_lower_bound_that_is_reached():
     """Of full order it is |A*A - I|; of order 1 and dimension 2 the maximum over a fine grid of unit rank-1 matrices."""
     problem = ib.matrix.gaussian((4, 3), 1, 20)(0)

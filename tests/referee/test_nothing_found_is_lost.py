@@ -88,6 +88,7 @@ def test_what_the_search_tells_names_its_words_like_a_list():
     assert refute._words({"law": "flow", "depth": 2.0}) == "law=flow, depth=2" and refute._words({}) == ""
 
 
+@pytest.mark.slow
 def test_what_counts_entries_shrinks_with_the_size():
     """At 1 x 2 there are no 4 nonzeros; the dataset says how many there were."""
     study, outcome = tried(sparse)
@@ -97,6 +98,7 @@ def test_what_counts_entries_shrinks_with_the_size():
     assert subject.tiny(2, 1) is None  # no such problem
 
 
+@pytest.mark.slow
 def test_a_recheck_that_stops_does_not_cost_the_failure(monkeypatch):
     def stop(motion):
         raise TypeError("no number")
@@ -108,6 +110,7 @@ def test_a_recheck_that_stops_does_not_cost_the_failure(monkeypatch):
     assert outcome.counterexample.python() in outcome.text()
 
 
+@pytest.mark.slow
 def test_a_failure_that_30_digits_do_not_show_is_printed_but_refutes_nothing(monkeypatch):
     """The recheck is given the interpolator itself at every record: there the loss is 0."""
     true = recheck.recheck

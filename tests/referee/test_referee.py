@@ -79,6 +79,7 @@ def test_a_frozen_scale_keeps_its_value_until_it_is_released():
     assert sizes[0] == sizes[1] == 0.5 and sizes[2] > 0.6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weights", ["Euclidean", "Polar", "Sphere"])
 def test_rechecked_descent_takes_the_engine_s_steps(weights):
     """The same step map in 30 digits: they part by rounding, 1e-16 a step over a few hundred contracting steps."""
@@ -176,6 +177,7 @@ def flow_cell(*, scale, ratio, key, target_norm=2.0, rows=3, columns=7):
 AXES = dict(seed=range(3), scale=[0.3, 2.0], ratio=[0.5, 2.0], target_norm=[1.0, 2.0])
 
 
+@pytest.mark.slow
 def test_a_recast_cell_runs_the_arrays_it_is_given():
     """A = [2, 0], y = 3, u along (3, 4): g* = 3/2, |w_perp| = 4/5, and |x| ends by the exact law."""
     form, _ = form_of(subject(flow_cell, **AXES), 1, 2)
@@ -190,6 +192,7 @@ def test_a_recast_cell_runs_the_arrays_it_is_given():
     assert np.isnan(data.target_norm[0]) and np.isnan(data.seed[0]) and data.scale[0] == 0.5
 
 
+@pytest.mark.slow
 def test_slopes_through_a_run_are_those_of_the_closed_form():
     """d|x_inf|/d(g0, c) of the exact law, by central differences of it (error 1e-9), against the run's tangent."""
     form, _ = form_of(subject(flow_cell, **AXES), 1, 2)
@@ -244,6 +247,7 @@ def tried(found, **options):
     return refute(catalogue.Entry("mine", catalogue.template(), ""), study, found, budget=64, **options)
 
 
+@pytest.mark.slow
 def test_a_false_claim_falls_to_a_small_rational_run():
     """|x_inf| = g* is false unless w_perp = 0; the run that is shown fails it by its own numbers."""
     outcome = tried(claim(residual=lambda ds: abs(ds.norm.isel(record=-1) - ds.g_star), expected="refuted"))
@@ -263,6 +267,7 @@ def test_a_false_claim_falls_to_a_small_rational_run():
     assert tex.startswith(r"\begin{example}") and tex.count("{") == tex.count("}") and tex.count("$") % 2 == 0
 
 
+@pytest.mark.slow
 def test_a_true_claim_stands_and_the_referee_says_how_near_it_came():
     law = claim(
         residual=lambda ds: abs(ds.norm.isel(record=-1) - theory.limit_norm(ds.scale, ds.w_perp, ds.g_star, ds.ratio)),
@@ -274,6 +279,7 @@ def test_a_true_claim_stands_and_the_referee_says_how_near_it_came():
     assert not against.as_expected and "AGAINST EXPECTATION" in against.text()
 
 
+@pytest.mark.slow
 def test_hypotheses_are_kept():
     """|x_inf| <= g* + 1/10 fails, but not where c is small against g* and |g0| < g*/2: the slack holds it there."""
     outside = claim(
@@ -285,6 +291,7 @@ def test_hypotheses_are_kept():
     assert outcome.counterexample.slacks["c < 1"] > 0 and not outcome.as_expected
 
 
+@pytest.mark.slow
 def test_climbing_finds_what_drawing_missed():
     """A smooth hill, residual = 1.2 exp(-(log g0 - log 0.9)^2 / 0.02): its top is above 1 in a fifth of the range."""
     study_subject = subject(flow_cell, **AXES)
@@ -311,6 +318,7 @@ def test_a_claim_of_many_runs_is_refused():
         tried(claim(residual=lambda ds: ds.g_star, kind=ib.Exponent(against="scale", value=1.0), tolerance=None))
 
 
+@pytest.mark.slow
 def test_a_claim_that_is_nan_everywhere_is_not_said_to_hold():
     with pytest.raises(ib.Mistake, match="is nan for every run"):
         tried(claim(residual=lambda ds: ds.g_star * np.nan))

@@ -38,6 +38,7 @@ def test_a_segmented_sweep_has_the_bytes_of_a_whole_one(whole, tmp_path, segment
     assert tiles(tmp_path) == tiles(whole[0])
 
 
+@pytest.mark.slow
 def test_two_devices_have_the_bytes_of_one(tmp_path, monkeypatch):
     monkeypatch.setattr(deal, "WORTH_COMPILING", 0.0)  # even a small program runs on both
     used = set()
@@ -50,6 +51,7 @@ def test_two_devices_have_the_bytes_of_one(tmp_path, monkeypatch):
     assert tiles(tmp_path) == tiles(tmp_path / "one")
 
 
+@pytest.mark.slow
 def test_a_sweep_that_was_killed_and_resumed_has_the_bytes_of_an_uninterrupted_one(whole, tmp_path, monkeypatch):
     class Killed(BaseException):
         pass
@@ -74,6 +76,7 @@ def test_a_sweep_that_was_killed_and_resumed_has_the_bytes_of_an_uninterrupted_o
     assert tiles(tmp_path) == tiles(whole[0])
 
 
+@pytest.mark.slow
 def test_an_extended_sweep_has_the_bytes_of_one_from_scratch_and_computes_only_what_is_new(whole, tmp_path):
     study().run(out=tmp_path, width=WIDTH, seed=range(2))
     plan = study().plan(store=Store(tmp_path), width=WIDTH)
@@ -82,6 +85,7 @@ def test_an_extended_sweep_has_the_bytes_of_one_from_scratch_and_computes_only_w
     assert tiles(tmp_path) == tiles(whole[0])
 
 
+@pytest.mark.slow
 def test_a_grid_grows_along_a_lane_axis_too(whole, tmp_path):
     """The tiles differ (they hold other sets of runs), the runs do not."""
     study().run(out=tmp_path, width=WIDTH, scale=[0.1, 2.0])
@@ -90,6 +94,7 @@ def test_a_grid_grows_along_a_lane_axis_too(whole, tmp_path):
     xr.testing.assert_identical(study().run(out=tmp_path, width=WIDTH), whole[1])
 
 
+@pytest.mark.slow
 def test_position_and_companions_change_no_bit(whole):
     """One run alone, padded with itself, is the run it was among seven others."""
     alone = study().run(width=WIDTH, seed=[1], scale=[2.0], ratio=[0.5])
@@ -98,6 +103,7 @@ def test_position_and_companions_change_no_bit(whole):
         np.testing.assert_array_equal(alone[name].values, among.values, err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [0.0, 1e-8], ids=["fixed steps", "stop rule"])
 def test_a_run_that_overflows_is_a_status_and_leaves_the_other_lanes_bits_alone(stop):
     steps = [1e-2, 1e3]
@@ -111,6 +117,7 @@ def test_a_run_that_overflows_is_a_status_and_leaves_the_other_lanes_bits_alone(
         np.testing.assert_array_equal(both[name].sel(step=1e-2).values, calm[name].sel(step=1e-2).values)
 
 
+@pytest.mark.slow
 def test_lanes_that_mix_seeds_agree_with_lanes_that_share_one():
     """Another program, so equal to rounding, not to the bit."""
     shared = study().run(width=4, seed=range(2))
@@ -119,6 +126,7 @@ def test_lanes_that_mix_seeds_agree_with_lanes_that_share_one():
     np.testing.assert_array_equal(mixed.steps.values, shared.steps.values)
 
 
+@pytest.mark.slow
 def test_every_output_of_a_block_feeds_a_second_jit_correctly():
     """A constrained layout that leaves a jitted function would give wrong numbers in the next operation."""
     plan = study().plan(width=WIDTH)
@@ -138,6 +146,7 @@ def test_every_output_of_a_block_feeds_a_second_jit_correctly():
         np.testing.assert_allclose(np.asarray(summed[name]), host.reshape(8, -1).astype(float).sum(1), rtol=1e-13)
 
 
+@pytest.mark.slow
 def test_one_trace_serves_every_value_of_the_traced_axes():
     """New values of scale, ratio, step and seed: the same program."""
     one = study().plan({"seed": [0], "scale": [0.3, 0.4], "ratio": [0.7]}, width=4).batches[0].program.identity
@@ -172,6 +181,7 @@ from tests.sweep.laboratory import study
 sys.stdout.write(study().run(width=8).norm.values.tobytes().hex())"""
 
 
+@pytest.mark.slow
 def test_what_is_compiled_here_is_what_a_user_gets(whole):
     """The bytes are those of a process that asks XLA for nothing; and quick programs have others."""
     of = {}

@@ -32,6 +32,7 @@ def long_blocks(monkeypatch):
     monkeypatch.setattr(executing, "Segments", lambda length, *rest: kept(15.0, *rest))
 
 
+@pytest.mark.slow
 def test_a_killed_block_goes_on_from_its_last_segment(tmp_path, whole, long_blocks, monkeypatch):
     """Killed after its third segment; the next worker begins there, and leaves nothing behind."""
     ends = []
@@ -82,6 +83,7 @@ def test_a_checkpoint_that_is_none_counts_as_absent(tmp_path):
     assert mine.load(like) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("segment", [0.2, 0.0, -1.0, float("nan")])
 def test_a_segment_shorter_than_a_step_is_refused(segment):
     """It would be five launches for each step: what takes 34 s whole did not end in 165."""
@@ -89,6 +91,7 @@ def test_a_segment_shorter_than_a_step_is_refused(segment):
         study().run(width=4, segment=segment, **ASKED)
 
 
+@pytest.mark.slow
 def test_segments_that_a_user_asks_for_change_no_bit(tmp_path, whole):
     study().run(out=tmp_path, width=4, segment=7.5, **ASKED)
     assert tiles(tmp_path) == whole

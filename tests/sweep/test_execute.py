@@ -49,6 +49,7 @@ def failing(monkeypatch):
     return fail
 
 
+@pytest.mark.slow
 def test_a_tile_that_raises_is_tried_again(whole, tmp_path, failing):
     failing(TRIES - 1)
     study().run(out=tmp_path, width=WIDTH, devices=ONE)
@@ -56,6 +57,7 @@ def test_a_tile_that_raises_is_tried_again(whole, tmp_path, failing):
     assert Journal(Store(tmp_path)).failures() == []
 
 
+@pytest.mark.slow
 def test_after_the_third_time_it_is_recorded_and_the_others_go_on(whole, tmp_path, failing, monkeypatch):
     failing(10**6)
     told = []
@@ -72,6 +74,7 @@ def test_after_the_third_time_it_is_recorded_and_the_others_go_on(whole, tmp_pat
     assert Journal(Store(tmp_path)).failures() == []
 
 
+@pytest.mark.slow
 def test_a_program_that_does_not_compile_fails_its_tiles_alone(tmp_path, monkeypatch):
     compiled, asked = execution.Program.compile, []
 
@@ -89,6 +92,7 @@ def test_a_program_that_does_not_compile_fails_its_tiles_alone(tmp_path, monkeyp
     assert asked.count(asked[0]) <= 2  # ahead of time, and by the first block: not once more a tile
 
 
+@pytest.mark.slow
 def test_what_another_worker_has_written_meanwhile_is_passed_over(whole, tmp_path):
     store, one = Store(tmp_path), study()
     plan = one.plan(store=store, width=WIDTH)
@@ -101,6 +105,7 @@ def test_what_another_worker_has_written_meanwhile_is_passed_over(whole, tmp_pat
     assert tiles(tmp_path) == tiles(whole)
 
 
+@pytest.mark.slow
 def test_a_stop_finishes_what_is_begun_and_begins_nothing(whole, tmp_path, monkeypatch):
     stop, ran = Stop(), execution._run_block
     monkeypatch.setattr(execution, "workers_of", lambda *_: 1)

@@ -242,6 +242,7 @@ def test_records_that_make_no_sense_are_a_mistake(make):
         make()
 
 
+@pytest.mark.slow
 def test_sweep_reads_the_same_folds(lanes):
     """Through a study, with lanes of different lengths in one block: the folds of the single runs."""
     out, _, ends = lanes

@@ -34,6 +34,7 @@ def by_numpy(labels):
     return np.linalg.norm(x)
 
 
+@pytest.mark.slow
 def test_other_labels_in_the_same_folder_are_another_run(tmp_path):
     """150 labels from {1, 2}: their first different byte is behind digits that once were taken for an address."""
     other = np.where(np.arange(150) == 140, 3 - LABELS, LABELS)
@@ -43,6 +44,7 @@ def test_other_labels_in_the_same_folder_are_another_run(tmp_path):
     assert len(Store(tmp_path).names()) == 2
 
 
+@pytest.mark.slow
 def test_studies_that_differ_in_data_share_a_program_and_no_more():
     one, other = (study(labels).plan(width=2).batches[0].program for labels in (LABELS, 3 - LABELS))
     assert {n: c.text for n, c in one.code.items()} == {n: c.text for n, c in other.code.items()}
@@ -50,6 +52,7 @@ def test_studies_that_differ_in_data_share_a_program_and_no_more():
     assert one.identity != other.identity
 
 
+@pytest.mark.slow
 def test_what_an_observable_has_closed_over_is_data_too():
     one, other = (
         study(LABELS, seen=lambda s, w=jnp.asarray(w): w @ s.x).plan(width=2).batches[0].program
@@ -103,6 +106,7 @@ def test_a_cell_that_calls_back_into_python_is_refused():
         study(LABELS, seen=seen).plan(width=2)
 
 
+@pytest.mark.slow
 def test_tiles_of_another_format_are_said_in_one_line_stay_there_and_are_computed_again(tmp_path):
     """The format is in a tile's name, too: none is ever in the place of a new one."""
     laboratory().run(out=tmp_path, width=4, seed=[0])

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from jaxtyping import Array
 
 import implicit_bias as ib
@@ -76,6 +77,7 @@ def by_hand(thetas):
     return train(thetas)
 
 
+@pytest.mark.slow
 def test_a_networks_lane_is_a_block_of_its_own_and_trains_as_by_hand():
     """A step of 240,000 operations: 64 lanes, of which 60 fill up the block, took 13 times as long."""
     (batch,) = STUDY.plan().batches
@@ -88,6 +90,7 @@ def test_a_networks_lane_is_a_block_of_its_own_and_trains_as_by_hand():
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_lanes_of_a_few_hundred_numbers_fill_a_block():
     from tests.sweep.laboratory import study
 
@@ -95,6 +98,7 @@ def test_lanes_of_a_few_hundred_numbers_fill_a_block():
         assert batch.program.layout.width == 64 and batch.tile_runs == 1024
 
 
+@pytest.mark.slow
 def test_the_width_that_a_user_asks_for_is_taken():
     (batch,) = STUDY.plan(width=2).batches
     assert batch.program.layout.width == 2

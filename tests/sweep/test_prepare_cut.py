@@ -171,6 +171,7 @@ def test_one_decomposition_a_seed(cell, decomposition):
     assert [n for n in early if n in heavy] == [n for n in names_of(traced.jaxpr) if n in heavy]
 
 
+@pytest.mark.slow
 def test_first_part_runs_once_a_seed(monkeypatch):
     """12 runs over 2 seeds: two first parts."""
     asked = []
@@ -183,6 +184,7 @@ def test_first_part_runs_once_a_seed(monkeypatch):
     assert sorted(int(values[0]) for values in asked) == [3, 5]
 
 
+@pytest.mark.slow
 def test_rebuilt_run_is_the_cells_own():
     """Cut and rebuilt, a lane holds what the cell builds directly: x_0 itself, the loss there, and the ratio.
 
@@ -210,6 +212,7 @@ def test_rebuilt_run_is_the_cells_own():
     assert eqx.is_array(prepared.theta.g) and float(prepared.theta.g) == 0.3
 
 
+@pytest.mark.slow
 def test_what_a_cell_does_with_an_axis_that_only_a_number_can_bear_is_one_line():
     """NumPy and `if` on a keyword work with its default, and stop when it is given two values: the axis is named."""
     uses = {

@@ -80,6 +80,7 @@ def spanned(tmp_path_factory):
     return folder, [json.loads(out.splitlines()[-1]) for out, _ in said]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", CELLS)
 def test_two_processes_compute_what_one_does(spanned, cell):
     """The same steps; numbers to rounding, since sums are taken in another order."""
@@ -129,6 +130,7 @@ def test_a_requirement_is_asked_before_the_first_step(spanned):
         assert "stationary point" in told["own"]["requirement"] and told["rewritten"]["requirement"] is None
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_ends_the_other(tmp_path):
     pair = zero, one = _pair("last", tmp_path)
     try:
@@ -144,6 +146,7 @@ def test_a_process_that_is_killed_ends_the_other(tmp_path):
     assert said.startswith("error: peer: ") and said.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_an_interrupt_ends_both(tmp_path):
     pair = zero, one = _pair("last", tmp_path)
     try:

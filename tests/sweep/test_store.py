@@ -55,6 +55,7 @@ def test_every_corruption_is_noticed(pool):
             pytest.fail(f"{what}: not noticed")
 
 
+@pytest.mark.slow
 def test_a_damaged_tile_is_set_aside_named_and_computed_again(pool, copy):
     store = Store(copy)
     name = store.names()[0]
@@ -90,6 +91,7 @@ def test_editing_a_claim_or_a_figure_computes_nothing(copy):
     assert missing(copy, claims=[claim]) == 0
 
 
+@pytest.mark.slow
 def test_editing_a_helper_an_observable_or_the_records_computes_anew(copy):
     def edited(*, scale, ratio, key):
         run = cell(scale=scale, ratio=ratio, key=key)
@@ -100,6 +102,7 @@ def test_editing_a_helper_an_observable_or_the_records_computes_anew(copy):
     assert missing(copy, records=ib.log_records(6)) == 24
 
 
+@pytest.mark.slow
 def test_renaming_and_commenting_compute_nothing(copy):
     def another_name(*, scale, key, ratio):
         # the same program under other words
@@ -109,6 +112,7 @@ def test_renaming_and_commenting_compute_nothing(copy):
     assert missing(copy, cell=another_name) == 0
 
 
+@pytest.mark.slow
 def test_seventeen_more_seeds_compute_seventeen(tmp_path):
     asked = dict(width=64, scale=[1.0], ratio=[1.0])  # few runs a seed: lanes mix seeds
     study().run(out=tmp_path, seed=range(3), **asked)
@@ -177,6 +181,7 @@ def test_the_words_of_a_tile_are_under_its_checksum():
         decode(data.replace(b"wn", b"gd"), tile.id)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink(path.name, path)])
 def test_what_is_no_file_is_set_aside_like_a_damaged_tile(copy, make):
     path = Store(copy).path(Store(copy).names()[0])

@@ -77,6 +77,7 @@ def test_projection_is_as_fast_as_the_derived_bound(delta):
         assert count <= theory.projection_steps(perp[0], 1e-6, delta)
 
 
+@pytest.mark.slow
 def test_the_law_takes_these_steps():
     A, y, w = problem(7)
     gammas = [0.01, 0.05, 0.02, 0.0, 0.1]
