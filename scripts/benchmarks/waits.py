@@ -2,7 +2,7 @@
 
 A paper of small studies, in a folder of its own with a compile cache of its own: reproduced, reproduced again, run
 again, and one claim and one figure of one study edited, each round anew. Then `run` of one study with nothing to
-compute, beside the same where it is the only one with results.
+compute, beside the same where it is the only one with results; `plan`; and `study.run` once more in one process.
 """
 
 import argparse
@@ -51,6 +51,17 @@ figure = ib.Figure(id="sizes", draw=draw, caption="Sizes.")
 """
 
 
+TWICE = """import time
+from implicit_bias import catalogue
+
+study = catalogue.load(catalogue.find("waits/s0"))
+study.run(seed=range(4))
+wall, processor = time.perf_counter(), time.process_time()
+study.run(seed=range(4))
+print(time.perf_counter() - wall, time.process_time() - processor)
+"""
+
+
 def job(options: argparse.Namespace) -> None:
     root = Path(__file__).parents[2]
     with tempfile.TemporaryDirectory() as folder:
@@ -79,6 +90,12 @@ def job(options: argparse.Namespace) -> None:
         rows[f"run with nothing to compute, {STUDIES} studies beside"] = [spent(*one) for _ in range(options.rounds)]
         shutil.copytree(Path(folder, "results", "waits", "s0"), Path(folder, "alone", "waits", "s0"))
         rows["run with nothing to compute, alone"] = [spent(*one, out="alone") for _ in range(options.rounds)]
+        rows["plan"] = [spent("plan", "waits/s0") for _ in range(options.rounds)]
+        said = [
+            subprocess.run([sys.executable, "-c", TWICE], cwd=folder, env=environment, check=True, capture_output=True).stdout
+            for _ in range(options.rounds)
+        ]
+        rows["the same study.run(...) a second time, in one process"] = [tuple(map(float, line.split())) for line in said]
         edits = {"check, a claim edited": ("check", "waits/s0"), "report, a claim or a figure edited": report}
         for name, command in edits.items():
             rows[name] = []
