@@ -35,6 +35,7 @@ from ...observables.base import Watch
 from . import cut
 from ..work.checkpoint import Segments
 from .code import Code, code_of, constants_digest
+from .lapack import one_after_another
 from .prepare import Built, Traced
 
 SMALL = 64 * 1024
@@ -65,6 +66,7 @@ class Program:
         close: Callable[[PyTree], PyTree] = rows_major,
     ):
         """`close` puts what leaves a block into the layouts that JAX expects."""
+        one_after_another()
         self.traced = traced
         self.layout = layout
         self.axes = axes
