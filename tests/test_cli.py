@@ -151,7 +151,8 @@ def test_run_resumes_reports_and_exports(capsys, mine, tmp_path):
     assert (code, out, err) == (2, "", "error: to: . names no file; write --to FILE\n")
     code, out, _ = run(capsys, "export", mine, "--to", "table.csv")
     assert code == 0 and len((tmp_path / "table.csv").read_text().splitlines()) == 5
-    assert "training loss" in (tmp_path / "table.codebook.csv").read_text()
+    book = (tmp_path / "table.codebook.csv").read_text()
+    assert "training loss" in book and "scale,scale,,axis" in book and "\nrows,,,setting" in book
     import xarray as xr
 
     code, out, _ = run(capsys, "export", mine, "--format", "netcdf", "--to", "all.nc")

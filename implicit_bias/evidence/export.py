@@ -21,7 +21,8 @@ def codebook(data: Data) -> list[tuple[str, str, str, str]]:
     for ds in nodes:
         for name in [*ds.coords, *ds.data_vars]:
             attrs = ds[name].attrs
-            meaning = attrs.get("definition", "axis" if name in ds.coords else "")
+            unsaid = "axis" if name in ds.dims else "setting" if name in ds.coords else ""
+            meaning = attrs.get("definition", unsaid)
             meaning += f" [{attrs['codes']}]" if "codes" in attrs else ""
             rows.setdefault(name, (str(name), " ".join(map(str, ds[name].dims)), attrs.get("units", ""), meaning))
     return list(rows.values())
