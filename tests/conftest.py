@@ -6,6 +6,7 @@ Warnings are errors (pyproject.toml). What optax promotes inside its own rules i
 """
 
 import os
+import re
 import shutil
 import tempfile
 
@@ -41,35 +42,46 @@ def pytest_unconfigure(config):
         shutil.rmtree(_cache, ignore_errors=True)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_cmdline_main(config):
-    """On several processes (`-n 2`) tests are dealt by groups, in their order here."""
-    if getattr(config.option, "numprocesses", None) and config.option.dist == "no":
-        config.option.dist, config.option.loadscopereorder = "loadgroup", False
-
-
 ALONE = {"test_faults.py", "test_pair.py", "test_settings.py", "test_studies.py", "test_wu2020.py", "test_diagonal_papers.py"}
-"""Files whose slow tests share nothing but a study."""
+"""Files whose tests share nothing but a study."""
+
+
+def group_of(nodeid: str) -> str:
+    """Tests of one group have one process: it makes what those of a file share once, and what it has compiled serves all.
+
+    Those of the cluster are one group: they wait for SLURM most of the time, and other processes compute meanwhile.
+
+    >>> group_of("tests/cluster/test_slurm.py::test_requeue"), group_of("tests/dynamics/test_flow.py::test_invariant[Polar]")
+    ('cluster', 'tests/dynamics/test_flow.py')
+    >>> group_of("tests/test_studies.py::test_falls[wu2020/path-closer]"), group_of("tests/test_pair.py::test_an_error")
+    ('tests/test_studies.py wu2020/path', 'tests/test_pair.py::test_an_error')
+    """
+    path = nodeid.partition("::")[0]
+    if "cluster" in path.split("/"):
+        return "cluster"
+    if path.rpartition("/")[2] not in ALONE:
+        return path
+    study = re.search(r"\[(\w+/\w+)", nodeid)
+    return f"{path} {study[1]}" if study else nodeid
+
+
+def pytest_xdist_make_scheduler(config, log):
+    """On several processes (`-n 2`) tests are dealt by groups, in their order here."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroups(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return group_of(nodeid)
+
+    config.option.loadscopereorder = False
+    return ByGroups(config, log)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-    """A group has one process: it makes what the tests of a file share once, and what it has compiled serves them all.
-
-    Slow tests come first, so that processes end together; where they share nothing each is a group, but those of one
-    study are one, and so are those of the cluster: they wait for SLURM most of the time, and another process computes
-    meanwhile.
-    """
-    if not hasattr(config, "workerinput"):
-        return
-    items.sort(key=lambda item: ("cluster" not in item.path.parts, item.get_closest_marker("slow") is None))
-    for number, item in enumerate(items):
-        group = str(item.path)
-        if "cluster" in item.path.parts:
-            group = "cluster"
-        elif item.path.name in ALONE and item.get_closest_marker("slow"):
-            group += f" {item.callspec.params.get('name', number) if hasattr(item, 'callspec') else number}"
-        item.add_marker(pytest.mark.xdist_group(group))
+    """Those of the cluster come first, and slow ones before others, so that processes end together."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: ("cluster" not in item.path.parts, item.get_closest_marker("slow") is None))
 
 
 @pytest.fixture(scope="module")
