@@ -68,7 +68,8 @@ def test_rarely_is_computed_rarely(width):
         program = study.plan(width=width).batches[0].program
         with study.in_precision():
             jaxpr = jax.make_jaxpr(program._advance_block)(*program.shapes["advance"])
-        found = [[p for p in path if p in ("while", "cond", "scan")] for path in _equations(jaxpr.jaxpr, "eigh")]
+        # a scan is the loop over the lanes, which have a factorisation one after another
+        found = [[p for p in path if p in ("while", "cond")] for path in _equations(jaxpr.jaxpr, "eigh")]
         at_records = [path for path in found if "while" in path]
         assert found and all(path[-1] == "cond" for path in at_records) and bool(at_records) == bool(around)
 

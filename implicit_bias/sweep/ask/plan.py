@@ -165,7 +165,8 @@ def check_size(batch: Batch) -> None:
 
 
 ASKING = 10.0
-"""Seconds that asking the requirements of all runs may take; what is not asked by then is asked of each block as it runs."""
+"""Seconds that asking the requirements of all runs may take, but that one block of each program is always asked; what is
+not asked by then is asked of each block as it runs."""
 
 
 def check_requirements(batch: Batch, until: float = math.inf) -> None:
@@ -173,13 +174,14 @@ def check_requirements(batch: Batch, until: float = math.inf) -> None:
     program, names = batch.program, batch.traced_axes
     shared = [names.index(a) for a in program.traced.shared]
     lanes = [names.index(a) for a in program.traced.lanes]
-    width, device = program.layout.width, jax.local_devices()[0]
+    width, device, asked = program.layout.width, jax.local_devices()[0], False
     for value, group in itertools.groupby(range(len(batch.points)), key=lambda i: tuple(batch.coordinates[i, shared])):
         del value
         group, first = list(group), None
         for start in range(0, len(group), width):
-            if time.perf_counter() > until:
+            if asked and time.perf_counter() > until:
                 return
+            asked = True
             runs = group[start : start + width]
             if first is None:
                 first = program.first([as_array(names[j], batch.points[runs[0]][j]) for j in shared], device)
