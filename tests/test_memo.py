@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # all of them, in their order: they have one laboratory, and leave it as the next one expects
+
 ROOT = Path(__file__).parents[1]
 STUDY = '''"""A study with a helper, a data file and a table of its own."""
 import numpy as np
@@ -202,7 +204,6 @@ def test_a_plan_that_is_edited_is_not_recalled(lab):
     assert recalled(lab)
 
 
-@pytest.mark.slow
 def test_an_edited_claim_is_judged_and_not_traced(lab, edited):
     edited("words.py", "- 9", "- 0")
     for command in ("check", "report"):
@@ -215,7 +216,6 @@ def test_an_edited_claim_is_judged_and_not_traced(lab, edited):
     assert "refuted, expected supported" not in (lab / "results/mine/report.html").read_text()
 
 
-@pytest.mark.slow
 def test_verdicts_that_are_edited_by_hand_are_judged_again(lab):
     (path,) = (lab / "results/mine/verdicts").glob("*.json")
     good = path.read_text()
@@ -263,7 +263,6 @@ def test_code_that_asks_the_world_is_never_remembered(lab, edited, asks):
     assert not sources._asks_the_world(str(lab / "words.py"))
 
 
-@pytest.mark.slow
 def test_a_file_that_changes_after_it_was_loaded_is_not_taken_for_what_was_loaded(lab, edited):
     script = """import pathlib, sys
 from implicit_bias import catalogue, sources
@@ -279,7 +278,6 @@ print(sources.taken(here) is not None)"""
         assert done.stdout == "True\nFalse\n", (file, done.stdout, done.stderr)
 
 
-@pytest.mark.slow
 def test_a_saved_file_is_judged_again_while_it_is_watched(lab, edited):
     """Until Ctrl-C, which the terminal tells to the whole group."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(lab / "cache")}
