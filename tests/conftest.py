@@ -65,6 +65,7 @@ def group_of(nodeid: str) -> str:
     return f"{path} {study[1]}" if study else nodeid
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     """On several processes (`-n 2`) tests are dealt by groups, in their order here."""
     from xdist.scheduler import LoadScopeScheduling
