@@ -64,7 +64,7 @@ class Judged:
     def __init__(self, entry: Entry, store: Store, plan: FilePath):
         self.entry, self.store, self.plan = entry, store, plan
         self.document: Mapping[str, Any] = read_plan(plan)
-        self._is_ours(self.document.get("file"))
+        self._refuse_anothers(self.document.get("file"))
         self.computed = 0
         self.not_drawn: list[str] = []
         self.failed = 0
@@ -108,7 +108,7 @@ class Judged:
 
         return self.study.complete(open_results(self.plan))
 
-    def _is_ours(self, file: str | None) -> None:
+    def _refuse_anothers(self, file: str | None) -> None:
         """Two files of one name have one folder: what the other computed is not judged by this one's claims."""
         path = self.entry.path
         if file and Path(file).is_file() and not Path(file).samefile(path) and not catalogue.is_shipped(path.resolve()):

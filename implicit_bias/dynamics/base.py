@@ -153,6 +153,21 @@ def scale_by_label(
     return jax.tree.map(one, parameterization.labels(gradient), gradient)
 
 
+def name_of(rule: Any) -> str:
+    """Of a law or a field: its own, or that of its class."""
+    return rule.name or type(rule).__name__
+
+
+def check_like(field: str, what: str, moves: PyTree, weights: PyTree) -> None:
+    """A number for each weight: what is broadcast to them is another rule than the one that was meant."""
+    if jax.tree.structure(moves) != jax.tree.structure(weights):
+        raise Mistake(field, f"{what} that is no tree like the weights", "map over the weights")
+    for one, weight in zip(jax.tree.leaves(moves), jax.tree.leaves(weights)):
+        if jnp.shape(one) != jnp.shape(weight):
+            shapes = f"of shape {jnp.shape(one)} for weights of shape {jnp.shape(weight)}"
+            raise Mistake(field, f"{what} {shapes}", "give a number for each weight")
+
+
 class Landscape(eqx.Module):
     """The objective of a run at one time, as a field sees it: its gradient has the rates in."""
 

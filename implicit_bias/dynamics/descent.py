@@ -29,7 +29,7 @@ from .._types import Flag, Requirements, Scalar, ScalarLike, Theta
 from ..parameterizations.base import AbstractParameterization
 from . import schedules
 from .batches import Minibatch
-from .base import AbstractDynamics, AbstractWatch, Moment, Objective, State, scale_by_label, where
+from .base import AbstractDynamics, AbstractWatch, Moment, Objective, State, check_like, name_of, scale_by_label, where
 from .laws import AbstractLaw, gradient_descent
 from .schedules import Schedule
 from .stopping import AbstractStop
@@ -45,17 +45,6 @@ def _settled(objective: Objective, theta: PyTree, count: Array) -> PyTree:
     """At rest for a moment, where the count says so; a run that has ended keeps its value either way."""
     chart = objective.chart
     return where(count % SETTLE == 0, chart.hold(chart.settle(theta)), theta)
-
-
-def _is_like(update: PyTree, weights: PyTree, law: AbstractLaw) -> None:
-    """A number for each weight: what is broadcast to them is another law than the one that was meant."""
-    name = law.name or type(law).__name__
-    if jax.tree.structure(update) != jax.tree.structure(weights):
-        raise Mistake("law", f"{name} gives an update that is no tree like the weights", "map over the weights")
-    for one, weight in zip(jax.tree.leaves(update), jax.tree.leaves(weights)):
-        if jnp.shape(one) != jnp.shape(weight):
-            what = f"{name} gives an update of shape {jnp.shape(one)} for weights of shape {jnp.shape(weight)}"
-            raise Mistake("law", what, "give a number for each weight")
 
 
 def _words(key: SeedKey | Key[Array, ""] | UInt32[Array, " words"] | None) -> UInt32[Array, " words"] | None:
@@ -92,7 +81,7 @@ class Descent(AbstractDynamics):
 
     @property
     def name(self) -> str:
-        law = self.law.name or type(self.law).__name__
+        law = name_of(self.law)
         return law if self.batch is None else f"{law} on {self.batch.name}"
 
     @property
@@ -164,7 +153,7 @@ class Descent(AbstractDynamics):
 
         key = None if self.key is None else jax.random.fold_in(jax.random.wrap_key_data(self.key), count)
         direction, rule = self.law.step(gradient_at, point, rule, key)
-        _is_like(direction, point, self.law)
+        check_like("law", f"{name_of(self.law)} gives an update", direction, point)
         step = schedules.at(self.step, count, loss)
         theta = chart.move(theta, jax.tree.map(lambda d: -step * d, direction), relative)
         return loss, objective.parameterization.retract(theta), rule

@@ -35,7 +35,7 @@ from .._results import Status
 from .._types import Count, Flag, Requirements, Scalar, ScalarLike, Theta
 from ..parameterizations.base import AbstractParameterization
 from . import schedules
-from .base import AbstractDynamics, AbstractWatch, Landscape, Moment, Objective, State, where
+from .base import AbstractDynamics, AbstractWatch, Landscape, Moment, Objective, State, check_like, name_of, where
 from .fields import AbstractField, GradientField
 from .schedules import Schedule
 from .stopping import AbstractStop
@@ -151,7 +151,7 @@ class Flow(AbstractDynamics):
         solver = type(self.solver).__name__
         if type(self.field) is GradientField:
             return f"flow ({solver})"
-        return f"{self.field.name or type(self.field).__name__} flow ({solver})"
+        return f"{name_of(self.field)} flow ({solver})"
 
     @property
     def equivariant(self) -> bool:
@@ -182,9 +182,7 @@ class Flow(AbstractDynamics):
             theta, memory = y
             seen = Landscape(objective, self.rates_at(t))
             moving = self.field(seen, t, theta, memory)
-            if jax.tree.structure(moving) != jax.tree.structure(theta):
-                what = "gives a velocity that is no tree like the weights"
-                raise Mistake("field", what, "map over theta, or rebuild it")
+            check_like("field", f"{name_of(self.field)} gives a velocity", moving, theta)
             return objective.parameterization.tangent(theta, moving), self.field.remember(seen, t, theta, memory)
 
         return diffrax.ODETerm(velocity)

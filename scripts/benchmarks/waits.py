@@ -91,11 +91,11 @@ def job(options: argparse.Namespace) -> None:
         shutil.copytree(Path(folder, "results", "waits", "s0"), Path(folder, "alone", "waits", "s0"))
         rows["run with nothing to compute, alone"] = [spent(*one, out="alone") for _ in range(options.rounds)]
         rows["plan"] = [spent("plan", "waits/s0") for _ in range(options.rounds)]
-        said = [
+        lines = [
             subprocess.run([sys.executable, "-c", TWICE], cwd=folder, env=environment, check=True, capture_output=True).stdout
             for _ in range(options.rounds)
         ]
-        rows["the same study.run(...) a second time, in one process"] = [tuple(map(float, line.split())) for line in said]
+        rows["the same study.run(...) a second time, in one process"] = [tuple(map(float, line.split())) for line in lines]
         edits = {"check, a claim edited": ("check", "waits/s0"), "report, a claim or a figure edited": report}
         for name, command in edits.items():
             rows[name] = []

@@ -186,18 +186,21 @@ def test_a_field_of_ones_own(kind):
 
 
 class Sums(ib.AbstractField):
-    name: ClassVar[str] = "sums"
+    each: bool = eqx.field(static=True)
 
     def __call__(self, objective, t, theta, memory):
-        return sum(jax.tree.leaves(theta))
+        return jax.tree.map(jnp.sum, theta) if self.each else sum(jax.tree.leaves(theta))
 
 
 def test_what_is_no_field_is_refused_in_one_line():
-    def cell(*, key):
-        return ib.Run(ib.linear.gaussian(3, 7)(key), ib.Polar(0.5), ib.Flow(1.0, field=Sums()))
+    """One number for a block of weights would be broadcast to all of them."""
+    for each, said in ((False, "that is no tree like the weights"), (True, r"of shape \(\) for weights of shape")):
 
-    with pytest.raises(Mistake, match="field: gives a velocity that is no tree like the weights"):
-        ib.Study(cell=cell, grids=ib.grid(seed=[0])).run()
+        def cell(*, key, each=each):
+            return ib.Run(ib.linear.gaussian(3, 7)(key), ib.Polar(0.5), ib.Flow(1.0, field=Sums(each)))
+
+        with pytest.raises(Mistake, match=f"field: Sums gives a velocity {said}"):
+            ib.Study(cell=cell, grids=ib.grid(seed=[0])).run()
     for make in (cases.FIELDS["UnitSpeed"], cases.FIELDS["Inertial"]):
         with pytest.raises(NotAvailable, match="flow"):
             law_of(ib.Flow(1.0, field=make()))

@@ -219,6 +219,7 @@ def test_what_a_cell_does_with_an_axis_that_only_a_number_can_bear_is_one_line()
         "np.exp": lambda pace: ib.Flow(np.exp(pace)),
         "if": lambda pace: ib.Flow(1.0 if pace > 0 else 2.0),
         "float": lambda pace: ib.Flow(float(pace)),
+        "an index": lambda pace: ib.Flow([1.0, 2.0][pace.astype(int)] if hasattr(pace, "astype") else 1.0),
     }
     for use in uses.values():
 
@@ -227,5 +228,5 @@ def test_what_a_cell_does_with_an_axis_that_only_a_number_can_bear_is_one_line()
 
         study = ib.Study(cell=cell, grids=ib.grid(scale=[0.5, 1.0]), records=ib.log_records(2))
         study.plan()
-        with pytest.raises(ib.Mistake, match=r"^cell: test_prepare_cut.py:\d+: .* on pace, .*; use jax.numpy"):
+        with pytest.raises(ib.Mistake, match=r"^cell: test_prepare_cut.py:\d+: .* by pace, .*; use jax.numpy"):
             study.plan({"pace": [1.0, 2.0]})

@@ -163,6 +163,11 @@ def build_run(cell: Callable[..., Run], arguments: dict[str, Any]) -> Run:
     return run
 
 
+NOT_OF_AN_AXIS = (
+    jax.errors.TracerArrayConversionError, jax.errors.TracerIntegerConversionError, jax.errors.ConcretizationTypeError,
+)  # fmt: skip
+
+
 def _not_of_an_axis(error: Exception, cell: Callable[..., Run], axes: Sequence[str]) -> Mistake:
     """What a cell does with an axis that can be done with a number alone, with the line of it."""
     source = inspect.unwrap(cell).__code__.co_filename
@@ -172,7 +177,7 @@ def _not_of_an_axis(error: Exception, cell: Callable[..., Run], axes: Sequence[s
     names = ", ".join(name for name in axes if name in blamed or not blamed)
     return Mistake(
         "cell",
-        f"{place}NumPy, float() or `if` on {names}, which is an axis here",
+        f"{place}NumPy, float(), `if` or an index by {names}, which is an axis here",
         "use jax.numpy and jnp.where, which take numbers and axes",
     )
 
@@ -186,7 +191,7 @@ def trace(recipe: Recipe, statics: Mapping[str, Any], axes: Mapping[str, jax.Sha
         key = make_key(given)
         try:
             run = build_run(recipe.cell, {**statics, **given, "key": key})
-        except (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError) as error:
+        except NOT_OF_AN_AXIS as error:
             raise _not_of_an_axis(error, recipe.cell, tuple(axes)) from error
         theta = run.parameterization.init(run.problem, key)
         new = rewrite(run.problem, run.parameterization, run.dynamics, theta, run.penalty)
