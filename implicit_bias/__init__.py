@@ -13,7 +13,6 @@ from typing import Any
 _PUBLIC = {
     "_errors": ["Mistake"],
     "_keys": ["SeedKey", "stream"],
-    "_lanes": ["one_by_one"],
     "_results": ["Status"],
     "problems.base": ["AbstractProblem", "min_norm", "orthogonal_part", "singular_values", "truth"],
     "problems.certified": ["min_l1", "min_norm_separator"],

@@ -17,8 +17,6 @@ function gives silently wrong numbers in the next operation (jax 0.10.2, CPU).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
 from jax.custom_batching import custom_vmap
@@ -75,24 +73,3 @@ def _(axis_size, in_batched, tree):
 def rows_major(tree: PyTree) -> PyTree:
     """Every array back in the layout that the rest of JAX expects of it."""
     return jax.tree.map(lambda x: with_layout_constraint(x, Layout(tuple(range(x.ndim)))), tree)
-
-
-def one_by_one(function: Callable[[Array], PyTree]) -> Callable[[Array], PyTree]:
-    """The same function of one array; under `vmap` its lanes go one after another.
-
-    For factorisations: batched LAPACK calls of blocks that run side by side wait for each other for ever (jax 0.10.2,
-    CPU), and are no faster.
-    """
-
-    @custom_vmap
-    def each(x: Array) -> PyTree:
-        return function(x)
-
-    @each.def_vmap
-    def _(axis_size, in_batched, x):
-        del axis_size
-        (batched,) = in_batched
-        out = jax.lax.map(function, x) if batched else function(x)
-        return out, jax.tree.map(lambda _: batched, out)
-
-    return each

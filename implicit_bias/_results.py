@@ -39,7 +39,7 @@ _ADVICE = {
     Status.CAPPED: "reached its last step or time before the stop rule was met (or had none): "
     "raise max_steps or max_time",
     Status.DIVERGED: "left the finite numbers, or the bound that the study names: take a smaller step",
-    Status.STALLED: "changed no bit of its weights over a whole record interval: "
+    Status.STALLED: "changed no bit of its weights over a record interval, nor would it in a step more: "
     "rounding ended it, no more steps will help",
     Status.ESCAPING: "its norm grows without bound while its margin grows: only its direction has a limit",
 }

@@ -29,7 +29,6 @@ def cell(
     return ib.Run(problem, ib.Symmetric(scale, size, jnp.eye(size)), flow)
 
 
-@ib.one_by_one
 def _log(z):
     values, vectors = jnp.linalg.eigh(z)
     return (vectors * jnp.log(jnp.maximum(values, jnp.finfo(z.dtype).tiny))[None, :]) @ vectors.T

@@ -8,7 +8,6 @@ from __future__ import annotations
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._lanes import one_by_one
 from .._types import Scalar
 from ..parameterizations.factored import AsymmetricWeights, LayerWeights
 from ..problems.matrix import MatrixPred, MatrixSensing
@@ -55,13 +54,11 @@ def singular_values_of(pred: MatrixPred, symmetric: bool) -> Float[Array, " valu
     return _singular_values(pred) if not symmetric else _eigenvalues(pred)
 
 
-@one_by_one
 def _eigenvalues(pred: MatrixPred) -> Float[Array, " values"]:
     unit, size = _unit(pred)
     return size * jnp.linalg.eigvalsh(unit)[::-1]
 
 
-@one_by_one
 def _singular_values(pred: MatrixPred) -> Float[Array, " values"]:
     unit, size = _unit(pred)
     return size * jnp.linalg.svd(unit, compute_uv=False)
@@ -89,7 +86,6 @@ def signal(snapshot: Snapshot) -> Scalar:
     return values[snapshot.problem.rank - 1]
 
 
-@one_by_one
 def _eigenvectors(gram: MatrixPred) -> MatrixPred:
     """By ascending eigenvalue."""
     return jnp.linalg.eigh(_unit(gram)[0])[1]
