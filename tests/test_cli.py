@@ -281,15 +281,16 @@ def test_what_does_not_fit_is_said_at_plan_and_refused_at_run(capsys, mine, monk
 
 @pytest.mark.slow
 def test_what_the_door_has_no_time_to_ask_is_asked_as_a_block_runs(capsys, mine, monkeypatch):
-    """A plan of many runs asks for some seconds only; a bad value is refused all the same, and not stored."""
+    """A plan of many runs asks one block and for some seconds more; a bad value is refused all the same, and not stored."""
     from implicit_bias.sweep.ask import plan
 
     monkeypatch.setattr(plan, "ASKING", 0.0)
-    code, _, _ = run(capsys, "plan", mine, *TINY, "step=0.01,-0.01")
+    bad_at_last = ["seed=0", "scale=1", "step=0.02..-0.001:200"]
+    code, _, _ = run(capsys, "plan", mine, *bad_at_last)
     assert code == 0
-    code, _, err = run(capsys, "run", mine, *TINY, "step=0.01,-0.01")
+    code, _, err = run(capsys, "run", mine, *bad_at_last)
     assert code == 2
-    assert err.splitlines()[-1].startswith("error: step: must be positive (at") and "step=-0.01" in err
+    assert err.splitlines()[-1].startswith("error: step: must be positive (at") and "step=-" in err
 
 
 def test_settings_may_follow_a_flag(capsys, mine):

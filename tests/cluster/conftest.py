@@ -28,7 +28,7 @@ import implicit_bias as ib
 
 def cell(*, scale, key):
     problem = ib.linear.gaussian(rows=3, columns=7, target_norm=2.0)(key)
-    return ib.Run(problem, ib.Polar(scale), ib.Descent(1e-4, max_steps=800_000))
+    return ib.Run(problem, ib.Polar(scale), ib.Descent(1e-4, max_steps=400_000))
 
 # 32 scales a seed fill half a block: enough that lanes of different seeds are not mixed, so a tile is one seed.
 study = ib.Study(cell=cell, grids=ib.grid(seed=range(24), scale=ib.linspace(0.1, 2.0, 32)), records=ib.log_records(4))
@@ -42,10 +42,13 @@ def locked(path):
         yield
 
 
-def until(holds, what, seconds=120):
-    """Ask until the answer is true."""
-    end = time.monotonic() + seconds
+def until(holds, what, seconds=120, progress=None):
+    """Ask until the answer is true, for as long as `progress()` becomes another in each so many seconds: a machine that is
+    busy with other things too is slow, and nothing is wrong with it."""
+    seen, end = progress and progress(), time.monotonic() + seconds
     while not (answer := holds()):
+        if progress and progress() != seen:
+            seen, end = progress(), time.monotonic() + seconds
         assert time.monotonic() < end, f"waited {seconds} s in vain: {what() if callable(what) else what}"
         time.sleep(0.1)
     return answer

@@ -37,7 +37,9 @@ class Sweep:
         return "\n".join(f"{log.name}: {log.read_text()}" for log in logs)
 
     def wait(self, holds, what):
-        return until(holds, lambda: f"{what}; queue: {self.cluster.queue()}; logs: {self.said()}")
+        """For as long as tiles come."""
+        said = lambda: f"{what}; queue: {self.cluster.queue()}; logs: {self.said()}"  # noqa: E731
+        return until(holds, said, progress=lambda: len(self.tiles()))
 
     def under_way(self):
         """Wait until some tiles are there; the rest must be missing, or the harm would come too late."""
