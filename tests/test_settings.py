@@ -19,7 +19,7 @@ import xarray as xr
 from implicit_bias import catalogue
 from implicit_bias._errors import Mistake
 from implicit_bias.evidence.claims import judge_all
-from tests.test_studies import SMALL
+from tests.test_studies import SMALL, small_run
 
 pytestmark = pytest.mark.slow
 
@@ -52,16 +52,16 @@ def _cases():
             yield pytest.param(name, keyword, default, id=f"{name}-{keyword}")
 
 
-def _results(study, asked, keyword, values):
+def _results(study, keyword, values):
     """(value, its results), where the study can have it: all as an axis, by programs compiled once; or one by one."""
     if len(values) > 1:
         with contextlib.suppress(Mistake):  # whichever it was is met again below
-            together = _ran(study, {**asked, keyword: values})
+            together = _ran(study, {keyword: values})
             return [(v, _at(together, keyword, k)) for k, v in enumerate(values)]
     found = []
     for value in values:
         try:
-            found.append((value, _ran(study, {**asked, keyword: value})))
+            found.append((value, _ran(study, {keyword: value})))
         except Mistake as refused:  # a setting that the study cannot have is refused in words, before the first step
             assert refused.remedy
     return found
@@ -70,7 +70,7 @@ def _results(study, asked, keyword, values):
 def _ran(study, settings):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        return study.run(settings)
+        return small_run(study, **settings)
 
 
 def _at(data, keyword, place):
@@ -83,7 +83,7 @@ def _at(data, keyword, place):
 @pytest.mark.parametrize(("name", "keyword", "default"), list(_cases()))
 def test_no_setting_turns_a_verdict_against_its_expectation(name, keyword, default):
     study = catalogue.load(catalogue.find(name))
-    for value, data in _results(study, {**SMALL[name]}, keyword, changed(default)):
+    for value, data in _results(study, keyword, changed(default)):
         for j in judge_all(study.claims, data):
             unlike = j.verdict in ("supported", "refuted") and not j.as_expected
             assert not unlike, (f"{keyword}={value}", j.claim.id, j.verdict, j.measured, j.where)
