@@ -8,6 +8,7 @@ Warnings are errors (pyproject.toml). What optax promotes inside its own rules i
 import os
 import re
 import shutil
+import signal
 import tempfile
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # the bits of an SVD depend on the number of threads
@@ -30,6 +31,10 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_num_cpu_devices", 2)
 
+
+# A shell's background ignores Ctrl-C, and so would every command that a test starts and interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Tests build the same programs again and again, in several processes: each is compiled once a session.
 _cache = os.environ.setdefault("IMPLICIT_BIAS_TEST_CACHE", tempfile.mkdtemp(prefix="implicit-bias-compiled-"))
