@@ -317,14 +317,15 @@ class AbstractDynamics(eqx.Module):
         memory = jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), shapes)
         moment = Moment(theta, objective(theta), zero, time, memory)
         count = watch.clock.shape[0]
-        empty = jax.tree.map(lambda x: jnp.zeros((count, *jnp.shape(x)), jnp.result_type(x)), watch.record(moment))
+        often = jax.eval_shape(watch.record, moment)
+        empty = jax.tree.map(lambda s: jnp.zeros((count, *s.shape), s.dtype), often)
         for measure in watch.seldom.values():
             rare = jax.eval_shape(measure, moment)
             empty |= {n: jnp.full((count, *s.shape), jnp.nan, s.dtype) for n, s in rare.items()}
         held = self.hold(objective, theta)
         carry = self.begin(objective, held)
         moment = dataclasses.replace(moment, memory=self.remembered(carry))
-        state = State(
+        return State(
             theta=held,
             carry=carry,
             steps=zero,
@@ -335,7 +336,6 @@ class AbstractDynamics(eqx.Module):
             records=empty,
             folds=watch.begin(moment),
         )
-        return self._pause(objective, state, state.status == Status.RUNNING, watch, begun=False)
 
     def advance(self, objective: Objective, state: State, until: ScalarLike, watch: AbstractWatch) -> State:
         # In the clock's own dtype: a count of steps stays exact, and half a step is reached with the whole one.
@@ -347,15 +347,14 @@ class AbstractDynamics(eqx.Module):
             return (state.status == Status.RUNNING) & (self.position(state) < until)
 
         def leg(state: State) -> State:
+            """To the next record: the first of a run moves nothing, so that what is measured is compiled in one place."""
             active = pending(state)
             moved = self.travel(objective, state, active, watch.clock[state.next_record], until, watch)
-            return self._pause(objective, moved, active, watch, begun=True)
+            return self._pause(objective, moved, active, watch)
 
         return jax.lax.while_loop(lambda state: any_lane(pending(state)), leg, state)
 
-    def _pause(
-        self, objective: Objective, state: State, active: Flag, watch: AbstractWatch, *, begun: bool
-    ) -> State:
+    def _pause(self, objective: Objective, state: State, active: Flag, watch: AbstractWatch) -> State:
         """Judge and record at the end of a leg. A pause at `until` alone changes nothing."""
         last = watch.clock.shape[0] - 1
         passed = watch.clock <= self.position(state)  # times that round to one step are passed together
@@ -368,12 +367,9 @@ class AbstractDynamics(eqx.Module):
         now = (theta, self.memory(state.carry))
         same = [jnp.all(a == b) for a, b in zip(jax.tree.leaves(state.recorded), jax.tree.leaves(now))]
         since = watch.clock[jnp.maximum(state.next_record - 1, 0)]
-        stalled = judged & jnp.stack(same).all() & self.settled(since)
-        if begun:  # a step for the whole block, where any lane may have stalled
-            still = jax.lax.cond(any_lane(stalled), partial(self.still, objective), lambda s: s.status < 0, state)
-            stalled = stalled & still
-        else:
-            stalled = jnp.zeros_like(stalled)
+        stalled = judged & (state.next_record > 0) & jnp.stack(same).all() & self.settled(since)
+        # a step for the whole block, where any lane may have stalled
+        stalled &= jax.lax.cond(any_lane(stalled), partial(self.still, objective), lambda s: s.status < 0, state)
         ended = (
             self._escaping(objective, theta, state.recorded[0])
             if objective.problem.separable
