@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent / "implicit_bias"
 
 FLOORS = [
     {"_types", "_results", "_errors", "_keys", "_charts", "_vectors", "_lanes", "_lazy", "_files"},
-    {"linalg", "problems", "parameterizations", "theory"},
+    {"linalg", "problems", "parameterizations", "theory", "data"},
     {"symmetry", "dynamics", "observables"},
     {"sweep"},
     {"evidence"},
@@ -100,7 +100,7 @@ def reached(name):
 def allowed(name, target):
     if floor(target) != floor(name):
         return floor(target) < floor(name)
-    same_folder = "." in name and name.split(".")[0] == target.split(".")[0]
+    same_folder = name.split(".")[0] == target.split(".")[0]  # a folder's own `__init__` too
     together = floor(name) in (0, len(FLOORS))
     return same_folder or together or target.endswith(".base") or target in SHARED
 
@@ -139,7 +139,7 @@ def test_shared_files_of_a_floor_are_shared():
         assert any(n.split(".")[0] != target.split(".")[0] for n in users)
 
 
-JAX = {"jax", "jaxlib", "equinox", "jaxtyping", "optax", "diffrax", "flax", "chex"}
+JAX = {"jax", "jaxlib", "equinox", "jaxtyping", "optax", "diffrax", "flax", "chex", "matfree"}
 EVIDENCE = [n for n in FILES if floor(n) == 4]
 
 

@@ -35,7 +35,7 @@ from ...observables.base import Watch
 from . import cut
 from ..work.checkpoint import Segments
 from .code import Code, code_of, constants_digest
-from .lapack import one_after_another
+from ...linalg.lapack import one_after_another
 from .prepare import Built, Traced
 
 SMALL = 64 * 1024

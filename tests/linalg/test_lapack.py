@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax.extend import core
 
-from implicit_bias.sweep.program.lapack import one_after_another
+from implicit_bias.linalg.lapack import one_after_another
 
 one_after_another()
 MATRICES = np.random.default_rng(0).normal(size=(3, 2, 4, 4))
