@@ -1,6 +1,9 @@
-r"""Mini-batches: at each step, examples drawn with replacement, and an unbiased estimate of the gradient,
+r"""Mini-batches: at each step, some examples, and an unbiased estimate of the gradient,
 
-    (m / size) sum_{j = 1..size} grad l_{i_j}(theta),        i_j uniform on the m examples.
+    (m / size) sum_{j = 1..size} grad l_{i_j}(theta),        i_j uniform on the m examples,
+
+drawn with replacement; or without, in epochs: a permutation of the examples is cut into batches, what is left over waits
+for the next one. (The permutation is drawn again at each step, a sort of m numbers, so that a run can pause anywhere.)
 
 The draw of step k is `fold_in` of k into the stream `batch` of the cell's key. It depends on the seed and on k alone:
 every scale and law of a seed meets the same batches, and a run that pauses meets the ones it would have met.
@@ -25,16 +28,24 @@ from .._types import Theta
 
 class Minibatch(eqx.Module):
     size: int = eqx.field(static=True)
+    replace: bool = eqx.field(static=True)
     key: UInt32[Array, " words"]
     """The key's own words: a sweep hands plain numbers from program to program."""
 
     @property
     def name(self) -> str:
-        return f"batches of {self.size}"
+        return f"batches of {self.size}" if self.replace else f"epochs in batches of {self.size}"
 
     def draw(self, examples: int, count: Int[Array, ""] | int) -> Int[Array, " size"]:
-        key = jax.random.fold_in(jax.random.wrap_key_data(self.key), count)
-        return jax.random.randint(key, (self.size,), 0, examples)
+        if self.size > examples:
+            raise Mistake("size", f"of a batch is {self.size}, and there are {examples} examples", "give a smaller batch")
+        key = jax.random.wrap_key_data(self.key)
+        if self.replace:
+            return jax.random.randint(jax.random.fold_in(key, count), (self.size,), 0, examples)
+        batches = examples // self.size
+        epoch, place = count // batches, count % batches
+        order = jax.random.permutation(jax.random.fold_in(key, epoch), examples)
+        return jax.lax.dynamic_slice_in_dim(order, place * self.size, self.size)
 
     def gradient(self, objective: eqx.Module, theta: Theta, count: Int[Array, ""]) -> PyTree:
         """What `objective.value_and_gradient` gives for all examples, estimated from those of step `count`."""
@@ -44,8 +55,8 @@ class Minibatch(eqx.Module):
         return objective.penalised(theta, jax.tree.map(lambda d: problem.examples / self.size * d, gradient))
 
 
-def minibatch(size: int, key: SeedKey | Key[Array, ""] | int) -> Minibatch:
-    """Batches of `size` examples; `key` is what the cell received."""
+def minibatch(size: int, key: SeedKey | Key[Array, ""] | int, *, replace: bool = True) -> Minibatch:
+    """Batches of `size` examples; `key` is what the cell received. `replace=False`: each example once an epoch."""
     if not isinstance(size, int) or size < 1:
         raise Mistake("size", f"of a batch must be a whole number of at least 1, got {size}", "give 1 for plain SGD")
-    return Minibatch(size, jax.random.key_data(stream(key, "batch")))
+    return Minibatch(size, replace, jax.random.key_data(stream(key, "batch")))

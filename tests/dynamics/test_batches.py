@@ -43,6 +43,22 @@ def test_every_step_against_a_loop(loss, stop):
     assert len({tuple(drawn(0, k)) for k in range(STEPS)}) > 3  # it did draw
 
 
+def test_epochs_meet_each_example_once():
+    """Without replacement: the batches of an epoch are disjoint, of other epochs others; what is left over waits."""
+    batches = ib.minibatch(3, cases.key(0), replace=False)
+    draws = np.asarray(jax.vmap(lambda count: batches.draw(10, count))(jnp.arange(30)))
+    epochs = draws.reshape(10, 9)
+    assert all(len({*epoch}) == 9 and {*epoch} <= {*range(10)} for epoch in epochs.tolist())
+    assert len({tuple(epoch) for epoch in epochs.tolist()}) == 10 and {*epochs.ravel().tolist()} == {*range(10)}
+    assert batches.name == "epochs in batches of 3"
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_a_batch_larger_than_the_data_is_one_line(replace):
+    with pytest.raises(ib.Mistake, match="size: of a batch is 4, and there are 3 examples"):
+        ib.minibatch(4, cases.key(0), replace=replace).draw(3, 0)
+
+
 @pytest.mark.slow
 def test_the_estimate_is_unbiased():
     """Its mean over 4000 draws is the gradient, within 4 standard errors, for each of g and w."""
