@@ -1,0 +1,129 @@
+"""Examples: inputs and class labels, with the digest by which they are known, and where they come from."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Key
+
+from .._errors import Mistake, nearest
+from .._keys import SeedKey, stream
+from . import cifar, digits, idx
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Examples:
+    """Inputs as they are in the files, in [0, 1]; labels 0, 1, ..., classes - 1."""
+
+    inputs: Float[np.ndarray, "examples ..."]
+    labels: Int[np.ndarray, " examples"]
+    classes: int
+    source: str
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """A hash of every number, by which two sets of data are the same or not."""
+        found = hashlib.sha256()
+        for array in (self.inputs, self.labels):
+            found.update(f"{array.dtype} {array.shape} ".encode() + np.ascontiguousarray(array).tobytes())
+        return found.hexdigest()[:16]
+
+    def only(self, *classes: int) -> Examples:
+        """Those of some classes, which are numbered anew in the order given."""
+        for c in classes:
+            if c not in range(self.classes):
+                raise Mistake("classes", f"{self.source} has no class {c}", f"known: 0 to {self.classes - 1}")
+        if len(set(classes)) != len(classes) or not classes:
+            raise Mistake("classes", f"got {classes}", "name one or more, each once")
+        number = np.full(self.classes, -1)
+        number[list(classes)] = np.arange(len(classes))
+        some = np.isin(self.labels, classes)
+        return Examples(self.inputs[some], number[self.labels[some]], len(classes), self.source)
+
+    def sample(self, count: int, key: SeedKey | Key[Array, ""] | int) -> tuple[Array, Array]:
+        """`count` different ones, drawn from the stream `data`: (inputs, labels)."""
+        if not 1 <= count <= len(self):
+            raise Mistake("count", f"of examples must be from 1 to {len(self)}, got {count}", "ask for fewer")
+        drawn = jax.random.permutation(stream(key, "data"), len(self))[:count]
+        return jnp.asarray(self.inputs)[drawn], jnp.asarray(self.labels)[drawn]
+
+    def per_class(self, count: int, key: SeedKey | Key[Array, ""] | int) -> tuple[Array, Array]:
+        """`count` of each class, class by class, drawn from the stream `data`."""
+        fewest = int(np.bincount(self.labels, minlength=self.classes).min())
+        if not 1 <= count <= fewest:
+            raise Mistake("count", f"of each class must be from 1 to {fewest}, got {count}", "ask for fewer")
+        parts = []
+        for c in range(self.classes):
+            places = np.flatnonzero(self.labels == c)
+            parts.append(jax.random.permutation(jax.random.fold_in(stream(key, "data"), c), jnp.asarray(places))[:count])
+        drawn = jnp.concatenate(parts)
+        return jnp.asarray(self.inputs)[drawn], jnp.asarray(self.labels)[drawn]
+
+
+_files: dict[str, tuple[str, tuple[tuple[str, int, int], ...]]] = {}
+"""What was loaded in this process: name -> (digest, (file, size, time of change) of each)."""
+
+
+def used() -> dict[str, str]:
+    """Name and digest of the data that were loaded in this process."""
+    return {name: digest for name, (digest, _) in _files.items()}
+
+
+def files() -> dict[str, tuple[tuple[str, int, int], ...]]:
+    """The files behind them, with what shows a change: (path, bytes, nanoseconds of the last change)."""
+    return {name: stamps for name, (_, stamps) in _files.items()}
+
+
+def _stamp(path: Path) -> tuple[str, int, int]:
+    about = os.stat(path)
+    return str(path.resolve()), about.st_size, about.st_mtime_ns
+
+
+def load(name: str) -> Examples:
+    """The data of a name: "digits", or the path of a file of images. Read again where a file has changed."""
+    if name == "digits":
+        found, paths = _read(digits.read, name, ()), ()
+    else:
+        path = Path(name).expanduser()
+        if not path.exists():
+            close = nearest(name, ["digits"])
+            remedy = close if close.startswith("did") else "give digits, or the path of a file of images that exists"
+            raise Mistake("data", f"there is no file {name}", remedy)
+        reader, paths = _reader(path)
+        found = _read(reader, name, tuple(_stamp(p) for p in paths))
+    _files[name] = (found.digest, tuple(_stamp(p) for p in paths))
+    return found
+
+
+@functools.lru_cache(maxsize=8)
+def _read(reader: Callable[..., tuple], name: str, stamps: tuple[tuple[str, int, int], ...]) -> Examples:
+    inputs, labels, classes = reader(*(Path(path) for path, _, _ in stamps))
+    return Examples(inputs, labels, classes, name)
+
+
+def _reader(path: Path) -> tuple[Callable[..., tuple], tuple[Path, ...]]:
+    if path.is_dir():
+        if batches := sorted(path.glob("data_batch_*.bin")):
+            return cifar.read, tuple(batches)
+        raise Mistake("data", f"{path} has no data_batch_*.bin", "name the file of images itself")
+    with path.open("rb") as file:
+        first = file.read(4)
+    if idx.is_idx(first):
+        return idx.read, (path, idx.labels_of(path))
+    if path.suffix == ".bin":
+        return cifar.read, (path,)
+    if first[:1] == b"\x80" or path.suffix in (".pkl", ".pickle"):
+        what = f"{path} is a pickle, which runs what is written in it"
+        raise Mistake("data", what, "give the binary version of CIFAR-10 (data_batch_1.bin), or idx files")
+    raise Mistake("data", f"{path} is neither an idx file nor a .bin of CIFAR-10", "give train-images-idx3-ubyte[.gz] or data_batch_1.bin")

@@ -1,0 +1,16 @@
+"""The 1,797 digits of 8 x 8 points (0 to 16) in scikit-learn's wheel."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .._errors import Mistake
+
+
+def read() -> tuple[np.ndarray, np.ndarray, int]:
+    try:
+        from sklearn.datasets import load_digits  # takes seconds to import, and is in an extra
+    except ModuleNotFoundError:
+        raise Mistake("data", "digits need scikit-learn, which is not installed", "pip install 'implicit-bias[data]'") from None
+    found = load_digits()
+    return found.images / 16.0, found.target.astype(np.int64), 10
