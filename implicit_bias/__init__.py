@@ -17,10 +17,12 @@ _PUBLIC = {
     "problems.base": ["AbstractProblem", "min_norm", "orthogonal_part", "singular_values", "truth"],
     "problems.certified": ["min_l1", "min_norm_separator"],
     "problems.margin": ["max_margin"],
+    "problems.supervised": ["supervised"],
     "problems.losses": ["exponential", "log_cosh", "logistic", "square"],
     "parameterizations.base": ["AbstractParameterization"],
     "parameterizations.diagonal": ["Exponential", "Power"],
     "parameterizations.factored": ["Asymmetric", "DeepLinear", "Normalised", "Symmetric"],
+    "parameterizations.network": ["RowNormalised", "aligned", "mlp", "network", "row_norm"],
     "parameterizations.polar": ["Euclidean", "Polar", "Sphere"],
     "dynamics.base": ["AbstractDynamics", "AbstractPenalty"],
     "dynamics.descent": ["Descent"],
@@ -28,17 +30,23 @@ _PUBLIC = {
     "dynamics.flow": ["Flow"],
     "dynamics.laws": [
         "AbstractLaw", "adam", "chain", "clipped", "decayed", "from_optax", "gradient_descent", "heavy_ball", "over_size_squared",
+        "rmsprop",
     ],
     "dynamics.batches": ["minibatch"],
     "dynamics.penalties": ["weight_decay"],
     "dynamics.schedules": ["over_loss", "two_stage"],
     "dynamics.stopping": ["loss_below"],
     "observables.base": ["Measure", "Snapshot", "at_end", "every"],
+    "observables.curvature": ["output_curvature", "preconditioned_sharpness", "sharpness", "spectral_density"],
     "observables.diagonal": ["layer", "layer_size", "operator", "target"],
     "observables.folds": ["always", "first_time", "running_max", "running_min", "worst_change"],
     "observables.matrix": [
         "imbalance", "imbalance_drift", "isometry_at_the_truth", "isometry_defect", "misalignment", "rank_ratio",
         "relative_error", "signal", "spectral_least", "spectrum", "truth_least",
+    ],
+    "observables.networks": [
+        "block_spectrum", "error_rate", "error_rate_held_out", "homogeneity", "loss_held_out", "outputs", "row_norms",
+        "stable_rank",
     ],
     "observables.predictor": [
         "angle_to", "distance_to", "lambda_max", "lambda_min", "loss", "loss_at_zero", "min_norm_size", "norm",
@@ -66,6 +74,8 @@ _PUBLIC = {
 }  # fmt: skip
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
 _MODULES = {
+    "data": "data",
+    "linalg": "linalg",
     "linear": "problems.linear",
     "matrix": "problems.matrix",
     "curves": "evidence.curves",

@@ -119,6 +119,7 @@ LAWS = {
     "decayed": ib.decayed(0.02),
     "chain": ib.chain(ib.clipped(0.3), ib.decayed(0.02), ib.heavy_ball(0.5)),
     "adam": ib.adam(),
+    "rmsprop": ib.rmsprop(),
 }
 
 

@@ -258,6 +258,11 @@ class AbstractDynamics(eqx.Module):
         del objective, held
         return None
 
+    def divisor(self, memory: PyTree) -> PyTree | None:
+        """What the law divides the gradient by, weight by weight; None of one that does not."""
+        del memory
+        return None
+
     def memory(self, carry: PyTree) -> PyTree:
         """What of the carry must keep as well, before unchanged weights mean that they will never change."""
         del carry

@@ -120,6 +120,9 @@ class Descent(AbstractDynamics):
     def first_memory(self, objective: Objective, held: PyTree) -> PyTree:
         return self.begin(objective, held)
 
+    def divisor(self, memory: PyTree) -> PyTree | None:
+        return self.law.divisor(memory)
+
     def memory(self, carry: PyTree) -> PyTree:
         return eqx.filter(carry, eqx.is_inexact_array)  # not the counters, which never keep
 

@@ -25,6 +25,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Key, PyTree
 
@@ -54,6 +55,11 @@ class AbstractLaw(eqx.Module):
     ) -> tuple[PyTree, Memory]:
         """(update, memory): descent subtracts step times the update."""
 
+    def divisor(self, memory: Memory) -> PyTree | None:
+        """The positive numbers P by which the next update divides the gradient, weight by weight; None of a law without."""
+        del memory
+        return None
+
 
 class Optax(AbstractLaw):
     """A rule of optax, `make(**hyper)`: the numbers of `hyper` may be traced."""
@@ -63,6 +69,8 @@ class Optax(AbstractLaw):
     word: str = eqx.field(static=True)
     rotates: bool = eqx.field(static=True, default=False)
     scales: bool = eqx.field(static=True, default=False)
+    divides: Callable[..., PyTree] | None = eqx.field(static=True, default=None)
+    """divisor = divides(memory, **hyper)"""
 
     @property
     def name(self) -> str:
@@ -84,6 +92,9 @@ class Optax(AbstractLaw):
     ) -> tuple[PyTree, Memory]:
         del key
         return self.make(**self.hyper).update(gradient_at(theta), memory, theta)
+
+    def divisor(self, memory: Memory) -> PyTree | None:
+        return None if self.divides is None else self.divides(memory, **self.hyper)
 
 
 def _named(word: str, value: ScalarLike) -> str:
@@ -133,7 +144,28 @@ def _adam(b1: ScalarLike, b2: ScalarLike, eps: ScalarLike) -> optax.GradientTran
 
 def adam(b1: ScalarLike = 0.9, b2: ScalarLike = 0.999, eps: ScalarLike = 1e-8) -> Optax:
     """Each coordinate over a running root mean square of its own gradient: not equivariant under rotations."""
-    return Optax(_adam, {"b1": b1, "b2": b2, "eps": eps}, "Adam")
+    return Optax(_adam, {"b1": b1, "b2": b2, "eps": eps}, "Adam", divides=_adam_divisor)
+
+
+def _adam_divisor(memory: optax.ScaleByAdamState, b1: ScalarLike, b2: ScalarLike, eps: ScalarLike) -> PyTree:
+    """(1 - b1^t) (sqrt(nu / (1 - b2^t)) + eps) for the running means as they are; nan before the first step."""
+    count = jnp.where(memory.count > 0, memory.count.astype(float), jnp.nan)
+    root = jax.tree.map(lambda nu: jnp.sqrt(nu / (1 - b2**count)) + eps, memory.nu)
+    return jax.tree.map(lambda p: (1 - b1**count) * p, root)
+
+
+def _rms(decay: ScalarLike, eps: ScalarLike) -> optax.GradientTransformation:
+    return optax.scale_by_rms(decay, eps, eps_in_sqrt=False)
+
+
+def rmsprop(decay: ScalarLike = 0.99, eps: ScalarLike = 1e-8) -> Optax:
+    """Each coordinate over the running root mean square of its own gradient, without momentum."""
+    return Optax(_rms, {"decay": decay, "eps": eps}, "RMSProp", divides=_rms_divisor)
+
+
+def _rms_divisor(memory: optax.ScaleByRmsState, decay: ScalarLike, eps: ScalarLike) -> PyTree:
+    del decay
+    return jax.tree.map(lambda nu: jnp.sqrt(nu) + eps, memory.nu)
 
 
 class OverSizeSquared(AbstractLaw):
@@ -174,6 +206,12 @@ class Chain(AbstractLaw):
     @property
     def relative(self) -> bool:
         return all(law.relative for law in self.laws)
+
+    def divisor(self, memory: Memory) -> PyTree | None:
+        found = [p for law, one in zip(self.laws, memory, strict=True) if (p := law.divisor(one)) is not None]
+        if len(found) > 1:
+            raise Mistake("law", "has two parts that each divide the gradient", "ask for the divisor of a chain with one")
+        return found[0] if found else None
 
     def init(self, theta: Theta) -> Memory:
         return tuple(law.init(theta) for law in self.laws)

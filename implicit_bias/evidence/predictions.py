@@ -77,15 +77,21 @@ def with_predictions(data: Any, predict: Mapping[str, Callable | Batched]) -> An
     return xr.DataTree.from_dict({"/": data.to_dataset(inherit=False), **known})
 
 
+def _variable(ds: xr.Dataset, name: str) -> str | None:
+    """What a parameter stands for: the variable of that name, or a part of an observable, `spectrum_top` for `spectrum.top`."""
+    parts = (str(v) for v in (*ds.coords, *ds.data_vars))
+    return next((v for v in sorted(parts, key=lambda v: v != name) if v.replace(".", "_") == name), None)
+
+
 def _has(ds: xr.Dataset, name: str) -> bool:
-    return name in ds.coords or name in ds.data_vars
+    return _variable(ds, name) is not None
 
 
 def _predicted(ds: xr.Dataset, name: str, prediction: Callable | Batched) -> dict[str, xr.DataArray] | None:
     required, optional = needs(prediction)
     if not all(_has(ds, n) for n in required):
         return None
-    given = {n: ds[n].reset_coords(drop=True) for n in (*required, *optional) if _has(ds, n)}
+    given = {n: ds[v].reset_coords(drop=True) for n in (*required, *optional) if (v := _variable(ds, n))}
     runs = [d for d in ds["status"].dims if any(d in v.dims for v in given.values())]
     try:
         find = _at_once if isinstance(prediction, Batched) else _one_by_one

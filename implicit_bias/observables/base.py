@@ -158,14 +158,14 @@ def blocks(theta: Theta) -> set[str]:
 class Measure(eqx.Module):
     """An observable with a definition for the codebook and a word on where it applies."""
 
-    measure: Callable[[Snapshot], Array] = eqx.field(static=True)
+    measure: Callable[[Snapshot], PyTree] = eqx.field(static=True)
     definition: str = eqx.field(static=True)
     needs: tuple[str, ...] = eqx.field(static=True, default=())
     """Blocks of theta without which there is nothing to measure: names of fields, or keys."""
     kinds: tuple[type, ...] = eqx.field(static=True, default=())
     """The types of theta that there is something to measure of; any, where none is named."""
 
-    def __call__(self, snapshot: Snapshot) -> Array:
+    def __call__(self, snapshot: Snapshot) -> PyTree:
         return self.measure(snapshot)
 
     def applies_to(self, theta: Theta) -> bool:

@@ -1,0 +1,100 @@
+r"""Curvature along a run: the ends of the spectrum of a Hessian, what a law sees of it, and all of it roughly.
+
+    sharpness(k)                 lambda_1 >= ... >= lambda_k of H, the Hessian of loss + penalty in the weights
+    preconditioned_sharpness()   lambda_1 of P^-1/2 H P^-1/2, P what Adam or RMSProp divides the gradient by
+    output_curvature()           max_i |f''(x_i)|, the spectral norm of the Hessian of a network's output itself
+    spectral_density()           nodes and weights of H's density, which `implicit-bias spectrum` draws
+
+Lanczos stops on its bound (`linalg.top`). An eigenvalue that has not converged is nan in the dataset, and the bound
+that stands beside it says by how much: a lower end would pass for a number.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, PyTree
+
+from .. import linalg
+from .base import Measure, Snapshot
+
+
+def hessian(snapshot: Snapshot) -> linalg.Matvec:
+    """v -> H v at a snapshot, H the Hessian of loss + penalty in the weights."""
+    run = snapshot.run
+
+    def objective(theta: PyTree) -> Array:
+        loss = run.original.loss(run.parameterization(theta))
+        return loss if run.penalty is None else loss + run.penalty(theta)
+
+    return linalg.hvp(objective, snapshot.theta)
+
+
+def _told(top: linalg.Extreme) -> dict[str, Array]:
+    """As variables; one number without an axis."""
+    found = {"value": jnp.where(top.converged, top.values, jnp.nan), "bound": top.bounds}
+    alone = top.values.shape == (1,)
+    return {n: v[0] if alone else v for n, v in found.items()} | {"products": top.products.astype(float)}
+
+
+def sharpness(count: int = 1, *, smallest: bool = False, tolerance: float = 1e-6, products: int = 400) -> Measure:
+    """The `count` largest (or smallest) eigenvalues of the Hessian: `NAME.value`, `NAME.bound`, `NAME.products`."""
+
+    def measure(snapshot: Snapshot) -> dict[str, Array]:
+        top = linalg.top(
+            hessian(snapshot), snapshot.theta, count, smallest=smallest, tolerance=tolerance, products=products
+        )
+        return _told(top)
+
+    end = "smallest" if smallest else "largest"
+    what = f"{end} eigenvalue" if count == 1 else f"{count} {end} eigenvalues"
+    return Measure(measure, f"the {what} of the Hessian of loss + penalty; nan where Lanczos did not converge")
+
+
+def preconditioned_sharpness(*, tolerance: float = 1e-6, products: int = 400) -> Measure:
+    """The largest eigenvalue of P^-1/2 H P^-1/2, P what the law divides by: `NAME.value`, `NAME.bound`, `NAME.products`."""
+
+    def measure(snapshot: Snapshot) -> dict[str, Array]:
+        divisor, matvec = snapshot.dynamics.divisor(snapshot.memory), hessian(snapshot)
+        if divisor is not None:
+            matvec = linalg.preconditioned(matvec, divisor)
+        return _told(linalg.top(matvec, snapshot.theta, tolerance=tolerance, products=products))
+
+    what = "P what the law divides the gradient by: 1 of most laws, and of Adam nan before its first step"
+    return Measure(measure, f"the largest eigenvalue of P^-1/2 H P^-1/2, {what}")
+
+
+def output_curvature(*, tolerance: float = 1e-6, products: int = 400) -> Measure:
+    """max over inputs of |f''(x)|, for a network of one output: `NAME.value`, `NAME.bound`, `NAME.products`."""
+
+    def measure(snapshot: Snapshot) -> dict[str, Array]:
+        run, theta = snapshot.run, snapshot.theta
+
+        def largest(x: Array) -> tuple[Array, Array, Array]:
+            matvec = linalg.hvp(lambda theta: jnp.sum(run.parameterization(theta)(x[None])), theta)
+            ends = [
+                linalg.top(matvec, theta, smallest=smallest, tolerance=tolerance, products=products)
+                for smallest in (False, True)
+            ]
+            size = jnp.maximum(*(jnp.abs(end.values[0]) for end in ends))
+            converged = ends[0].converged[0] & ends[1].converged[0]
+            return (
+                jnp.where(converged, size, jnp.nan),
+                jnp.maximum(ends[0].bounds[0], ends[1].bounds[0]),
+                ends[0].products + ends[1].products,
+            )
+
+        values, bounds, spent = jax.lax.map(largest, run.original.inputs)
+        return {"value": jnp.max(values), "bound": jnp.max(bounds), "products": jnp.sum(spent).astype(float)}
+
+    return Measure(measure, "max_i of the spectral norm of the Hessian of f(x_i) in the weights; nan where Lanczos did not converge")
+
+
+def spectral_density(steps: int = 40, probes: int = 4) -> Measure:
+    """Nodes and weights of the density of the Hessian's spectrum: `NAME.nodes` and `NAME.weights` [probe, node]."""
+
+    def measure(snapshot: Snapshot) -> dict[str, Array]:
+        found = linalg.density(hessian(snapshot), snapshot.theta, jax.random.key(0), steps=steps, probes=probes)
+        return {"nodes": found.nodes, "weights": found.weights}
+
+    return Measure(measure, f"quadrature of the density of the Hessian's spectrum, {probes} probes of {steps} products")

@@ -1,0 +1,108 @@
+r"""Observables of networks: their weights block by block, what they say at the examples, and how they scale.
+
+    weight_norms(block), row_norms(block)   |W|, and the norm of each row
+    stable_rank(block)                      |W|_F^2 / |W|^2
+    singular_values_of(block)               of a matrix of the weights
+    error_rate(), error_rate_held_out()     share of examples on the wrong side, or of the wrong class
+    outputs()                               f(x_i) at every example
+    homogeneity()                           L with f(c theta) = c^L f(theta), by Euler: <theta, df/dtheta> = L f
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from .._errors import Mistake
+from ..parameterizations.network import block_of, name_at
+from ..parameterizations.network import row_norms as norms_of_rows
+from .base import Measure, Snapshot
+
+
+def matrix_at(snapshot: Snapshot, block: str) -> Array:
+    """The matrix of a block of the weights: by the block's name where it has one, or by `block/name`."""
+    leaves = jax.tree_util.tree_flatten_with_path(snapshot.theta)[0]
+    named = {name_at(path): leaf for path, leaf in leaves}
+    of_block = [leaf for path, leaf in leaves if block_of(path) == block and leaf.ndim >= 2]
+    if block in named and named[block].ndim >= 2:
+        return named[block]
+    if len(of_block) == 1:
+        return of_block[0]
+    matrices = ", ".join(name for name, leaf in named.items() if leaf.ndim >= 2)
+    raise Mistake("observe", f"asks for the matrix of {block!r}, which the weights do not have", f"known: {matrices}")
+
+
+def row_norms(block: str, unit_axis: int = -1) -> Measure:
+    """The norm of each row of a matrix: of the weights of one output."""
+    return Measure(
+        lambda snapshot: norms_of_rows(matrix_at(snapshot, block), unit_axis).reshape(-1), f"|row| of each row of {block}"
+    )
+
+
+def stable_rank(block: str) -> Measure:
+    """|W|_F^2 / |W|^2, from 1 to the rank."""
+
+    def measure(snapshot: Snapshot) -> Array:
+        s = jnp.linalg.svd(matrix_at(snapshot, block), compute_uv=False)
+        return jnp.sum(s**2) / s[0] ** 2
+
+    return Measure(measure, f"|W|_F^2 / |W|^2 of {block}")
+
+
+def block_spectrum(block: str) -> Measure:
+    """The singular values of a matrix of the weights, in descending order."""
+    return Measure(
+        lambda snapshot: jnp.linalg.svd(matrix_at(snapshot, block), compute_uv=False), f"singular values of {block}"
+    )
+
+
+def outputs() -> Measure:
+    """f(x_i) for every example."""
+    return Measure(lambda snapshot: snapshot.pred(snapshot.problem.inputs), "f(x) at each input")
+
+
+def _wrong(z: Array, y: Array, classes: int | None) -> Array:
+    """A number is on the wrong side where its sign is; of several, the class is the largest."""
+    if z.ndim == 1:
+        return jnp.mean((y * z <= 0).astype(z.dtype))
+    right = y if classes is not None else jnp.argmax(y, axis=1)
+    return jnp.mean((jnp.argmax(z, axis=1) != right).astype(z.dtype))
+
+
+def error_rate() -> Measure:
+    """The share of the examples that are wrongly classified (labels -1 and 1, classes, or one-hot classes)."""
+
+    def measure(snapshot: Snapshot) -> Array:
+        problem = snapshot.problem
+        return _wrong(snapshot.pred(problem.inputs), problem.targets, problem.classes)
+
+    return Measure(measure, "share of the examples wrongly classified")
+
+
+def error_rate_held_out() -> Measure:
+    """The same of the examples that are held out."""
+
+    def measure(snapshot: Snapshot) -> Array:
+        inputs, targets = snapshot.problem.held_out
+        return _wrong(snapshot.pred(inputs), targets, snapshot.problem.classes)
+
+    return Measure(measure, "share of the examples held out that are wrongly classified")
+
+
+def loss_held_out() -> Measure:
+    """The mean loss over the examples that are held out."""
+    return Measure(lambda snapshot: snapshot.problem.loss_held_out(snapshot.pred), "loss of the examples held out")
+
+
+def homogeneity() -> Measure:
+    """`NAME.degree` L, least squares of <theta, df/dtheta> = L f over the examples, and `NAME.defect` |difference| / |f|."""
+
+    def measure(snapshot: Snapshot) -> dict[str, Array]:
+        theta, x = snapshot.theta, snapshot.problem.inputs
+        f, along = jax.jvp(lambda theta: snapshot.parameterization(theta)(x), (theta,), (theta,))
+        square = jnp.sum(f * f)
+        degree = jnp.sum(f * along) / square
+        return {"degree": degree, "defect": jnp.sqrt(jnp.sum((along - degree * f) ** 2) / square)}
+
+    return Measure(measure, "L of f(c theta) = c^L f(theta) by Euler's identity, and by how much it fails")
