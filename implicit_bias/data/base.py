@@ -126,4 +126,5 @@ def _reader(path: Path) -> tuple[Callable[..., tuple], tuple[Path, ...]]:
     if first[:1] == b"\x80" or path.suffix in (".pkl", ".pickle"):
         what = f"{path} is a pickle, which runs what is written in it"
         raise Mistake("data", what, "give the binary version of CIFAR-10 (data_batch_1.bin), or idx files")
-    raise Mistake("data", f"{path} is neither an idx file nor a .bin of CIFAR-10", "give train-images-idx3-ubyte[.gz] or data_batch_1.bin")
+    what = f"{path} is neither an idx file nor a .bin of CIFAR-10"
+    raise Mistake("data", what, "give train-images-idx3-ubyte[.gz] or data_batch_1.bin")

@@ -11,6 +11,7 @@ def read() -> tuple[np.ndarray, np.ndarray, int]:
     try:
         from sklearn.datasets import load_digits  # takes seconds to import, and is in an extra
     except ModuleNotFoundError:
-        raise Mistake("data", "digits need scikit-learn, which is not installed", "pip install 'implicit-bias[data]'") from None
+        remedy = "pip install 'implicit-bias[data]'"
+        raise Mistake("data", "digits need scikit-learn, which is not installed", remedy) from None
     found = load_digits()
     return found.images / 16.0, found.target.astype(np.int64), 10

@@ -96,7 +96,8 @@ def top(
 
     `tolerance` is 1e-8 in float64 and 1e-4 in float32 unless given; `products` is the most that may be spent, and what
     has not converged by then says so. `start` is a first guess (the vector of a time before), or one is drawn from
-    `key`, or is the same each time. Values are differentiable in what `matvec` has closed over (those of simple eigenvalues); vectors are not.
+    `key`, or is the same each time. Values of simple eigenvalues are differentiable in what `matvec` has closed over;
+    vectors are not.
 
     >>> a = jnp.diag(jnp.array([3.0, -5.0, 1.0]))
     >>> found = top(lambda v: a @ v, jnp.zeros(3), 2)

@@ -87,7 +87,8 @@ def output_curvature(*, tolerance: float = 1e-6, products: int = 400) -> Measure
         values, bounds, spent = jax.lax.map(largest, run.original.inputs)
         return {"value": jnp.max(values), "bound": jnp.max(bounds), "products": jnp.sum(spent).astype(float)}
 
-    return Measure(measure, "max_i of the spectral norm of the Hessian of f(x_i) in the weights; nan where Lanczos did not converge")
+    what = "max_i of the spectral norm of the Hessian of f(x_i) in the weights"
+    return Measure(measure, f"{what}; nan where Lanczos did not converge")
 
 
 def spectral_density(steps: int = 40, probes: int = 4) -> Measure:

@@ -134,7 +134,8 @@ def network(
         make, apply = module
         return Network(lambda key, inputs, outputs: make(key, inputs), apply, scale, tuple(start))
     if _is(module, "flax.linen.module", "Module"):
-        return Network(functools.partial(_linen_weights, module), functools.partial(_linen_apply, module), scale, tuple(start))
+        make, apply = functools.partial(_linen_weights, module), functools.partial(_linen_apply, module)
+        return Network(make, apply, scale, tuple(start))
     if _is(module, "flax.nnx.module", "Module") or isinstance(module, eqx.Module):
         return network(lambda key: module, scale=scale, start=start)
     if callable(module):

@@ -167,7 +167,8 @@ def supervised(
     if held_out is not None:
         others, of_others = jnp.asarray(held_out[0], dtype=float), jnp.asarray(held_out[1], dtype=targets.dtype)
         if others.shape[1:] != inputs.shape[1:] or of_others.shape != (others.shape[0], *targets.shape[1:]):
-            raise Mistake("held_out", f"has shapes {others.shape}, {of_others.shape}", "give inputs and targets like those trained on")
+            what = f"has shapes {others.shape}, {of_others.shape}"
+            raise Mistake("held_out", what, "give inputs and targets like those trained on")
         held_out = (others, of_others)
     per_example = LOSSES[loss] if isinstance(loss, str) else loss
     return Supervised(inputs, targets, per_example, held_out, classes, total=inputs.shape[0])
