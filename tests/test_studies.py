@@ -20,6 +20,7 @@ SMALL = {
     "chou2023/recovery": dict(seed=range(12, 24), alpha=[1e-3, 3e-3, 0.01, 0.03, 0.1, 1.0]),
     "chou2023/phases": dict(rows=[8, 16], alpha=[0.01, 0.1, 1.0]),
     "cohen2021/edge": {},
+    "cohen2021/flow": {},
     "gunasekar2017/commuting": dict(scale=[1e-4, 1e-3, 1e-2, 1.0]),
     "lyu2020/margin": dict(seed=range(3)),
     "morwani2021/node": {},

@@ -13,7 +13,7 @@ import numpy as np
 
 import implicit_bias as ib
 
-from .network import network, random_labels
+from .network import hard_to_fit, network, random_labels
 
 MOMENTUM = 0.9
 LAWS = {
@@ -64,12 +64,9 @@ OSCILLATES = "curvature oscillates about the edge by some per cent, and its mean
 
 
 def at_the_edge(ds):
-    """Curvature has to be driven to the edge and kept there: a net that fits its data at once stops below."""
-    return {
+    return hard_to_fit(ds) | {
         "the threshold is met in the first quarter": 0.25 - ds.edge_met,
-        "100 examples or more": ds.examples - 100,
         "4000 steps or more": ds.max_steps - 4000,
-        "a start of scale 1/2 or less": 0.5 - ds.scale,
     }
 
 

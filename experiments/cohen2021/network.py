@@ -22,3 +22,8 @@ def random_labels(key, examples, data):
 
 def network(scale):
     return ib.mlp((20, 20), jnp.tanh, bias=True, scale=scale)
+
+
+def hard_to_fit(ds):
+    """Curvature is driven up to the edge by data that take long to fit, and from a start below it."""
+    return {"100 examples or more": ds.examples - 100, "a start of scale 1/2 or less": 0.5 - ds.scale}
