@@ -51,7 +51,7 @@ SMALL = {
 }
 
 
-COMPUTES_FOR_LONG = {"chou2023/recovery"}
+COMPUTES_FOR_LONG = {"chou2023/recovery", "cohen2021/edge", "cohen2021/flow"}
 """Studies whose steps take longer than it takes to compile them as they are shipped, at the small size too."""
 
 

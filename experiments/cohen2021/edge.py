@@ -139,14 +139,14 @@ figure = ib.Figure(
         ib.panel(*_rules("loss"), x="step", y="training loss", log="y"),
     ],
     caption="A tanh network of two hidden layers of 20 on {examples} digits with random labels, the larger step of each "
-    "rule, medians and ranges over {seed.count} seeds. Left: the largest eigenvalue that the rule sees, over the threshold "
+    "rule, medians and ranges over seeds. Left: the largest eigenvalue that the rule sees, over the threshold "
     "above which it is unstable: all but heavy ball stay there. Right: the loss, which is not monotone there, and falls.",
     claims=["gd-hovers-at-the-edge", "heavy-ball-hovers-at-the-edge", "adam-hovers-at-the-edge"],
 )  # fmt: skip
 
 study = ib.Study(
     cell=cell,
-    grids=ib.grid(law="gd", step=[0.2, 0.4], seed=range(6))
+    grids=ib.grid(law="gd", step=[0.2, 0.4], seed=range(10))
     + ib.grid(law="nesterov", step=[0.09, 0.136], seed=range(6))
     + ib.grid(law="heavy ball", step=[0.25, 0.38], seed=range(6))
     + ib.grid(law="rmsprop", step=[1e-3, 3e-3], seed=range(6))

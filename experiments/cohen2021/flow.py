@@ -118,7 +118,7 @@ figure = ib.Figure(
 
 study = ib.Study(
     cell=cell,
-    grids=ib.grid(method=["gd", "flow"], step=[0.2, 0.4], seed=range(6)),
+    grids=ib.grid(method=["gd", "flow"], step=[0.2, 0.4], seed=range(10)),
     observe={"sharpness": ib.sharpness(tolerance=1e-4), "weights": weights},
     predict={
         "share": ib.batched(lambda clock: clock / clock[..., -1:]),
