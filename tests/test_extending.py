@@ -1,4 +1,4 @@
-"""docs/extending.md is run: every example, in the order of the page; and it shows every seam by its base class."""
+"""docs/extending.md and the how-to pages are run, in their order; and the first shows every seam by its base class."""
 
 import doctest
 from pathlib import Path
@@ -11,11 +11,12 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "extending.md"
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
-def test_every_example_of_the_page_runs():
+@pytest.mark.parametrize(("page", "examples"), [("extending.md", 30), ("how-to/network.md", 12)])
+def test_every_example_of_the_page_runs(page, examples):
     flags = doctest.NORMALIZE_WHITESPACE
-    with jax.numpy_rank_promotion("allow"):
-        done = doctest.testfile(str(PAGE), module_relative=False, optionflags=flags)
-    assert done.failed == 0 and done.attempted >= 30
+    with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
+        done = doctest.testfile(str(PAGE.parent / page), module_relative=False, optionflags=flags)
+    assert done.failed == 0 and done.attempted >= examples
 
 
 SEAMS = ("Problem", "Parameterization", "Law", "Field")
