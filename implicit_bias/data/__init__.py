@@ -12,6 +12,6 @@
 (1, 357)
 """
 
-from .base import Examples, load, used
+from .base import Examples, load, noted
 
-__all__ = ["Examples", "load", "used"]
+__all__ = ["Examples", "load", "noted"]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jax
@@ -71,18 +72,18 @@ class Examples:
         return jnp.asarray(self.inputs)[drawn], jnp.asarray(self.labels)[drawn]
 
 
-_files: dict[str, tuple[str, tuple[tuple[str, int, int], ...]]] = {}
-"""What was loaded in this process: name -> (digest, (file, size, time of change) of each)."""
+_noting: list[dict[str, str]] = []
 
 
-def used() -> dict[str, str]:
-    """Name and digest of the data that were loaded in this process."""
-    return {name: digest for name, (digest, _) in _files.items()}
-
-
-def files() -> dict[str, tuple[tuple[str, int, int], ...]]:
-    """The files behind them, with what shows a change: (path, bytes, nanoseconds of the last change)."""
-    return {name: stamps for name, (_, stamps) in _files.items()}
+@contextlib.contextmanager
+def noted() -> Iterator[dict[str, str]]:
+    """Name and digest of what is loaded meanwhile."""
+    found: dict[str, str] = {}
+    _noting.append(found)
+    try:
+        yield found
+    finally:
+        _noting[:] = [notes for notes in _noting if notes is not found]
 
 
 def _stamp(path: Path) -> tuple[str, int, int]:
@@ -93,7 +94,7 @@ def _stamp(path: Path) -> tuple[str, int, int]:
 def load(name: str) -> Examples:
     """The data of a name: "digits", or the path of a file of images. Read again where a file has changed."""
     if name == "digits":
-        found, paths = _read(digits.read, name, ()), ()
+        found = _read(digits.read, name, ())
     else:
         path = Path(name).expanduser()
         if not path.exists():
@@ -102,7 +103,8 @@ def load(name: str) -> Examples:
             raise Mistake("data", f"there is no file {name}", remedy)
         reader, paths = _reader(path)
         found = _read(reader, name, tuple(_stamp(p) for p in paths))
-    _files[name] = (found.digest, tuple(_stamp(p) for p in paths))
+    for notes in _noting:
+        notes[name] = found.digest
     return found
 
 

@@ -151,7 +151,9 @@ def _provenance(document: Mapping[str, Any]) -> Markup:
         (f"grid {g['name']}", join(*(element("div", f"{a}: {values(g['axes'][a])}") for a in g["order"])))
         for g in grids
     ]
+    data = {name: digest for b in document["batches"] for name, digest in b.get("data", {}).items()}
     facts = [
+        *([("data", ", ".join(f"{name} ({digest})" for name, digest in data.items()))] if data else []),
         ("settings", ", ".join(f"{k}: {v}" for k, v in settings.items()) or "the study's own"),
         ("fingerprint", ", ".join(f"{k}: {v}" for k, v in marks.items() if v)),
         ("page by", f"implicit-bias {version}"),

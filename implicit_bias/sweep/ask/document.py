@@ -85,6 +85,8 @@ def _check(document: Any) -> None:
         _need({*batch["axes"], *batch["statics"]} == set(axes), "a batch has other axes than its grid")
         known = all(isinstance(v, str) and v in axes[a]["values"] for a, v in batch["statics"].items())
         _need(known and isinstance(batch["unit"], str) and isinstance(batch["depends"], dict), "a batch is of no kind")
+        data = batch.get("data", {})
+        _need(all(isinstance(word, str) for word in (*data.keys(), *data.values())), "its data are no words")
         _need(all(isinstance(t, str) and TILE_NAME.fullmatch(t) for t in tiles), "a tile's name is no hash")
         _need(len(set(tiles)) == len(tiles), "a tile is named twice")
         runs = _product(document["grids"][batch["grid"]], batch["axes"])

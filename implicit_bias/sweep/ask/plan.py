@@ -19,6 +19,7 @@ import jax
 import numpy as np
 
 from ..._errors import Mistake, written_bytes
+from ...data.base import noted
 from ..program.cost import lanes_of
 from ..program.engine import SMALL, Layout, Program, free_memory
 from ..program.fingerprint import difference, fingerprint
@@ -73,6 +74,8 @@ class Batch:
     points: list[tuple[Any, ...]]
     """Every run's values, in block order: shared axes outermost."""
     coordinates: np.ndarray
+    data: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Name and digest of the examples that its cell loads."""
     missing: list[int] = dataclasses.field(default_factory=list)
     found: dict[str, list[int]] = dataclasses.field(default_factory=dict)
     """Tile id -> the runs of this batch that it holds."""
@@ -251,6 +254,7 @@ def make_plan(
                 "rewriting": b.program.traced.rewriting,
                 "dynamics": b.program.traced.dynamics_name,
                 "unit": b.program.traced.unit,
+                "data": b.data,
                 "depends": {k: list(v) for k, v in b.program.traced.depends.items()},
             }
             for b in batches
@@ -297,7 +301,8 @@ def _batch(
         if len({a.shape for a in arrays}) > 1:
             raise Mistake(n, "has arrays of different lengths", "give arrays of one length; a length is a static axis")
         shapes[n] = jax.ShapeDtypeStruct(arrays[0].shape, jax.dtypes.canonicalize_dtype(arrays[0].dtype))
-    traced = trace(recipe, {**settings, **statics}, shapes)
+    with noted() as data:
+        traced = trace(recipe, {**settings, **statics}, shapes)
     lanes_each = math.prod(len(axes[a]) for a in traced.lanes)
     layout = _layout(traced, width)
     program = Program(traced, layout, shapes)
@@ -312,7 +317,7 @@ def _batch(
     coordinates = np.array([[coordinate(v) for v in p] for p in points], dtype=np.float64).reshape(
         len(points), len(axes)
     )
-    return Batch(index, statics, axes, program, points, coordinates)
+    return Batch(index, statics, axes, program, points, coordinates, data)
 
 
 def _look_up(plan: Plan, store: Store) -> None:
