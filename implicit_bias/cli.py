@@ -128,6 +128,14 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--budget", type=int, default=512, metavar="N", help="runs drawn for each size and word (512)")
     sub.add_argument("--seed", type=int, default=0, metavar="N", help="of the search (default: 0)")
 
+    sub = command("spectrum", "the Hessian's spectrum along one run of a study, drawn", epilog=_VALUES)
+    sub.add_argument("study", metavar="RESULT|STUDY", help=f"a results folder, or {_STUDY}")
+    sub.add_argument("settings", nargs="*", metavar="name=value", help="which run: axes not named take their first value")
+    sub.add_argument("--records", type=int, default=12, metavar="N", help="moments at which it is measured (12)")
+    sub.add_argument("--products", type=int, default=40, metavar="N", help="products with the Hessian for each probe (40)")
+    sub.add_argument("--probes", type=int, default=4, metavar="N", help="random probes (4)")
+    sub.add_argument("--to", type=Path, metavar="FILE", help="default: <the study's name>-spectrum.png, in the current folder")
+
     sub = command("export", "results as tables: csv or netcdf, with a codebook")
     sub.add_argument("target", metavar="RESULT|STUDY")
     sub.add_argument("--format", choices=["csv", "netcdf"], default="csv")
@@ -367,6 +375,31 @@ def _work(arguments: argparse.Namespace) -> int:
     if arguments.span:
         return work_together(path, arguments.coordinator, arguments.process, arguments.processes)
     return work(path, *share(arguments.worker, arguments.of, os.environ))
+
+
+def _spectrum(arguments: argparse.Namespace) -> None:
+    from .request import parsed, planned
+
+    settings = parsed(arguments.settings)
+    for name in ("records", "products", "probes"):
+        if getattr(arguments, name) < (least := 2 if name == "records" else 1):
+            raise Mistake(name, f"must be at least {least}", f"write --{name} {least}, or more")
+    if (place(arguments.study) / "plans").is_dir():
+        from .sweep.ask.document import plan_of
+
+        made, _ = planned(plan_of(place(arguments.study))[1])
+        entry, settings = made.entry, {**made.settings, **settings}
+    else:
+        entry = catalogue.find(arguments.study)
+    from . import spectra
+
+    path = spectra.checked(arguments.to or Path(f"{Path(entry.name).name}-spectrum.png"))
+    ds, point = spectra.run(entry, settings, arguments.records, arguments.products, arguments.probes)
+    words = ", ".join(f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}" for name, value in point.items())
+    print(f"{entry.name}, {words}")
+    print(spectra.described(ds))
+    spectra.draw(ds, f"{entry.name}, {words}", path)
+    print(path)
 
 
 def _refute(arguments: argparse.Namespace) -> int:

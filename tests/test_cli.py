@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 
 from implicit_bias import catalogue, cli
@@ -298,6 +299,34 @@ def test_settings_may_follow_a_flag(capsys, mine):
     assert code == 0 and "runs      1 asked for" in out
     code, _, err = run(capsys, "plan", mine, "--sise", "paper", "seed=0")
     assert code == 2 and err.startswith("error: command: unrecognized arguments: --sise") and err.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_a_spectrum_is_that_of_the_dense_hessian(capsys, mine):
+    """Least squares in x = g w/|w|, at the start of a run: the ends by `jax.hessian`; and a picture."""
+    code, out, err = run(capsys, "spectrum", mine, "seed=3", "scale=0.5", "--records", "3", "--to", "seen.svg")
+    assert code == 0, err
+    assert out.startswith("mine, ") and "seed=3" in out and Path("seen.svg").read_text().lstrip().startswith("<?xml")
+    import jax
+
+    import implicit_bias as ib
+
+    study = catalogue.load(catalogue.find(mine))
+    keywords = {n: v[0] for n, v in study.grids[0].axes.items()} | {"scale": 0.5}
+    keywords.pop("seed")
+    key = ib.SeedKey(jax.numpy.asarray(3))
+    made = study.cell(key=key, **keywords)
+    theta = made.parameterization.init(made.problem, key)
+    flat, unravel = jax.flatten_util.ravel_pytree(theta)
+    hessian = jax.hessian(lambda flat: made.problem.loss(made.parameterization(unravel(flat))))(flat)
+    least, largest = np.linalg.eigvalsh(hessian)[[0, -1]]
+    first = [float(word) for word in out.splitlines()[2].split()]
+    assert first[2] == pytest.approx(least, abs=2e-4 * abs(largest)) and first[3] == pytest.approx(largest, rel=2e-4)
+    for words, said in {
+        ("--records", "1"): "records: must be at least 2", ("--to", "seen.txt"): "to: seen.txt has no ending",
+    }.items():  # fmt: skip
+        code, _, err = run(capsys, "spectrum", mine, *words)
+        assert code == 2 and err.startswith(f"error: {said}") and err.count("\n") == 1
 
 
 class Disk(NamedTuple):
