@@ -23,8 +23,7 @@ INTERRUPTED = 130
 RESULTS = "results"
 
 _STUDY = "a short name (wu2020/robustness), a file (mine.py) or a module (my.package.mine)"
-_VALUES = """values of name=value:
-  scale=0.1   method=wn,gd   scale=1e-2..4:24:log   step=0.1..1:10   seed=0..31   seed.data=0
+_VALUES = """values of name=value:   scale=0.1   method=wn,gd   scale=1e-2..4:24:log   step=0.1..1:10   seed=0..31   seed.data=0
 """
 
 
@@ -131,9 +130,8 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("spectrum", "the Hessian's spectrum along one run of a study, drawn", epilog=_VALUES)
     sub.add_argument("study", metavar="RESULT|STUDY", help=f"a results folder, or {_STUDY}")
     sub.add_argument("settings", nargs="*", metavar="name=value", help="which run: axes not named take their first value")
-    sub.add_argument("--records", type=int, default=12, metavar="N", help="moments at which it is measured (12)")
-    sub.add_argument("--products", type=int, default=40, metavar="N", help="products with the Hessian for each probe (40)")
-    sub.add_argument("--probes", type=int, default=4, metavar="N", help="random probes (4)")
+    for name, count, text in (("records", 12, "moments"), ("products", 40, "for each probe"), ("probes", 4, "at random")):
+        sub.add_argument(f"--{name}", type=int, default=count, metavar="N", help=f"{text} ({count})")
     sub.add_argument("--to", type=Path, metavar="FILE", help="default: <the study's name>-spectrum.png, in the current folder")
 
     sub = command("export", "results as tables: csv or netcdf, with a codebook")
@@ -378,28 +376,9 @@ def _work(arguments: argparse.Namespace) -> int:
 
 
 def _spectrum(arguments: argparse.Namespace) -> None:
-    from .request import parsed, planned
+    from .spectra import along_a_run
 
-    settings = parsed(arguments.settings)
-    for name in ("records", "products", "probes"):
-        if getattr(arguments, name) < (least := 2 if name == "records" else 1):
-            raise Mistake(name, f"must be at least {least}", f"write --{name} {least}, or more")
-    if (place(arguments.study) / "plans").is_dir():
-        from .sweep.ask.document import plan_of
-
-        made, _ = planned(plan_of(place(arguments.study))[1])
-        entry, settings = made.entry, {**made.settings, **settings}
-    else:
-        entry = catalogue.find(arguments.study)
-    from . import spectra
-
-    path = spectra.checked(arguments.to or Path(f"{Path(entry.name).name}-spectrum.png"))
-    ds, point = spectra.run(entry, settings, arguments.records, arguments.products, arguments.probes)
-    words = ", ".join(f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}" for name, value in point.items())
-    print(f"{entry.name}, {words}")
-    print(spectra.described(ds))
-    spectra.draw(ds, f"{entry.name}, {words}", path)
-    print(path)
+    along_a_run(arguments)
 
 
 def _refute(arguments: argparse.Namespace) -> int:

@@ -6,6 +6,7 @@ few random probes. A study's own results have no weights in them, so there is no
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,11 +17,14 @@ import xarray as xr
 
 from . import catalogue
 from ._errors import Mistake
+from ._files import place
 from .catalogue import Entry
 from .evidence.figures import WIDTH
 from .evidence.figures.base import house_style
 from .observables.curvature import sharpness, spectral_density
+from .request import parsed, planned
 from .session import guarded, start
+from .sweep.ask.document import plan_of
 from .sweep.ask.grid import Grid, Grids
 from .sweep.ask.records import log_records
 
@@ -95,7 +99,24 @@ def draw(ds: xr.Dataset, title: str, path: Path) -> None:
         plt.close(drawing)
 
 
-def checked(path: Path) -> Path:
+def along_a_run(arguments: argparse.Namespace) -> None:
+    """The command: a table of the ends, and a picture."""
+    settings = parsed(arguments.settings)
+    for name, least in (("records", 2), ("products", 1), ("probes", 1)):
+        if getattr(arguments, name) < least:
+            raise Mistake(name, f"must be at least {least}", f"write --{name} {least}, or more")
+    folder = place(arguments.study)
+    if (folder / "plans").is_dir():
+        made, _ = planned(plan_of(folder)[1])
+        entry, settings = made.entry, {**made.settings, **settings}
+    else:
+        entry = catalogue.find(arguments.study)
+    path = arguments.to or Path(f"{Path(entry.name).name}-spectrum.png")
     if path.suffix not in (".png", ".svg", ".pdf"):
         raise Mistake("to", f"{path} has no ending of a picture", "write --to FILE.png, .svg or .pdf")
-    return path
+    ds, point = run(entry, settings, arguments.records, arguments.products, arguments.probes)
+    title = ", ".join([entry.name, *(f"{n}={v:g}" if isinstance(v, float) else f"{n}={v}" for n, v in point.items())])
+    print(title)
+    print(described(ds))
+    draw(ds, title, path)
+    print(path)
