@@ -176,29 +176,44 @@ class _Built:
 
     def __init__(self, build: Callable[[Key[Array, ""]], Any]):
         self._build = build
-        self._apply: Apply | None = None
 
     def weights(self, key: Key[Array, ""], inputs: Array, outputs: int | None) -> PyTree:
         del inputs, outputs
-        module = self._build(key)
-        if _is(module, "flax.nnx.module", "Module"):
-            from flax import nnx  # takes a second to import, and whoever made the module has it
-
-            graph, weights, others = nnx.split(module, nnx.Param, ...)
-            if kinds := {type(v).__name__ for v in jax.tree.leaves(others, is_leaf=lambda v: isinstance(v, nnx.Variable))}:
-                _refuse_mutable(sorted(kinds))
-            self._apply = lambda weights, inputs: nnx.merge(graph, nnx.State(jax.tree.map(nnx.Param, weights)))(inputs)
-            return nnx.to_pure_dict(weights)
-        if isinstance(module, eqx.Module):
-            if any(map(_is_state, jax.tree.leaves(module, is_leaf=_is_state))):
-                _refuse_mutable(["eqx.nn.State"])
-            weights, rest = eqx.partition(module, eqx.is_inexact_array)
-            self._apply = lambda weights, inputs: jax.vmap(eqx.combine(weights, rest))(inputs)
-            return weights
-        raise Mistake("network", f"is made as a {type(module).__name__}", "return a flax nnx or an equinox module")
+        return _weights_of(self._build(key))
 
     def apply(self, weights: PyTree, inputs: Array) -> Array:
-        return self._apply(weights, inputs)
+        return self._applied(weights, inputs)
+
+    @functools.cached_property
+    def _applied(self) -> Apply:
+        """Of a module that is made with numbers, whoever traces meanwhile: what is no weight in it is kept."""
+        with jax.ensure_compile_time_eval():
+            return _apply_of(self._build(jax.random.key(0)))
+
+
+def _weights_of(module: Any) -> PyTree:
+    if _is(module, "flax.nnx.module", "Module"):
+        from flax import nnx  # takes a second to import, and whoever made the module has it
+
+        _, weights, others = nnx.split(module, nnx.Param, ...)
+        if kinds := {type(v).__name__ for v in jax.tree.leaves(others, is_leaf=lambda v: isinstance(v, nnx.Variable))}:
+            _refuse_mutable(sorted(kinds))
+        return nnx.to_pure_dict(weights)
+    if isinstance(module, eqx.Module):
+        if any(map(_is_state, jax.tree.leaves(module, is_leaf=_is_state))):
+            _refuse_mutable(["eqx.nn.State"])
+        return eqx.filter(module, eqx.is_inexact_array)
+    raise Mistake("network", f"is made as a {type(module).__name__}", "return a flax nnx or an equinox module")
+
+
+def _apply_of(module: Any) -> Apply:
+    if isinstance(module, eqx.Module):
+        rest = eqx.filter(module, eqx.is_inexact_array, inverse=True)
+        return lambda weights, inputs: jax.vmap(eqx.combine(weights, rest))(inputs)
+    from flax import nnx
+
+    graph, _ = nnx.split(module, nnx.Param)
+    return lambda weights, inputs: nnx.merge(graph, nnx.State(jax.tree.map(nnx.Param, weights)))(inputs)
 
 
 def _is_state(x: Any) -> bool:

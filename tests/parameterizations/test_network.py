@@ -115,6 +115,30 @@ def test_the_objective_has_the_gradient_of_the_loss(problem, name):
             jax.tree.map(lambda a, b, k=seed: np.testing.assert_allclose(a[k], b, atol=1e-13), gradients, gradient)
 
 
+class Permuted(eqx.Module):
+    """Whole numbers in a module are no weights, and are the same for every key."""
+
+    order: jax.Array
+    linear: eqx.nn.Linear
+
+    def __init__(self, key):
+        self.order, self.linear = jnp.arange(INPUTS)[::-1], eqx.nn.Linear(INPUTS, OUTPUTS, key=key, dtype=float)
+
+    def __call__(self, x):
+        return self.linear(x[self.order])
+
+
+def test_what_is_no_weight_is_kept(problem):
+    """And no number of a trace leaks into the next."""
+    net = ib.network(Permuted)
+    traced = jax.jit(lambda seed: (theta := net.init(problem, ib.SeedKey(seed)), net(theta)(problem.inputs)))
+    for seed in (0, 1):
+        theta, z = traced(jnp.asarray(seed))
+        w, b = np.asarray(theta.linear.weight), np.asarray(theta.linear.bias)
+        np.testing.assert_allclose(z, X[:, ::-1] @ w.T + b, atol=1e-13)
+    np.testing.assert_allclose(ib.network(Permuted)(theta)(X), z, atol=1e-13)  # made anew, and not drawn
+
+
 class Normed(nn.Module):
     @nn.compact
     def __call__(self, x):
