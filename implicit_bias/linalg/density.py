@@ -7,8 +7,8 @@ A random probe v has a spectral measure mu_v, whose mean over probes is the dens
 and k steps of Lanczos give the Gauss quadrature of it: k nodes and weights, exact for polynomials of degree 2k - 1.
 
 Moments of the density are means over probes, and their standard errors cover them. The *distribution function* is not:
-where eigenvalues lie closer than Lanczos resolves, quadrature has a bias that all probes share (of 90 points of a network's
-Hessian, 25 to 40 beyond three standard errors). What is certain is the inequality of Chebyshev, Markov and Stieltjes,
+where eigenvalues lie closer than Lanczos resolves, as most of a network's do near 0, quadrature has a bias that all probes
+share. What is certain is the inequality of Chebyshev, Markov and Stieltjes,
 
     sum_{j < i} w_j  <=  mu_v(-inf, theta_i)  <=  mu_v(-inf, theta_i]  <=  sum_{j <= i} w_j,
 

@@ -4,8 +4,8 @@ r"""Lanczos: extreme eigenpairs with a bound on their error, and the tridiagonal
     top(A, like, k)         the k largest (or smallest) eigenvalues, each within its `bound` of an eigenvalue of A
 
 For a Ritz pair (theta, Q s) the residual |A Q s - theta Q s| is b |e_k^T s|, and there is an eigenvalue of A within it.
-`top` stops on that bound, for which matfree's `eigh_partial` has neither the number nor a stopping rule: its count of
-products is fixed (40 products where 20 gave 1e-15). The bound underflows far below rounding, and is floored at it.
+`top` stops on that bound, for which matfree's `eigh_partial` has neither the number nor a rule: its count of products is
+fixed. The bound underflows far below rounding, and is floored at it.
 
 The basis has few vectors. When it is full, the best Ritz vectors begin the next one (thick restart, Wu and Simon 2000),
 with every vector orthogonalised twice against all. Where a step ends in an invariant subspace (b = 0) a random vector,

@@ -1,11 +1,11 @@
 r"""Products with Hessians and their kin, as functions v -> A v of pytrees.
 
-    hvp(f, theta)            H v          H = f''(theta)                     forward over reverse: about 1.4 gradients
+    hvp(f, theta)            H v          H = f''(theta)                     forward over reverse
     ggn(g, l, theta)         J^T L J v    J = g'(theta), L = l''(g(theta))   the generalised Gauss-Newton matrix
     preconditioned(A, p)     P^-1/2 A P^-1/2 v,  P = diag p                  what Adam and RMSProp see of A
     summed(make, data, k)    sum of A_i v over parts of k examples           memory does not grow with the data
 
-A function of data takes them as arguments (`hvp(f, theta, x, y)`): XLA folds what is closed over for seconds.
+A function of data takes them as arguments (`hvp(f, theta, x, y)`): what is closed over, XLA takes for constants to fold.
 """
 
 from __future__ import annotations
