@@ -19,6 +19,8 @@ MOST_IN_A_TILE = 2**18
 """Runs of a tile: 16 blocks of 4,096 lanes, and room for wider ones."""
 MOST_TABLES = 2**16
 """Lists and tables of a plan file: a small file of nothing else would fill the memory."""
+MOST_NAMES = 2**18
+"""Names in those tables: to read more takes a second."""
 
 
 def read_plan(path: FilePath) -> Document:
@@ -26,6 +28,7 @@ def read_plan(path: FilePath) -> Document:
     try:
         data = read(path, LARGEST_PLAN)
         _need(data.count(b"[") + data.count(b"{") <= MOST_TABLES, "it has too many tables")
+        _need(data.count(b'":') <= MOST_NAMES, "it has too many names")
         document = json.loads(data)
         _check(document)
     except FileNotFoundError:
