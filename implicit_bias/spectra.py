@@ -21,6 +21,7 @@ from ._files import place
 from .catalogue import Entry
 from .evidence.figures import WIDTH
 from .evidence.figures.base import house_style
+from .linalg import Density
 from .observables.curvature import sharpness, spectral_density
 from .request import parsed, planned
 from .session import guarded, start
@@ -42,7 +43,7 @@ def run(entry: Entry, settings: Mapping[str, Any], records: int, steps: int, pro
         axes = {name: values[:1] for name, values in grids[0].axes.items()}
         observe = {
             "density": spectral_density(steps, probes), "largest": sharpness(tolerance=1e-4),
-            "least": sharpness(smallest=True, tolerance=1e-4),
+            "least": sharpness(end="smallest", tolerance=1e-4),
         }  # fmt: skip
         one = dataclasses.replace(
             study, grids=Grids([Grid(axes)]), observe=observe, facts={}, predict={}, claims=(), figures=(),
@@ -54,11 +55,11 @@ def run(entry: Entry, settings: Mapping[str, Any], records: int, steps: int, pro
     return guarded(entry, act)
 
 
-def described(ds: xr.Dataset, unit: str = "record") -> str:
-    """Its ends, at the first record and at the last."""
+def described(ds: xr.Dataset) -> str:
+    """A line for each record: the ends, the larger of their bounds, and the products that they took."""
     lines = [f"  {'clock':>12}  {'loss':>10}  {'least':>12}  {'largest':>12}  {'bound':>8}  products"]
-    for k in range(ds.sizes[unit]):
-        at = ds.isel({unit: k})
+    for k in range(ds.sizes["record"]):
+        at = ds.isel(record=k)
         lines.append(
             f"  {float(at.clock):12.6g}  {float(at.loss):10.3g}  {float(at['least.value']):12.5g}  {float(at['largest.value']):12.5g}  "
             f"{max(float(at['least.bound']), float(at['largest.bound'])):8.1g}  {int(at['least.products'] + at['largest.products'])}"
@@ -74,8 +75,7 @@ def draw(ds: xr.Dataset, title: str, path: Path) -> None:
     span = max(np.ptp(places), 1e-9)
     edges = np.linspace(places.min() - 0.05 * span, places.max() + 0.05 * span, 241)
     middle, width = (edges[1:] + edges[:-1]) / 2, span / 40
-    bumps = np.exp(-(((middle - places[..., None]) / width) ** 2) / 2) / (width * np.sqrt(2 * np.pi))
-    density = (weights[..., None] * bumps).sum(2).mean(1)  # of arcsinh(eigenvalue / scale)
+    density = np.stack([Density(*probes).smoothed(middle, width)[0] for probes in zip(places, weights)])
     labels = [f"{float(c):g}" for c in ds.clock]
     with house_style() as plt:
         drawing, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.2), width_ratios=(3, 2))

@@ -1,7 +1,7 @@
 r"""Lanczos: extreme eigenpairs with a bound on their error, and the tridiagonal matrix that a vector sees.
 
     tridiagonal(A, v, k)    A Q = Q T + b q e_k^T,   Q^T Q = 1, Q e_1 = v / |v|
-    top(A, like, k)         the k largest (or smallest) eigenvalues, each within its `bound` of an eigenvalue of A
+    top(A, like, k)         the k first eigenvalues from one end, each within its `bound` of an eigenvalue of A
 
 For a Ritz pair (theta, Q s) the residual |A Q s - theta Q s| is b |e_k^T s|, and there is an eigenvalue of A within it.
 `top` stops on that bound, for which matfree's `eigh_partial` has neither the number nor a rule: its count of products is
@@ -60,13 +60,17 @@ class Extreme(NamedTuple):
     products: Int[Array, ""]
 
 
+_ORDER = {"largest": lambda values: -values, "smallest": lambda values: values, "magnitude": lambda values: -jnp.abs(values)}
+"""The keys by which eigenvalues are sorted: the first come first."""
+
+
 class _Options(NamedTuple):
     count: int
     size: int
     """Vectors of the basis."""
     kept: int
     """Ritz vectors that begin the next one."""
-    sign: int
+    end: str
     most: int
     multiple: bool
 
@@ -85,14 +89,16 @@ def top(
     like: PyTree,
     count: int = 1,
     *,
-    smallest: bool = False,
+    end: str = "largest",
     tolerance: float | None = None,
     products: int = 1000,
     multiple: bool = False,
     start: PyTree | None = None,
     key: Key[Array, ""] | None = None,
 ) -> Extreme:
-    """The `count` largest eigenvalues of A (or smallest), until each bound is below `tolerance` times the largest |value|.
+    """The `count` first eigenvalues of A from one end, until each bound is below `tolerance` times the largest |value|.
+
+    `end` is "largest", "smallest", or "magnitude" for those of largest size, of either sign.
 
     `tolerance` is 1e-8 in float64 and 1e-4 in float32 unless given; `products` is the most that may be spent, and what
     has not converged by then says so. `start` is a first guess (the vector of a time before), or one is drawn from
@@ -103,16 +109,18 @@ def top(
     >>> found = top(lambda v: a @ v, jnp.zeros(3), 2)
     >>> found.values.round(6).tolist()
     [3.0, 1.0]
-    >>> float(jax.grad(lambda s: top(lambda v: s * (a @ v), jnp.zeros(3), smallest=True).values[0])(2.0).round(6))
+    >>> float(jax.grad(lambda s: top(lambda v: s * (a @ v), jnp.zeros(3), end="smallest").values[0])(2.0).round(6))
     -5.0
     """
     one_after_another()
     flat, unravel = ravel_pytree(like)
     _check(flat, count)
+    if end not in _ORDER:
+        raise Mistake("end", f"of a spectrum is {end!r}", f"give one of {', '.join(_ORDER)}")
     first = ravel_pytree(start)[0] if start is not None else _first(flat, key)
     size = min(max(2 * count + 10, 20), flat.size)
     kept = min(count + max(1, (size - count) // 2), size - 1)
-    options = _Options(count, size, kept, -1 if smallest else 1, products, multiple)
+    options = _Options(count, size, kept, end, products, multiple)
     tolerance = (1e-8 if flat.dtype == jnp.float64 else 1e-4) if tolerance is None else tolerance
     apply, closed = jax.closure_convert(lambda v: ravel_pytree(matvec(unravel(v)))[0], flat)
     values, vectors, bounds, converged, spent = _extreme(apply, options, closed, first, jnp.asarray(tolerance, flat.dtype))
@@ -225,7 +233,7 @@ def _extreme(apply, options, closed, first, tolerance):
     rounding = jnp.finfo(first.dtype).eps * (8 + first.size**0.5)  # of a product with n terms
     enough = tolerance / 4 if options.multiple else tolerance  # a new direction forgets residuals
 
-    places = jnp.arange(size + 1, dtype=jnp.int32)
+    places, key = jnp.arange(size + 1, dtype=jnp.int32), _ORDER[options.end]
 
     def applied(v: Array) -> Array:
         return apply(v, *closed)
@@ -237,14 +245,14 @@ def _extreme(apply, options, closed, first, tolerance):
         basis = jax.lax.fori_loop(search.at, size, step, search.basis)
         spent = search.spent + size - search.at
         values, weights = jnp.linalg.eigh(basis.projected, symmetrize_input=False)
-        order = slice(None, None, -1) if options.sign > 0 else slice(None)
+        order = jnp.argsort(key(values))
         values, weights = values[order], weights[:, order]
         largest = jnp.abs(values).max()
         bounds = jnp.maximum(basis.last * jnp.abs(weights[-1]), rounding * largest)
         met = jnp.all(bounds[:count] <= enough * largest)
         last_look = search.looked
         if options.multiple:
-            anew = met & ~jnp.all(jnp.abs(values[:count] - last_look) <= tolerance * largest)
+            anew = met & ~jnp.all(jnp.abs(key(values[:count]) - key(last_look)) <= tolerance * largest)
             last_look = jnp.where(anew, values[:count], last_look)
         else:
             anew = jnp.zeros((), bool)

@@ -114,6 +114,11 @@ class Snapshot(eqx.Module):
         return self.run.objective.total(self.held)
 
     @property
+    def in_users_coordinates(self) -> Objective:
+        """The objective as a function of weights such as `theta`, whatever carries them."""
+        return Objective(self.problem, self.parameterization, Flat(), self.run.penalty)
+
+    @property
     def memory(self) -> PyTree:
         """What the law keeps (momentum, the averages of Adam, a field's memory), in the user's coordinates."""
         return self.run.chart.lift_memory(self.remembered)
@@ -127,8 +132,7 @@ class Snapshot(eqx.Module):
     @property
     def velocity(self) -> Theta:
         """d theta/dt along gradient flow at the rates of this moment."""
-        objective = Objective(self.problem, self.parameterization, Flat(), self.run.penalty)
-        landscape, theta = Landscape(objective, self.dynamics.rates_at(self.time)), self.theta
+        landscape, theta = Landscape(self.in_users_coordinates, self.dynamics.rates_at(self.time)), self.theta
         return landscape.tangent(theta, landscape.downhill(theta)[1])
 
     @property

@@ -13,21 +13,16 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, PyTree
+from jaxtyping import Array
 
 from .. import linalg
+from .._errors import Mistake
 from .base import Measure, Snapshot
 
 
 def hessian(snapshot: Snapshot) -> linalg.Matvec:
     """v -> H v at a snapshot, H the Hessian of loss + penalty in the weights."""
-    run = snapshot.run
-
-    def objective(theta: PyTree) -> Array:
-        loss = run.original.loss(run.parameterization(theta))
-        return loss if run.penalty is None else loss + run.penalty(theta)
-
-    return linalg.hvp(objective, snapshot.theta)
+    return linalg.hvp(snapshot.in_users_coordinates.total, snapshot.theta)
 
 
 def _told(top: linalg.Extreme) -> dict[str, Array]:
@@ -37,17 +32,15 @@ def _told(top: linalg.Extreme) -> dict[str, Array]:
     return {n: v[0] if alone else v for n, v in found.items()} | {"products": top.products.astype(float)}
 
 
-def sharpness(count: int = 1, *, smallest: bool = False, tolerance: float = 1e-6, products: int = 400) -> Measure:
-    """The `count` largest (or smallest) eigenvalues of the Hessian: `NAME.value`, `NAME.bound`, `NAME.products`."""
+def sharpness(count: int = 1, *, end: str = "largest", tolerance: float = 1e-6, products: int = 400) -> Measure:
+    """The `count` first eigenvalues of the Hessian from an `end` ("largest", "smallest", "magnitude"): `NAME.value`, `NAME.bound`, `NAME.products`."""
 
     def measure(snapshot: Snapshot) -> dict[str, Array]:
-        top = linalg.top(
-            hessian(snapshot), snapshot.theta, count, smallest=smallest, tolerance=tolerance, products=products
-        )
-        return _told(top)
+        matvec = hessian(snapshot)
+        return _told(linalg.top(matvec, snapshot.theta, count, end=end, tolerance=tolerance, products=products))
 
-    end = "smallest" if smallest else "largest"
-    what = f"{end} eigenvalue" if count == 1 else f"{count} {end} eigenvalues"
+    which = "of largest magnitude" if end == "magnitude" else end
+    what = f"eigenvalue ({which})" if count == 1 else f"{count} eigenvalues ({which})"
     return Measure(measure, f"the {what} of the Hessian of loss + penalty; nan where Lanczos did not converge")
 
 
@@ -68,24 +61,23 @@ def output_curvature(*, tolerance: float = 1e-6, products: int = 400) -> Measure
     """max over inputs of |f''(x)|, for a network of one output: `NAME.value`, `NAME.bound`, `NAME.products`."""
 
     def measure(snapshot: Snapshot) -> dict[str, Array]:
-        run, theta = snapshot.run, snapshot.theta
+        network, theta, problem = snapshot.parameterization, snapshot.theta, snapshot.problem
+        if problem.outputs is not None:
+            raise Mistake(
+                "observe", f"asks for the curvature of an output, and there are {problem.outputs}",
+                "give targets that are numbers without an axis",
+            )  # fmt: skip
 
-        def largest(x: Array) -> tuple[Array, Array, Array]:
-            matvec = linalg.hvp(lambda theta: jnp.sum(run.parameterization(theta)(x[None])), theta)
-            ends = [
-                linalg.top(matvec, theta, smallest=smallest, tolerance=tolerance, products=products)
-                for smallest in (False, True)
-            ]
-            size = jnp.maximum(*(jnp.abs(end.values[0]) for end in ends))
-            converged = ends[0].converged[0] & ends[1].converged[0]
-            return (
-                jnp.where(converged, size, jnp.nan),
-                jnp.maximum(ends[0].bounds[0], ends[1].bounds[0]),
-                ends[0].products + ends[1].products,
-            )
+        def largest(x: Array) -> dict[str, Array]:
+            matvec = linalg.hvp(lambda theta: network(theta)(x[None])[0], theta)
+            return _told(linalg.top(matvec, theta, end="magnitude", tolerance=tolerance, products=products))
 
-        values, bounds, spent = jax.lax.map(largest, run.original.inputs)
-        return {"value": jnp.max(values), "bound": jnp.max(bounds), "products": jnp.sum(spent).astype(float)}
+        each = jax.lax.map(largest, problem.inputs)
+        return {
+            "value": jnp.max(jnp.abs(each["value"])),
+            "bound": jnp.max(each["bound"]),
+            "products": jnp.sum(each["products"]),
+        }
 
     what = "max_i of the spectral norm of the Hessian of f(x_i) in the weights"
     return Measure(measure, f"{what}; nan where Lanczos did not converge")

@@ -1,11 +1,11 @@
 r"""Observables of networks: their weights block by block, what they say at the examples, and how they scale.
 
-    weight_norms(block), row_norms(block)   |W|, and the norm of each row
-    stable_rank(block)                      |W|_F^2 / |W|^2
-    singular_values_of(block)               of a matrix of the weights
-    error_rate(), error_rate_held_out()     share of examples on the wrong side, or of the wrong class
-    outputs()                               f(x_i) at every example
-    homogeneity()                           L with f(c theta) = c^L f(theta), by Euler: <theta, df/dtheta> = L f
+    row_norms(block)                      the norm of each row of a matrix of the weights
+    stable_rank(block)                    |W|_F^2 / |W|^2
+    block_spectrum(block)                 its singular values
+    error_rate(), error_rate_held_out()   share of examples on the wrong side, or of the wrong class
+    outputs()                             f(x_i) at every example
+    homogeneity()                         L with f(c theta) = c^L f(theta), by Euler: <theta, df/dtheta> = L f
 """
 
 from __future__ import annotations
@@ -15,22 +15,19 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from .._errors import Mistake
-from ..parameterizations.network import block_of, name_at
+from ..parameterizations.network import matrices
 from ..parameterizations.network import row_norms as norms_of_rows
 from .base import Measure, Snapshot
 
 
 def matrix_at(snapshot: Snapshot, block: str) -> Array:
     """The matrix of a block of the weights: by the block's name where it has one, or by `block/name`."""
-    leaves = jax.tree_util.tree_flatten_with_path(snapshot.theta)[0]
-    named = {name_at(path): leaf for path, leaf in leaves}
-    of_block = [leaf for path, leaf in leaves if block_of(path) == block and leaf.ndim >= 2]
-    if block in named and named[block].ndim >= 2:
-        return named[block]
-    if len(of_block) == 1:
-        return of_block[0]
-    matrices = ", ".join(name for name, leaf in named.items() if leaf.ndim >= 2)
-    raise Mistake("observe", f"asks for the matrix of {block!r}, which the weights do not have", f"known: {matrices}")
+    known = matrices(snapshot.theta)
+    fits = [w for name, w in known.items() if name == block or name.startswith(f"{block}/")]
+    if len(fits) != 1:
+        how = f"asks for the matrix of {block!r}, of which the weights have {len(fits) or 'none'}"
+        raise Mistake("observe", how, f"known: {', '.join(known)}")
+    return fits[0]
 
 
 def row_norms(block: str, unit_axis: int = -1) -> Measure:

@@ -314,14 +314,21 @@ def unit_rows(w: Array, unit_axis: int = -1) -> Array:
     return w / jnp.broadcast_to(row_norms(w, unit_axis), w.shape)
 
 
-def on_rows(weights: PyTree, blocks: Sequence[str] | None, change: Callable[[Array], Array]) -> PyTree:
-    """Matrices of the named blocks changed; vectors, and other blocks, as they are."""
-    known = {block_of(path) for path, _ in jax.tree_util.tree_flatten_with_path(weights)[0]}
+def matrices(weights: PyTree, blocks: Sequence[str] | None = None) -> dict[str, Array]:
+    """The matrices of the named blocks (of all, where none is named), by `block/name`; vectors have no rows."""
+    leaves = jax.tree_util.tree_flatten_with_path(weights)[0]
+    known = {block_of(path) for path, _ in leaves}
     if blocks is not None and (absent := [b for b in blocks if b not in known]):
         raise Mistake("blocks", f"name {absent[0]!r}, which the network does not have", f"known: {', '.join(sorted(known))}")
+    return {name_at(path): w for path, w in leaves if w.ndim >= 2 and (blocks is None or block_of(path) in blocks)}
+
+
+def on_rows(weights: PyTree, blocks: Sequence[str] | None, change: Callable[[Array], Array]) -> PyTree:
+    """Matrices of the named blocks changed; vectors, and other blocks, as they are."""
+    chosen = matrices(weights, blocks)
 
     def one(path: Sequence[Any], w: Array) -> Array:
-        return change(w) if w.ndim >= 2 and (blocks is None or block_of(path) in blocks) else w
+        return change(w) if name_at(path) in chosen else w
 
     return jax.tree_util.tree_map_with_path(one, weights)
 
@@ -349,15 +356,8 @@ class RowNormalised(AbstractParameterization):
         weights = self.inner.init(problem, key)
         if not self.gain:
             return weights
-        sizes: dict[str, Array] = {}
-
-        def note(path: Sequence[Any], w: Array) -> Array:
-            if w.ndim >= 2 and (self.blocks is None or block_of(path) in self.blocks):
-                sizes[name_at(path)] = row_norms(w, self.unit_axis)
-            return w
-
-        on_rows(weights, self.blocks, lambda w: w)  # names of blocks are checked
-        return RowWeights(jax.tree_util.tree_map_with_path(note, weights), sizes)
+        sizes = {name: row_norms(w, self.unit_axis) for name, w in matrices(weights, self.blocks).items()}
+        return RowWeights(weights, sizes)
 
     def normalised(self, theta: Theta) -> PyTree:
         """The weights of the network."""

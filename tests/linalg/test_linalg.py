@@ -31,17 +31,19 @@ SPECTRA = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("smallest", [False, True])
+@pytest.mark.parametrize("end", ["largest", "smallest", "magnitude"])
 @pytest.mark.parametrize("spectrum", SPECTRA.values(), ids=SPECTRA.keys())
-def test_extreme_pairs_are_those_of_the_dense_matrix(spectrum, smallest):
+def test_extreme_pairs_are_those_of_the_dense_matrix(spectrum, end):
     a, n = symmetric(spectrum), len(spectrum)
     count = min(5, n)
-    found = linalg.top(lambda v: a @ v, jnp.zeros(n), count, smallest=smallest, multiple=True, tolerance=1e-10)
+    found = linalg.top(lambda v: a @ v, jnp.zeros(n), count, end=end, multiple=True, tolerance=1e-10)
     expected = np.linalg.eigvalsh(a)
-    expected = expected[:count] if smallest else expected[::-1][:count]
+    by = {"largest": -expected, "smallest": expected, "magnitude": -np.abs(expected)}[end]
+    expected = expected[np.argsort(by, kind="stable")][:count]
     size = max(np.abs(spectrum).max(), 1e-300)
     assert found.converged.all()
-    np.testing.assert_allclose(found.values, expected, atol=1e-8 * size, rtol=0)
+    of = np.abs if end == "magnitude" else np.asarray  # two of one size and opposite signs come in either order
+    np.testing.assert_allclose(of(found.values), of(expected), atol=1e-8 * size, rtol=0)
     vectors = np.asarray(found.vectors)
     np.testing.assert_allclose(vectors @ vectors.T, np.eye(count), atol=1e-10)
     residuals = np.linalg.norm(a @ vectors.T - vectors.T * np.asarray(found.values), axis=0)
@@ -100,6 +102,8 @@ def test_a_nan_ends_the_search_and_is_not_converged():
 def test_a_count_that_cannot_be(count):
     with pytest.raises(Mistake, match="from 1 to 3"):
         linalg.top(lambda v: v, jnp.zeros(3), count)
+    with pytest.raises(Mistake, match="give one of largest, smallest, magnitude"):
+        linalg.top(lambda v: v, jnp.zeros(3), end="least")
     with pytest.raises(Mistake, match="floating point"):
         linalg.top(lambda v: v, jnp.zeros(3, int))
 
@@ -171,9 +175,9 @@ def test_the_memory_of_a_sum_does_not_grow_with_the_data(example):
 def test_ends_of_a_networks_hessian(example):
     theta, x, y, hessian, _ = example
     expected = np.linalg.eigvalsh(hessian)
-    for smallest in (False, True):
-        found = jax.jit(lambda theta: linalg.top(linalg.hvp(loss, theta, x, y), theta, 5, smallest=smallest))(theta)
-        np.testing.assert_allclose(found.values, expected[:5] if smallest else expected[::-1][:5], atol=1e-8 * expected[-1])
+    for end, values in (("smallest", expected[:5]), ("largest", expected[::-1][:5])):
+        found = jax.jit(lambda theta, end=end: linalg.top(linalg.hvp(loss, theta, x, y), theta, 5, end=end))(theta)
+        np.testing.assert_allclose(found.values, values, atol=1e-8 * expected[-1])
     lanczos = scipy.sparse.linalg.eigsh(hessian, 5, return_eigenvectors=False)
     np.testing.assert_allclose(np.sort(lanczos), expected[np.sort(np.argsort(-np.abs(expected))[:5])], atol=1e-9)
     assert jax.tree.structure(found.vectors) == jax.tree.structure(theta)

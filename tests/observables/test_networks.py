@@ -37,7 +37,7 @@ def memory(snapshot):
 
 
 OBSERVE = {
-    "weights": weights, "memory": memory, "top": ib.sharpness(3), "least": ib.sharpness(smallest=True),
+    "weights": weights, "memory": memory, "top": ib.sharpness(3), "least": ib.sharpness(end="smallest"),
     "seen": ib.preconditioned_sharpness(), "density": ib.at_end(ib.spectral_density(steps=8, probes=2)),
     "rows": ib.row_norms("layer1"), "rank": ib.stable_rank("layer1"), "spectrum": ib.block_spectrum("layer2/kernel"),
     "out": ib.outputs(), "wrong": ib.error_rate(), "wrong_out": ib.error_rate_held_out(), "loss_out": ib.loss_held_out(),
@@ -146,7 +146,7 @@ def test_homogeneity():
 
 
 def test_a_block_that_is_not_there_is_one_line():
-    with pytest.raises(Mistake, match="asks for the matrix of 'layer7'.*known: layer1/kernel, layer2/kernel"):
+    with pytest.raises(Mistake, match="asks for the matrix of 'layer7', of which the weights have none; known: layer1/kernel, layer2/kernel"):
         study = ib.Study(cell=cell, grids=ib.grid(law=["adam"], seed=[0]), observe={"r": ib.row_norms("layer7")})
         study.run(width=1, last=3)
 
@@ -158,3 +158,26 @@ def test_an_eigenvalue_that_did_not_converge_is_marked():
     )  # fmt: skip
     ds = study.run(width=1, last=3)
     assert ds["top.value"].isnull().any() and (ds["top.bound"] > 0).all()
+
+
+def test_the_curvature_of_an_output():
+    """max_i |f''(x_i)| at the start and after some steps, of a network of one output; one of several is refused."""
+
+    def one(*, key, last=4):
+        return ib.Run(ib.supervised(X, Y[:, 0]), ib.mlp((5,), jnp.tanh), ib.Descent(0.1, max_steps=last))
+
+    observe = {"curvature": ib.output_curvature(), "weights": weights}
+    study = ib.Study(cell=one, grids=ib.grid(seed=[0]), observe=observe, records=ib.records_at([0, 4]))
+    ds = study.run(width=1).isel(seed=0)
+    like = ib.mlp((5,)).init(ib.supervised(X, Y[:, 0]), ib.SeedKey(jnp.asarray(0)))
+
+    def outputs(flat):
+        theta = jax.flatten_util.ravel_pytree(like)[1](flat)
+        return jnp.tanh(X @ theta["layer1"]["kernel"]) @ theta["layer2"]["kernel"]
+
+    for k in range(2):
+        hessians = jax.hessian(outputs)(jnp.asarray(ds.weights.values[k]))
+        np.testing.assert_allclose(ds["curvature.value"][k], np.abs(np.linalg.eigvalsh(hessians)).max(), rtol=2e-6)
+    with pytest.raises(Mistake, match="curvature of an output, and there are 3"):
+        study = ib.Study(cell=cell, grids=ib.grid(law=["adam"], seed=[0]), observe={"c": ib.output_curvature()})
+        study.run(width=1, last=3)
