@@ -1,4 +1,4 @@
-r"""Smooth losses of predictions z in R^m with targets y in R^m, summed over the examples.
+r"""Smooth losses of predictions z with targets y of the same shape, summed over their entries.
 
     square       1/2 |z - y|^2
     log_cosh     sum log cosh(z_i - y_i)
@@ -22,7 +22,7 @@ from jaxtyping import Array, Float
 
 from .._types import Scalar
 
-Predictions = Float[Array, " rows"]
+Predictions = Float[Array, "*entries"]
 Loss = Callable[[Predictions, Predictions], Scalar]
 
 

@@ -8,7 +8,7 @@ The predictor is a function: a pytree that can be called on a batch of inputs, s
     logistic        log(1 + exp(-y z))              y in {-1, 1}, z a number
     cross_entropy   log sum_c exp(z_c) - z_y        y a class 0, 1, ..., z a number for each class
 
-or any function of one output and one target. A batch of them is an unbiased sample: a mean over some examples.
+`log_cosh` and `exponential` of `losses` as well, or any function of one output and one target. A batch of them is an unbiased sample: a mean over some examples.
 
 >>> import jax.numpy as jnp
 >>> problem = supervised(jnp.array([[1.0], [2.0]]), jnp.array([1.0, 3.0]), "square")
@@ -29,23 +29,15 @@ from jaxtyping import Array, ArrayLike, Float, Int, Num
 from .._errors import Mistake
 from .._types import Flag, Pred, Requirements, Scalar
 from .base import AbstractProblem
+from .losses import SEPARABLE, exponential, log_cosh, logistic, square
 
 PerExample = Callable[[Array, Array], Scalar]
 
 
-def _square(z: Array, y: Array) -> Scalar:
-    return 0.5 * jnp.sum((z - y) ** 2)
-
-
-def _logistic(z: Array, y: Array) -> Scalar:
-    return jax.nn.softplus(-y * z)
-
-
-def _cross_entropy(z: Array, y: Array) -> Scalar:
-    return optax.softmax_cross_entropy_with_integer_labels(z, y)
-
-
-LOSSES: dict[str, PerExample] = {"square": _square, "logistic": _logistic, "cross_entropy": _cross_entropy}
+LOSSES: dict[str, PerExample] = {
+    "square": square, "log_cosh": log_cosh, "logistic": logistic, "exponential": exponential,
+    "cross_entropy": optax.softmax_cross_entropy_with_integer_labels,
+}  # fmt: skip
 
 
 class Supervised(AbstractProblem):
@@ -76,7 +68,7 @@ class Supervised(AbstractProblem):
         return self.inputs.shape[0]
 
     def losses(self, pred: Pred) -> Float[Array, " examples"]:
-        return _losses(pred, self.inputs, self.targets, self.per_example, self.outputs)
+        return _at_each(pred, self.inputs, self.targets, self.per_example, self.outputs)
 
     def loss(self, pred: Pred) -> Scalar:
         """Of a batch: its share of the mean, so that (examples / size) times it is an unbiased estimate."""
@@ -86,14 +78,11 @@ class Supervised(AbstractProblem):
         """The mean over the examples that are held out."""
         if self.held_out is None:
             raise Mistake("held_out", "is asked for in a problem that holds nothing out", "give supervised(held_out=...)")
-        return jnp.mean(_losses(pred, *self.held_out, self.per_example, self.outputs))
+        return jnp.mean(_at_each(pred, *self.held_out, self.per_example, self.outputs))
 
     def subset(self, indices: Int[Array, " batch"]) -> Supervised:
         some = (self.inputs[indices], self.targets[indices])
         return Supervised(*some, self.per_example, None, self.classes, total=self.total)
-
-    def separates(self, pred: Pred) -> Flag:
-        return jnp.all(self.margins(pred) > 0)
 
     def margins(self, pred: Pred) -> Float[Array, " examples"]:
         """y z for labels -1 and 1, and else the output of the right class less the largest other."""
@@ -108,8 +97,8 @@ class Supervised(AbstractProblem):
             ("inputs", "are not finite", "give real numbers"): jnp.all(jnp.isfinite(self.inputs)),
             ("targets", "are not finite", "give real numbers"): jnp.all(jnp.isfinite(self.targets)),
         }
-        if self.per_example is _logistic:
-            asked["targets", "of the logistic loss must be -1 or 1", "write 2 * y - 1 for y in {0, 1}"] = jnp.all(
+        if self.per_example in SEPARABLE:
+            asked["targets", "of this loss must be -1 or 1", "write 2 * y - 1 for y in {0, 1}"] = jnp.all(
                 jnp.abs(self.targets) == 1
             )
         if self.classes is not None:
@@ -123,7 +112,7 @@ class Supervised(AbstractProblem):
         return asked
 
 
-def _losses(pred: Pred, inputs: Array, targets: Array, per_example: PerExample, outputs: int | None) -> Array:
+def _at_each(pred: Pred, inputs: Array, targets: Array, per_example: PerExample, outputs: int | None) -> Array:
     z = pred(inputs)
     expected = (inputs.shape[0],) if outputs is None else (inputs.shape[0], outputs)
     if z.shape != expected:
