@@ -101,7 +101,7 @@ figure = ib.Figure(
     id="flow",
     panels=[
         ib.panel(
-            ib.curves_of(curvature, x="time_of", by="method", of={"step": 0.4}, accepts=CAPPED),
+            ib.curves_of(curvature, x="time_of", by="method", of={"step": "largest"}, accepts=CAPPED),
             ib.level(1, r"$2/\eta$"),
             x="time $t$", y=r"curvature / $(2/\eta)$", ylim=(0, None),
         ),
@@ -111,7 +111,7 @@ figure = ib.Figure(
         ),
     ],
     caption="Gradient descent beside the flow, a tanh network on {examples} digits with random labels, medians and ranges over "
-    "{seed.count} seeds. Left: curvature over 2/eta at eta = 0.4. Right: the distance of the two at equal times, which "
+    "{seed.count} seeds. Left: curvature over 2/eta at the largest eta. Right: the distance of the two at equal times, which "
     "is the error of Euler's method until the flow's curvature is 2/eta.",
     claims=["descent-follows-the-flow-up-to-the-edge", "descent-leaves-the-flow-at-the-edge"],
 )  # fmt: skip
