@@ -23,8 +23,9 @@ INTERRUPTED = 130
 RESULTS = "results"
 
 _STUDY = "a short name (wu2020/robustness), a file (mine.py) or a module (my.package.mine)"
-_VALUES = """values of name=value:   scale=0.1   method=wn,gd   scale=1e-2..4:24:log   step=0.1..1:10   seed=0..31   seed.data=0
-"""
+_VALUES = (
+    "values of name=value:   scale=0.1   method=wn,gd   scale=1e-2..4:24:log   step=0.1..1:10   seed=0..31   seed.data=0"
+)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -64,10 +65,9 @@ def _parser() -> argparse.ArgumentParser:
 
     command("list", "studies by paper, one line each")
 
-    for name, text in (
-        ("plan", "what a run would compute: runs, blocks, tiles, programs, memory, what is done"),
-        ("run", "run, resume or extend a study; then its verdicts, figures and page"),
-    ):
+    plans = "what a run would compute: runs, blocks, tiles, programs, memory, what is done"
+    runs = "run, resume or extend a study; then its verdicts, figures and page"
+    for name, text in ("plan", plans), ("run", runs):
         sub = command(name, text, epilog=_VALUES, aliases=["resume"] if name == "run" else [])
         sub.add_argument("study", metavar="STUDY", help=_STUDY)
         sub.add_argument("settings", nargs="*", metavar="name=value", help="axes and settings of the study")

@@ -8,7 +8,7 @@
 >>> examples.inputs.shape, examples.classes
 ((1797, 8, 8), 10)
 >>> three_or_eight = examples.only(3, 8)
->>> three_or_eight.labels.max(), len(three_or_eight)
+>>> int(three_or_eight.labels.max()), len(three_or_eight)
 (1, 357)
 """
 
