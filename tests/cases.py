@@ -193,6 +193,7 @@ FOLDS = {
     "first_time": ib.first_time(lambda snapshot: snapshot.loss < 0.1),
     "always": ib.always(lambda before, after: after.loss <= before.loss),
     "worst_change": ib.worst_change(lambda before, after: after.loss - before.loss),
+    "mean_change": ib.mean_change(lambda before, after: after.loss - before.loss),
 }
 
 

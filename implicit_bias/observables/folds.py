@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
@@ -116,3 +117,33 @@ class _WorstChange(AbstractFold):
 def worst_change(of: Callable[[Snapshot, Snapshot], Scalar]) -> AbstractFold:
     """The greatest `of(before, after)` over every step, for identities of one step; nan if it is ever nan."""
     return _WorstChange(of)
+
+
+class _MeanChange(AbstractFold):
+    of: Callable[[Snapshot, Snapshot], Array] = eqx.field(static=True)
+    when: Callable[[Snapshot], Flag] | None = eqx.field(static=True)
+
+    def init(self, first: Snapshot) -> tuple[Array, Count]:
+        like = jax.eval_shape(self.of, first, first)
+        return jnp.zeros(like.shape, like.dtype), jnp.zeros((), dtype=jnp.int32)
+
+    def update(self, carry: tuple[Array, Count], before: Snapshot, after: Snapshot) -> tuple[Array, Count]:
+        total, count = carry
+        counts = jnp.asarray(True) if self.when is None else self.when(before)
+        return jnp.where(counts, total + self.of(before, after), total), count + counts.astype(count.dtype)
+
+    def read(self, carry: tuple[Array, Count]) -> Array:
+        total, count = carry
+        return total / count.astype(total.dtype)
+
+    @property
+    def definition(self) -> str:
+        where = "" if self.when is None else f" at which {definition(self.when)}"
+        return f"mean over the steps{where} of: {definition(self.of)}"
+
+
+def mean_change(
+    of: Callable[[Snapshot, Snapshot], Array], when: Callable[[Snapshot], Flag] | None = None
+) -> AbstractFold:
+    """The mean of `of(before, after)`, of any shape, over the steps at which `when(before)` holds; nan if there is none."""
+    return _MeanChange(of, when)

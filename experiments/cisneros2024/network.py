@@ -1,0 +1,79 @@
+r"""What the studies of this paper train: a^0 = x,  a_i^l = phi(<W_i^l, a^(l-1)> / (|W_i^l| sqrt m)),  f(x) = <v, a^L>.
+
+Weight normalisation without gains: rows of all hidden layers count by their directions. The first rows have directions
+uniform on the sphere and the norm `size`, v has the norm `output`. Beside it stand, of the same form,
+
+    twin      phi(<W_i, a> / sqrt m): not normalised; rows of norm size sqrt(inputs), as of independent N(0, size^2) entries
+    layers    phi(W a / |W a|): each layer is normalised for every input, as LayerNorm without its centring does
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import implicit_bias as ib
+
+ACTIVATIONS = {"tanh": jnp.tanh, "relu": jax.nn.relu, "gelu": lambda z: jax.nn.gelu(z, approximate=False)}
+P2 = 4 / (3 * np.sqrt(3))
+"""The largest |phi''| of tanh."""
+
+
+def unit(key, *shape):
+    """Uniform on the sphere, along the last axis."""
+    drawn = jax.random.normal(key, shape)
+    return drawn / jnp.linalg.norm(drawn, axis=-1, keepdims=True)
+
+
+def regression(key, examples, dimension, radius, noise=0.0, held_out=0):
+    """|x| = radius, y = tanh(<a, x> sqrt(dimension) / radius) + noise, |a| = 1, with noise uniform of that deviation."""
+    x = radius * unit(ib.stream(key, "inputs"), examples + held_out, dimension)
+    a = unit(ib.stream(key, "teacher"), dimension)
+    off = jax.random.uniform(ib.stream(key, "noise"), (examples + held_out,), minval=-1.0, maxval=1.0)
+    y = jnp.tanh(x @ a * dimension**0.5 / radius) + noise * 3**0.5 * off
+    others = (x[examples:], y[examples:]) if held_out else None
+    return ib.supervised(x[:examples], y[:examples], "square", held_out=others)
+
+
+def _output(norm, weights, key):
+    """The last layer with a direction uniform on the sphere and that norm."""
+    last = max(weights)
+    v = weights[last]["kernel"]
+    return weights | {last: {"kernel": norm * v / jnp.sqrt(jnp.sum(v * v))}}
+
+
+def network(depth, width, activation="tanh", size=1.0, output=4.0, norm="rows", aligned=1.0):
+    """See the head of this file; the rows of a layer are `aligned` times as far apart as they were drawn."""
+    phi = ACTIVATIONS[activation]
+    hidden = tuple(f"layer{number}" for number in range(1, depth + 1))
+    start = [ib.aligned(aligned), ib.row_norm(size, hidden), jax.tree_util.Partial(_output, output)]
+    if norm == "layers":
+        return ib.mlp((width,) * depth, lambda z: phi(z / jnp.linalg.norm(z, axis=-1, keepdims=True)), start=start)
+    if norm == "twin":
+        start[2:2] = [jax.tree_util.Partial(_as_drawn, hidden)]
+    net = ib.mlp((width,) * depth, lambda z: phi(z / width**0.5), start=start)
+    return net if norm == "twin" else ib.RowNormalised(net, hidden)
+
+
+def _as_drawn(hidden, weights, key):
+    """Rows times the square root of their length."""
+    return weights | {h: {"kernel": weights[h]["kernel"] * weights[h]["kernel"].shape[0] ** 0.5} for h in hidden}
+
+
+def hidden_of(weights):
+    """The matrices of the hidden layers, [inputs, rows] each."""
+    return [weights[name]["kernel"] for name in sorted(weights)[:-1]]
+
+
+def row_norms(weights):
+    """|W_i| of each row of each hidden layer."""
+    return jnp.concatenate([jnp.linalg.norm(w, axis=0) for w in hidden_of(weights)])
+
+
+def least_row(snapshot):
+    """min over layers and rows of |W_i|"""
+    return jnp.min(row_norms(snapshot.theta))
+
+
+def typical_row(snapshot):
+    """(mean over layers and rows of |W_i|^4)^(1/4)"""
+    return jnp.mean(row_norms(snapshot.theta) ** 4) ** 0.25
