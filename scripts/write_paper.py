@@ -78,6 +78,24 @@ def study_section(study: Judged, folder: Path) -> list[str]:
     return lines
 
 
+def questions(file: Path, judged: list[Judged]) -> list[str]:
+    """What the paper asks and tries, each with its claims and figures, where a paper has such a file.
+
+    `study/claim` there becomes a link and the verdict, `study:figure` a link to the picture.
+    """
+    if not file.is_file():
+        return []
+    known = {}
+    for study in judged:
+        name = study.study.name.rpartition("/")[2]
+        known |= {f"{name}/{j.claim.id}": f"[{j.claim.id}](#{name}) ({verdict(j)})" for j in study.judgements}
+        known |= {f"{name}:{figure.id}": f"[figure {figure.id}](#{name})" for figure in study.study.figures}
+    text = file.read_text()
+    if unknown := [word for word in re.findall(r"`([\w/:().-]+)`", text) if word not in known]:
+        sys.exit(f"error: {file.name}: names {unknown[0]}, which no study has; known: {', '.join(known)}")
+    return ["## What the paper asks", "", *re.sub(r"`([\w/:().-]+)`", lambda word: known[word[1]], text).splitlines(), ""]
+
+
 def absences(file: Path) -> list[str]:
     """What the paper says and no study judges, in its own words, where a paper has such a file."""
     return ["## Not judged", "", *file.read_text().splitlines(), ""] if file.is_file() else []
@@ -111,6 +129,7 @@ def main() -> None:
         "expected to be refuted.",
         "",
         *overview(judged),
+        *questions(ROOT / "experiments" / options.paper / "asked.md", judged),
         *absences(ROOT / "experiments" / options.paper / "absent.md"),
     ]
     for study in judged:

@@ -1,4 +1,4 @@
-r"""Does weight decay let rows vanish?  Under descent they have a floor that moves; under the flow they vanish.   (arXiv 2409.08935)
+r"""Does weight decay let rows vanish?  Under descent they have a moving floor; under the flow they do.   (arXiv 2409.08935)
 
 The paper asks whether the least row norm stays away from 0 (its first open question). Without decay it does: `exact`.
 With decay lam, W' = (1 - eta lam) W - eta grad L, and G_i = |W_i| |grad_i| a function of directions alone,
@@ -74,15 +74,13 @@ def at_equilibrium(ds):
     }
 
 
-def _steps(**more):
-    return ib.Claim(
-        source="arXiv 2409.08935, derived", accepts=CAPPED, on="gd+sgd", tolerance=lambda ds: 1e-12,
-        because="exact; rounded sums, relative to |W'|^2", **more,
-    )  # fmt: skip
-
-
+_steps = ib.claims_with(
+    source="arXiv 2409.08935, derived", accepts=CAPPED, on="gd+sgd", tolerance=lambda ds: 1e-12,
+    because="exact; rounded sums, relative to |W'|^2",
+)  # fmt: skip
+_balanced = ib.claims_with(on="gd+sgd", accepts=CAPPED, hypotheses=at_equilibrium)
 CLAIMS = [
-    _steps(id="row-norm-recursion", statement="|W_i'|^2 = (1 - eta lam)^2 |W_i|^2 + eta^2 G_i^2 / |W_i|^2 at every step",
+    _steps(id="row-norm-recursion", statement="|W'|^2 = (1 - eta lam)^2 |W|^2 + eta^2 G^2 / |W|^2 of each row at every step",
            residual=lambda ds: ds.recursion),
     _steps(id="floor-of-a-row", statement="|W_i'|^2 >= 2 eta (1 - eta lam) G_i of every row at every step", kind=ib.Inequality(),
            residual=lambda ds: ds.floor - 1, bound=lambda ds: 1 + 0 * ds.floor),
@@ -97,17 +95,17 @@ CLAIMS = [
         id="rows-vanish-under-the-flow", source="arXiv 2409.08935, derived", on="flow",
         statement="|W_i| = |W_i(0)| exp(-lam t) of every row, under the flow with decay", accepts=ENDS,
         residual=lambda ds: ds.flow_defect.max("record"), tolerance=lambda ds: 100 * ds.rtol,
-        because="what the integrator adds up over some hundred steps",
+        because="what the integrator adds up",
     ),
-    ib.Claim(
-        id="angle-of-a-step", source="arXiv 2409.08935, derived", on="gd+sgd", accepts=CAPPED, hypotheses=at_equilibrium,
+    _balanced(
+        id="angle-of-a-step", source="arXiv 2409.08935, derived",
         statement="at equilibrium log(1 + tan^2) is -2 log(1 - eta lam) on average over rows and steps, whatever the gradients",
         residual=lambda ds: ds.turning / ds.turn_due - 1, tolerance=lambda ds: 0.05,
         because="log |W|^2 wanders about its mean by some tenths, over half a run in which decay alone makes 10",
     ),
-    ib.Claim(
-        id="fixed-point-of-a-row", source="arXiv 2409.08935, derived for constant G", on="gd+sgd", accepts=CAPPED,
-        hypotheses=at_equilibrium, statement="at equilibrium |W|^4 is eta G^2 / (lam (2 - eta lam)), on average",
+    _balanced(
+        id="fixed-point-of-a-row", source="arXiv 2409.08935, derived for constant G",
+        statement="at equilibrium |W|^4 is eta G^2 / (lam (2 - eta lam)), on average",
         residual=lambda ds: ds.fourth_powers[..., 0] / ds.fourth_power_due - 1, tolerance=lambda ds: 0.1,
         because="means of |W|^4 and of G^2, where G varies from step to step and the equilibrium is of G^2 / |W|^2 and |W|^2",
     ),
@@ -115,21 +113,20 @@ CLAIMS = [
 
 # -- figure ------------------------------------------------------------------------------------------------------------
 
+def fixed_point(ds):
+    return ds.fourth_power_due.where(at_equilibrium(ds)[LONG] >= 0) ** 0.25 + 0 * ds.clock
+
+
 along = dict(x="clock", by="decay", name=r"$\lambda = {:g}$", accepts=ENDS)
 view = dict(log="y", ylim=(3e-3, 3))
 figure = ib.Figure(
     id="decay",
     panels=[
-        ib.panel(
-            ib.curves_of("least_row", on="gd+sgd", of={"method": "gd"}, **along),
-            title="gradient descent", x="step", y="least row norm", legend=None, **view,
-        ),
+        ib.panel(ib.curves_of("least_row", on="gd+sgd", of={"method": "gd"}, **along),
+                 title="gradient descent", x="step", y="least row norm", legend=None, **view),
         ib.panel(
             ib.curves_of("typical_row", on="gd+sgd", of={"method": "sgd"}, **along),
-            ib.theory_of(
-                lambda ds: ds.fourth_power_due.where(at_equilibrium(ds)[LONG] >= 0) ** 0.25 + 0 * ds.clock,
-                on="gd+sgd", of={"method": "sgd"}, x="clock", by="decay", label="fixed point",
-            ),
+            ib.theory_of(fixed_point, on="gd+sgd", of={"method": "sgd"}, x="clock", by="decay", label="fixed point"),
             title="mini-batch SGD", x="step", y="(mean of $|W_i|^4)^{1/4}$", **view,
         ),
         ib.panel(
@@ -149,8 +146,8 @@ study = ib.Study(
     grids=ib.grid(method=["gd", "sgd"], decay=[0.0, 1e-3, 1e-2], seed=range(4))
     + ib.grid(method="flow", decay=[0.0, 1e-3, 1e-2], seed=range(4)),
     observe={
-        "least_row": least_row, "typical_row": typical_row, "flow_defect": flow_defect, "recursion": recursion(), "floor": floor(), "turning": turning(),
-        "fourth_powers": fourth_powers(),
+        "least_row": least_row, "typical_row": typical_row, "flow_defect": flow_defect, "recursion": recursion(),
+        "floor": floor(), "turning": turning(), "fourth_powers": fourth_powers(),
     },
     predict={"turn_due": turn_due, "fourth_power_due": fourth_power_due, "flow_due": flow_due},
     records=ib.linear_records(41),

@@ -42,16 +42,25 @@ def _output(norm, weights, key):
 
 
 def network(depth, width, activation="tanh", size=1.0, output=4.0, norm="rows", aligned=1.0):
-    """See the head of this file; the rows of a layer are `aligned` times as far apart as they were drawn."""
+    """See the head of this file; `aligned` = 1 leaves rows as they were drawn, and 0 makes those of a layer equal."""
     phi = ACTIVATIONS[activation]
     hidden = tuple(f"layer{number}" for number in range(1, depth + 1))
-    start = [ib.aligned(aligned), ib.row_norm(size, hidden), jax.tree_util.Partial(_output, output)]
+    start = [jax.tree_util.Partial(_aligned, hidden, aligned), ib.row_norm(size, hidden), jax.tree_util.Partial(_output, output)]
     if norm == "layers":
         return ib.mlp((width,) * depth, lambda z: phi(z / jnp.linalg.norm(z, axis=-1, keepdims=True)), start=start)
     if norm == "twin":
         start[2:2] = [jax.tree_util.Partial(_as_drawn, hidden)]
     net = ib.mlp((width,) * depth, lambda z: phi(z / width**0.5), start=start)
     return net if norm == "twin" else ib.RowNormalised(net, hidden)
+
+
+def _aligned(hidden, apart, weights, key):
+    """Rows equal to one another and, from the second layer on, to what equal rows say; `apart` times what was drawn added."""
+    alike = {name: jnp.ones_like(weights[name]["kernel"]) for name in weights}
+    alike["layer1"] = jnp.broadcast_to(weights["layer1"]["kernel"][:, :1], weights["layer1"]["kernel"].shape)
+    sizes = {name: jnp.sqrt(jnp.mean(w["kernel"] ** 2)) for name, w in weights.items()}
+    drawn = {name: apart * w["kernel"] for name, w in weights.items()}
+    return {name: {"kernel": (1 - apart) * sizes[name] * alike[name] + drawn[name]} for name in weights}
 
 
 def _as_drawn(hidden, weights, key):
@@ -77,3 +86,18 @@ def least_row(snapshot):
 def typical_row(snapshot):
     """(mean over layers and rows of |W_i|^4)^(1/4)"""
     return jnp.mean(row_norms(snapshot.theta) ** 4) ** 0.25
+
+
+def curvature_bound(depth, width, radius, row, output, xp=np):
+    r"""Of |Hess f(x)|, |x| <= radius, from the least row norm w and |v| = output: the spectral norm of N (derived), k < l,
+
+    N_ll = |v| [p2 X^2 (1 + L - l) / (m w^2) + (2 / sqrt 3) X / (sqrt m w^2)],    N_lv = X / (sqrt m w),    N_vv = 0,
+    N_kl = |v| X [1 + p2 X (1 + L - l)] / (m w^2)
+    """
+    k = np.arange(1, depth + 1)
+    after, same = 1.0 + depth - np.maximum.outer(k, k), np.eye(depth, dtype=bool)
+    alone = P2 * radius**2 * after / width + 2 / 3**0.5 * radius / width**0.5
+    pairs = radius * (1 + P2 * radius * after) / width
+    layers = output * xp.where(same, alone, pairs) / row**2
+    edge = xp.ones((depth, 1)) * (radius / (width**0.5 * row))
+    return xp.linalg.norm(xp.block([[layers, edge], [edge.T, xp.zeros((1, 1))]]), 2)

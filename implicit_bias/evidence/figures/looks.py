@@ -92,8 +92,8 @@ def looks_of(values: Sequence[Any], own: Mapping[Any, Any], name: str = "{}") ->
         if isinstance(given, str):  # a label alone
             given = dataclasses.replace(LOOKS.get(value, Look("", *CYCLE[free % len(CYCLE)])), label=given)
             free += 1
-        elif given is None:
-            given = Look(name.format(value), *CYCLE[free % len(CYCLE)])
+        elif given is None or isinstance(given, Mapping):  # what is given replaces a part of the next look
+            given = dataclasses.replace(Look(name.format(value), *CYCLE[free % len(CYCLE)]), **(given or {}))
             free += 1
         elif not isinstance(given, Look):
             given = Look(*given)
