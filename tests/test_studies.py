@@ -19,7 +19,7 @@ SMALL = {
     "chou2023/gap": dict(seed=range(2), scale=[0.2, 1.7, 4.0], ratio=[0.1, 3.0]),
     "chou2023/recovery": dict(seed=range(12, 24), alpha=[1e-3, 3e-3, 0.01, 0.03, 0.1, 1.0]),
     "chou2023/phases": dict(rows=[8, 16], alpha=[0.01, 0.1, 1.0]),
-    "cisneros2024/convexity": dict(examples=[4]),
+    "cisneros2024/convexity": {},
     "cisneros2024/curvature": dict(depth=[1], size=[1.0, 10.0]),
     "cisneros2024/decay": dict(seed=range(2), decay=[0.0, 0.01]),
     "cisneros2024/depth": dict(depth=[1, 4]),

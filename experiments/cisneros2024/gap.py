@@ -14,7 +14,7 @@ import numpy as np
 
 import implicit_bias as ib
 
-from .network import network, regression
+from .network import last_of, network, regression
 
 
 def cell(
@@ -26,7 +26,7 @@ def cell(
 
 def ball(snapshot):
     """|v|"""
-    return jnp.linalg.norm(snapshot.theta[max(snapshot.theta)]["kernel"])
+    return jnp.linalg.norm(last_of(snapshot.theta))
 
 
 # -- what theory says of a run -----------------------------------------------------------------------------------------

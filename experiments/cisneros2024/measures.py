@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 import implicit_bias as ib
 
-from .network import hidden_of, row_norms
+from .network import hidden_of, in_order, row_norms
 
 LONGER = 3.7
 
@@ -16,7 +16,8 @@ def f(snapshot):
 
 
 def rows_times(weights, factor):
-    return {name: w if name == max(weights) else jax.tree.map(lambda w: factor * w, w) for name, w in weights.items()}
+    hidden = in_order(weights)[:-1]
+    return weights | {name: jax.tree.map(lambda w: factor * w, weights[name]) for name in hidden}
 
 
 def apart(a, b):

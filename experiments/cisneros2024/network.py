@@ -34,9 +34,14 @@ def regression(key, examples, dimension, radius, noise=0.0, held_out=0):
     return ib.supervised(x[:examples], y[:examples], "square", held_out=others)
 
 
+def in_order(weights):
+    """The names of the layers; the last one is v."""
+    return sorted(weights, key=lambda name: (len(name), name))
+
+
 def _output(norm, weights, key):
     """The last layer with a direction uniform on the sphere and that norm."""
-    last = max(weights)
+    last = in_order(weights)[-1]
     v = weights[last]["kernel"]
     return weights | {last: {"kernel": norm * v / jnp.sqrt(jnp.sum(v * v))}}
 
@@ -45,16 +50,16 @@ def network(depth, width, activation="tanh", size=1.0, output=4.0, norm="rows", 
     """See the head of this file; `aligned` = 1 leaves rows as they were drawn, and 0 makes those of a layer equal."""
     phi = ACTIVATIONS[activation]
     hidden = tuple(f"layer{number}" for number in range(1, depth + 1))
-    start = [jax.tree_util.Partial(_aligned, hidden, aligned), ib.row_norm(size, hidden), jax.tree_util.Partial(_output, output)]
+    start = [jax.tree_util.Partial(_aligned, aligned), ib.row_norm(size, hidden), jax.tree_util.Partial(_output, output)]
     if norm == "layers":
         return ib.mlp((width,) * depth, lambda z: phi(z / jnp.linalg.norm(z, axis=-1, keepdims=True)), start=start)
     if norm == "twin":
-        start[2:2] = [jax.tree_util.Partial(_as_drawn, hidden)]
+        start.insert(2, _as_drawn)
     net = ib.mlp((width,) * depth, lambda z: phi(z / width**0.5), start=start)
     return net if norm == "twin" else ib.RowNormalised(net, hidden)
 
 
-def _aligned(hidden, apart, weights, key):
+def _aligned(apart, weights, key):
     """Rows equal to one another and, from the second layer on, to what equal rows say; `apart` times what was drawn added."""
     alike = {name: jnp.ones_like(weights[name]["kernel"]) for name in weights}
     alike["layer1"] = jnp.broadcast_to(weights["layer1"]["kernel"][:, :1], weights["layer1"]["kernel"].shape)
@@ -63,14 +68,20 @@ def _aligned(hidden, apart, weights, key):
     return {name: {"kernel": (1 - apart) * sizes[name] * alike[name] + drawn[name]} for name in weights}
 
 
-def _as_drawn(hidden, weights, key):
+def _as_drawn(weights, key):
     """Rows times the square root of their length."""
+    hidden = in_order(weights)[:-1]
     return weights | {h: {"kernel": weights[h]["kernel"] * weights[h]["kernel"].shape[0] ** 0.5} for h in hidden}
 
 
 def hidden_of(weights):
     """The matrices of the hidden layers, [inputs, rows] each."""
-    return [weights[name]["kernel"] for name in sorted(weights)[:-1]]
+    return [weights[name]["kernel"] for name in in_order(weights)[:-1]]
+
+
+def last_of(weights):
+    """v"""
+    return weights[in_order(weights)[-1]]["kernel"]
 
 
 def row_norms(weights):

@@ -68,7 +68,7 @@ CLAIMS = [
         kind=ib.Ordering(over="seed"), residual=lambda ds: ds.value - ds.bound, because="over seeds; the bound is of the mean",
     ),
     claim(
-        id="it-falls-as-1/sqrt-n", statement="it falls as n^(-1/2)", kind=ib.Exponent("examples", -0.5, 0.1),
+        id="it-falls-as-1/sqrt-n", statement="what ascent finds falls as n^(-1/2)", kind=ib.Exponent("examples", -0.5, 0.1),
         residual=lambda ds: ds.value,
     ),
     _wider("no-smaller-for-a-wider-network", 1.05, 1, "at most 1.05 times"),

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from .network import curvature_bound, least_row
+from .network import curvature_bound, last_of, least_row
 
 
 def smoothness(depth, width, radius, row, output, loss):
@@ -16,8 +16,8 @@ def smoothness(depth, width, radius, row, output, loss):
 def of_step(before, after):
     """(alpha, eta beta, rho, eta, |D|^2) of gradient descent, whose D is -eta grad L."""
     weights, new = before.theta, after.theta
-    last, hidden = weights[max(weights)]["kernel"], len(weights) - 1
-    output = jnp.maximum(jnp.linalg.norm(last), jnp.linalg.norm(new[max(new)]["kernel"]))
+    last, hidden = last_of(weights), len(weights) - 1
+    output = jnp.maximum(jnp.linalg.norm(last), jnp.linalg.norm(last_of(new)))
     radius = jnp.max(jnp.linalg.norm(before.problem.inputs, axis=1))
     bound, slope, beta = smoothness(hidden, last.shape[0], radius, least_row(before), output, before.loss)
     moved = sum(jnp.sum((a - b) ** 2) for a, b in zip(jax.tree.leaves(new), jax.tree.leaves(weights)))

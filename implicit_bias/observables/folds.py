@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
@@ -124,7 +123,7 @@ class _MeanChange(AbstractFold):
     when: Callable[[Snapshot], Flag] | None = eqx.field(static=True)
 
     def init(self, first: Snapshot) -> tuple[Array, Count]:
-        like = jax.eval_shape(self.of, first, first)
+        like = eqx.filter_eval_shape(self.of, first, first)
         return jnp.zeros(like.shape, like.dtype), jnp.zeros((), dtype=jnp.int32)
 
     def update(self, carry: tuple[Array, Count], before: Snapshot, after: Snapshot) -> tuple[Array, Count]:
