@@ -21,6 +21,7 @@ SMALL = {
     "chou2023/phases": dict(rows=[8, 16], alpha=[0.01, 0.1, 1.0]),
     "cohen2021/edge": {},
     "cohen2021/flow": {},
+    "galanti2022/rank": {},
     "gunasekar2017/commuting": dict(scale=[1e-4, 1e-3, 1e-2, 1.0]),
     "lyu2020/margin": dict(seed=range(3)),
     "morwani2021/node": {},
@@ -51,7 +52,7 @@ SMALL = {
 }
 
 
-COMPUTES_FOR_LONG = {"chou2023/recovery", "cohen2021/edge", "cohen2021/flow"}
+COMPUTES_FOR_LONG = {"chou2023/recovery", "cohen2021/edge", "cohen2021/flow", "galanti2022/rank"}
 """Studies whose steps take longer than it takes to compile them as they are shipped, at the small size too."""
 
 
