@@ -7,6 +7,7 @@ G the gradient of the mean over a batch. The papers train deep nets on CIFAR-10;
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import xarray as xr
 
 import implicit_bias as ib
@@ -27,6 +28,14 @@ def training(*, batch, decay, step, key, classes, of_each, width, data, max_step
     return ib.Run(problem, ib.mlp((width, width), jax.nn.relu), descent, penalty=ib.weight_decay(2 * decay))
 
 
+def times_decayed(step, decay, max_steps):
+    """2 eta lam T: the start is in W_T with the weight (1 - 2 eta lam)^T, about e to minus this."""
+    return 2 * step * decay * max_steps
+
+
+# -- comparisons along an axis -----------------------------------------------------------------------------------------
+
+
 def at_next_below(value, axis):
     """The value at the next smaller place of an axis; nan at the smallest."""
     return value.sortby(axis).shift({axis: 1}).reindex({axis: value[axis]})
@@ -35,3 +44,9 @@ def at_next_below(value, axis):
 def has_one_below(ds, axis):
     """The slack of a run with a smaller place of the axis beside it."""
     return xr.where(ds[axis] > ds[axis].min(), 1.0, -1.0)
+
+
+def at_next_larger_batch(value):
+    """The value in the next larger batches, of which 0 are all examples."""
+    order = np.argsort([int(size) or np.inf for size in value.batch.values])
+    return value.isel(batch=order).shift(batch=-1).reindex(batch=value.batch)

@@ -33,6 +33,7 @@ SMALL = {
     "stoger2021/recovery": dict(scale=[*np.geomspace(1e-6, 2e-3, 8), 0.5]),
     "stoger2021/width": {},
     "woodworth2020/entropy": dict(seed=range(3), alpha=[0.03, 0.1, 0.3, 1.0, 2.0, 2.8, 4.0]),
+    "xu2023/collapse": {},
     "wu2020/robustness": dict(seed=range(3), scale=[0.1, 1.0, 4.0]),
     "wu2020/limit": dict(seed=range(3), ratio=[0.3, 3.0, 30.0], scale=[0.1, 1.0, 4.0]),
     "wu2020/path": {},
@@ -52,7 +53,7 @@ SMALL = {
 }
 
 
-COMPUTES_FOR_LONG = {"chou2023/recovery", "cohen2021/edge", "cohen2021/flow", "galanti2022/rank"}
+COMPUTES_FOR_LONG = {"chou2023/recovery", "cohen2021/edge", "cohen2021/flow", "galanti2022/rank", "xu2023/collapse"}
 """Studies whose steps take longer than it takes to compile them as they are shipped, at the small size too."""
 
 

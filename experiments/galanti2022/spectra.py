@@ -4,7 +4,7 @@ import numpy as np
 
 import implicit_bias as ib
 
-from .._classifiers import at_next_below
+from .._classifiers import at_next_below, times_decayed
 
 MATRICES = {"first": "layer1", "second": "layer2", "head": "layer3"}
 OBSERVED = {name: ib.block_spectrum(block) for name, block in MATRICES.items()}
@@ -53,14 +53,9 @@ def theorem(batch, step, decay):
         return batch.astype(float) * np.log(2 / EPS) / (2 * step * decay)
 
 
-def times_decayed(step, decay, max_steps):
-    """2 eta lam T: the start is in W_T with the weight (1 - 2 eta lam)^T, about e to minus this."""
-    return 2 * step * decay * max_steps
-
-
 PREDICTED = {
     "stable_rank": ib.batched(stable_rank), "rank": ib.batched(rank), "inequality": inequality,
-    "theorem": ib.batched(theorem), "times_decayed": ib.batched(times_decayed),
+    "theorem": ib.batched(theorem), "times_decayed": times_decayed,
 }  # fmt: skip
 
 # -- compared ----------------------------------------------------------------------------------------------------------
