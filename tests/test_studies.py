@@ -34,6 +34,7 @@ SMALL = {
     "stoger2021/width": {},
     "woodworth2020/entropy": dict(seed=range(3), alpha=[0.03, 0.1, 0.3, 1.0, 2.0, 2.8, 4.0]),
     "xu2023/collapse": {},
+    "xu2023/flow": {},
     "wu2020/robustness": dict(seed=range(3), scale=[0.1, 1.0, 4.0]),
     "wu2020/limit": dict(seed=range(3), ratio=[0.3, 3.0, 30.0], scale=[0.1, 1.0, 4.0]),
     "wu2020/path": {},
@@ -53,7 +54,7 @@ SMALL = {
 }
 
 
-COMPUTES_FOR_LONG = {"chou2023/recovery", "cohen2021/edge", "cohen2021/flow", "galanti2022/rank", "xu2023/collapse"}
+COMPUTES_FOR_LONG = {"chou2023/recovery", "cohen2021/edge", "cohen2021/flow", "galanti2022/rank", "xu2023/collapse", "xu2023/flow"}
 """Studies whose steps take longer than it takes to compile them as they are shipped, at the small size too."""
 
 
