@@ -54,7 +54,9 @@ SMALL = {
 }
 
 
-COMPUTES_FOR_LONG = {"chou2023/recovery", "cohen2021/edge", "cohen2021/flow", "galanti2022/rank", "xu2023/collapse", "xu2023/flow"}
+COMPUTES_FOR_LONG = {
+    "chou2023/recovery", "cohen2021/edge", "cohen2021/flow", "galanti2022/rank", "xu2023/collapse", "xu2023/flow"
+}  # fmt: skip
 """Studies whose steps take longer than it takes to compile them as they are shipped, at the small size too."""
 
 
