@@ -16,7 +16,6 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from .._errors import Mistake
-from ..dynamics.descent import Descent
 from ..parameterizations.network import matrices
 from ..parameterizations.network import row_norms as norms_of_rows
 from .base import Measure, Snapshot
@@ -115,7 +114,7 @@ def step_length(draws: int = 1) -> Measure:
 
     def measure(snapshot: Snapshot) -> Array:
         run, descent = snapshot.run, snapshot.dynamics
-        if not isinstance(descent, Descent):
+        if not hasattr(descent, "update"):
             raise Mistake("observe", f"asks for the step of a {type(descent).__name__}", "observe it of ib.Descent")
         held = descent.hold(run.objective, snapshot.held)
 
