@@ -17,7 +17,7 @@ def records(dynamics):
     window = np.arange(33)
     evenly = np.linspace(0, dynamics.end, 21).round().astype(int)
     moments = np.unique(np.concatenate([window, evenly, dynamics.end - window]))
-    return ib.records_at(moments[moments >= 0])(dynamics)
+    return ib.records_at(moments[moments >= 0].tolist())(dynamics)
 
 
 def stable_rank(first, second):

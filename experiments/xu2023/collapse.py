@@ -70,7 +70,7 @@ CLAIMS = [
         tolerance=lambda ds: 0.2, because="what is claimed; it ends near 0.3 without biases",
     ),
     claim(
-        id="nc4-nearest-mean", kind=ib.Inequality(), statement="with decay each example is of the class of its nearest mean",
+        id="nc4-nearest-mean", statement="with decay each example is of the class of its nearest mean",
         residual=of("nearest"), tolerance=lambda ds: 0.01, because="one in a hundred",
     ),
     ordered(

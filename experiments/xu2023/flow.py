@@ -19,7 +19,7 @@ from .normalised import RungeKutta, net, of_rank, square, state
 def cell(*, start, decay, key, step=0.05, examples=64, width=16, held_out=200, data="digits", max_steps=4000):
     images, labels = ib.data.load(data).only(3, 8).sample(examples + held_out, key)
     inputs = images.reshape(examples + held_out, -1)
-    inputs, y = inputs / jnp.linalg.norm(inputs, axis=1, keepdims=True), 2.0 * labels - 1
+    inputs, y = inputs / jnp.linalg.norm(inputs, axis=1, keepdims=True), 2.0 * labels.astype(float) - 1
     problem = ib.supervised(inputs[:examples], y[:examples], square, held_out=(inputs[examples:], y[examples:]))
     return ib.Run(problem, net(width, start), ib.Descent(step, law=RungeKutta(step, decay), max_steps=max_steps))
 
