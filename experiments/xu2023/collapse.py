@@ -64,7 +64,7 @@ CLAIMS = [
     vanishes("angles", "nc2-angles", "the cosines of class means become equal, std -> 0", 0.05),
     vanishes("duality_centred", "nc3", "class means and rows of the last matrix become parallel", 0.1),
     claim(
-        id="nc3-levels-off", statement="from the middle of training on NC3 moves by less than a fifth",
+        id="nc3-levels-off", kind=ib.Inequality(), statement="from the middle of training on NC3 moves by less than a fifth",
         hypotheses=lambda ds: on_all(ds) | {"2 eta lam T is 8 or more": ds.times_decayed - 7.99},
         residual=lambda ds: abs(np.log(of("duality_centred")(ds) / of("duality_centred", at=0.5)(ds))),
         tolerance=lambda ds: 0.2, because="what is claimed; it ends near 0.3 without biases",
