@@ -37,6 +37,7 @@ _PUBLIC = {
     "dynamics.schedules": ["over_loss", "two_stage"],
     "dynamics.stopping": ["loss_below"],
     "observables.base": ["Measure", "Snapshot", "at_end", "every"],
+    "observables.classes": ["neural_collapse"],
     "observables.curvature": ["output_curvature", "preconditioned_sharpness", "sharpness", "spectral_density"],
     "observables.diagonal": ["layer", "layer_size", "operator", "target"],
     "observables.folds": ["always", "first_time", "mean_change", "running_max", "running_min", "worst_change"],
@@ -46,7 +47,7 @@ _PUBLIC = {
     ],
     "observables.networks": [
         "block_spectrum", "error_rate", "error_rate_held_out", "homogeneity", "loss_held_out", "outputs", "row_norms",
-        "stable_rank",
+        "stable_rank", "step_length",
     ],
     "observables.predictor": [
         "angle_to", "distance_to", "lambda_max", "lambda_min", "loss", "loss_at_zero", "min_norm_size", "norm",

@@ -29,6 +29,7 @@ SMALL = {
     "cisneros2024/speed": dict(size=[1.0, 2.0, 5.0]),
     "cohen2021/edge": {},
     "cohen2021/flow": {},
+    "galanti2022/rank": {},
     "gunasekar2017/commuting": dict(scale=[1e-4, 1e-3, 1e-2, 1.0]),
     "lyu2020/margin": dict(seed=range(3)),
     "morwani2021/node": {},
@@ -40,6 +41,8 @@ SMALL = {
     "stoger2021/recovery": dict(scale=[*np.geomspace(1e-6, 2e-3, 8), 0.5]),
     "stoger2021/width": {},
     "woodworth2020/entropy": dict(seed=range(3), alpha=[0.03, 0.1, 0.3, 1.0, 2.0, 2.8, 4.0]),
+    "xu2023/collapse": {},
+    "xu2023/flow": {},
     "wu2020/robustness": dict(seed=range(3), scale=[0.1, 1.0, 4.0]),
     "wu2020/limit": dict(seed=range(3), ratio=[0.3, 3.0, 30.0], scale=[0.1, 1.0, 4.0]),
     "wu2020/path": {},
@@ -59,7 +62,9 @@ SMALL = {
 }
 
 
-COMPUTES_FOR_LONG = {"chou2023/recovery", "cohen2021/edge", "cohen2021/flow"}
+COMPUTES_FOR_LONG = {
+    "chou2023/recovery", "cohen2021/edge", "cohen2021/flow", "galanti2022/rank", "xu2023/collapse", "xu2023/flow"
+}  # fmt: skip
 """Studies whose steps take longer than it takes to compile them as they are shipped, at the small size too."""
 
 

@@ -6,6 +6,7 @@ r"""Observables of networks: their weights block by block, what they say at the 
     error_rate(), error_rate_held_out()   share of examples on the wrong side, or of the wrong class
     outputs()                             f(x_i) at every example
     homogeneity()                         L with f(c theta) = c^L f(theta), by Euler: <theta, df/dtheta> = L f
+    step_length(draws)                    |theta' - theta| of the step of descent from here, over draws of the batch
 """
 
 from __future__ import annotations
@@ -103,3 +104,25 @@ def homogeneity() -> Measure:
         return {"degree": degree, "defect": jnp.sqrt(jnp.sum((along - degree * f) ** 2) / square)}
 
     return Measure(measure, "L of f(c theta) = c^L f(theta) by Euler's identity, and by how much it fails")
+
+
+def step_length(draws: int = 1) -> Measure:
+    """|theta' - theta| for the step that descent takes from here; with `draws`, the root mean square over so many batches.
+
+    What is left of it where the gradient of all examples vanishes is the noise of the batches.
+    """
+
+    def measure(snapshot: Snapshot) -> Array:
+        run, descent = snapshot.run, snapshot.dynamics
+        if not hasattr(descent, "update"):
+            raise Mistake("observe", f"asks for the step of a {type(descent).__name__}", "observe it of ib.Descent")
+        held = descent.hold(run.objective, snapshot.held)
+
+        def square(count: Array) -> Array:
+            moved = run.chart.lift(run.chart.settle(descent.update(run.objective, held, snapshot.remembered, count)[1]))
+            apart = jax.tree.map(lambda new, old: jnp.sum((new - old) ** 2), moved, snapshot.theta)
+            return sum(jax.tree.leaves(apart))
+
+        return jnp.sqrt(jnp.mean(jax.vmap(square)(snapshot.steps + jnp.arange(draws, dtype=snapshot.steps.dtype))))
+
+    return Measure(measure, "|theta' - theta| of the next step")

@@ -1,0 +1,33 @@
+"""What `collapse` reads from its runs, and the hypotheses of its claims."""
+
+import numpy as np
+import xarray as xr
+
+
+def noise(moved, clock):
+    """Root mean square of the steps over the last sixth, and the logarithm of it over that about the middle."""
+    share = clock / clock[-1]
+    middle, late = (np.sqrt(np.mean(moved[where] ** 2)) for where in (abs(share - 0.5) < 0.1, share > 5 / 6))
+    return {"late": late, "kept": np.log(late / middle)}
+
+
+def of(name, at=1.0):
+    """A number of the collapse at the end of a run, or at a share of its records."""
+    return lambda ds: ds[f"collapse.{name}"].isel(record=round(at * (ds.sizes["record"] - 1)))
+
+
+def _slack(condition):
+    return xr.where(condition, 1.0, -1.0)
+
+
+def with_decay(ds):
+    return {"decay": ds.decay - 1e-12, "2 eta lam T is 2 or more": ds.times_decayed - 1.99}
+
+
+def on_all(ds):
+    return {"all examples at each step": _slack(ds.batch == "0")}
+
+
+def in_batches(ds):
+    smaller = ds.classes * ds.of_each - ds.batch.astype(float) - 1
+    return {"batches smaller than the data": xr.where(ds.batch == "0", -1.0, smaller)}
