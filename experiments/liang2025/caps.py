@@ -15,7 +15,7 @@ from scipy import integrate, special
 
 import implicit_bias as ib
 
-from .network import SOURCE, First, ball, noisy_line, number, parts, two_layer
+from .network import ENDS, SOURCE, First, ball, noisy_line, number, parts, two_layer
 
 
 TINY = 1e-12
@@ -59,7 +59,6 @@ def cap(dimension, depth):
 # -- claims ------------------------------------------------------------------------------------------------------------
 
 SHALLOW = 0.005
-ENDS = (ib.Status.CAPPED, ib.Status.STALLED)
 
 
 def exponent(ds, value):

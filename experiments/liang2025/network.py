@@ -51,18 +51,7 @@ class First(eqx.Module):
         }
 
 
-def kaiming(weights, key):
-    """Normal weights of variance 2 / inputs, and biases of the first layer uniform within 1 / sqrt(inputs)."""
-    first, last = weights["layer1"], weights["layer2"]
-    reach = first["kernel"].shape[0] ** -0.5
-    bias = jax.random.uniform(key, first["bias"].shape, minval=-reach, maxval=reach)
-    return {
-        "layer1": {"kernel": 2**0.5 * first["kernel"], "bias": bias},
-        "layer2": {"kernel": 2**0.5 * last["kernel"], "bias": last["bias"]},
-    }
-
-
-def two_layer(width, start=kaiming):
+def two_layer(width, start):
     return ib.mlp((width,), jax.nn.relu, bias=True, start=(start,))
 
 
@@ -95,18 +84,6 @@ def norms(snapshot):
     }
 
 
-def neurons(snapshot):
-    """|v_k| |w_k|, and the share of the examples at which the neuron is active"""
-    outer, inner, z = parts(snapshot)
-    return {"norm": outer * inner, "active": jnp.mean((z > 0).astype(z.dtype), 0)}
-
-
-def error(snapshot):
-    """mean over the training inputs of (f(x) - x_1)^2"""
-    x = snapshot.problem.inputs
-    return jnp.mean((snapshot.pred(x) - x[:, 0]) ** 2)
-
-
 def number(ds, name):
     """A setting of the program's shape, as a number: results keep it as a word."""
     return ds[name].astype(float)
@@ -115,6 +92,7 @@ def number(ds, name):
 # -- the inequality ----------------------------------------------------------------------------------------------------
 
 SOURCE = "Liang et al. 2025"
+ENDS = (ib.Status.CAPPED, ib.Status.STALLED)
 
 
 def curvature(ds):
@@ -131,7 +109,7 @@ def bound(ds, of_residual=None):
 def inequality(id, source, statement, limit=bound, **more):
     """S <= limit, in every run and at every record at which the curvature was measured."""
     return ib.Claim(
-        id=id, source=source, statement=statement, kind=ib.Inequality(), accepts=(ib.Status.CAPPED, ib.Status.STALLED),
+        id=id, source=source, statement=statement, kind=ib.Inequality(), accepts=ENDS,
         residual=lambda ds: ds["norms.directed"] - limit(ds), bound=limit,
         tolerance=lambda ds: ds["sharpness.bound"] / 2 + 1e-9 * (1 + curvature(ds)),
         because="Lanczos' own bound on lambda_max, and rounding", **more,

@@ -11,7 +11,7 @@ every example has a cap of its own.
 
 import implicit_bias as ib
 
-from .network import FLATNESS, SOURCE, ball, noisy_line, norms, number, two_layer
+from .network import ENDS, FLATNESS, SOURCE, ball, noisy_line, norms, number, two_layer
 from .witness import all_private, at_start, law, least, mean_share, seen, share, top, witness
 
 
@@ -25,7 +25,6 @@ def cell(*, dimension, gauge, own, key, examples=64, noise=1.0, kick=1e-6, step=
 
 # -- claims ------------------------------------------------------------------------------------------------------------
 
-ENDS = (ib.Status.CAPPED, ib.Status.STALLED)
 claim = ib.claims_with(accepts=ENDS, source="derived")
 every = ib.claims_with(accepts=ENDS, source="derived", kind=ib.Inequality())
 PRIVATE = "where every example has a cap of its own"
@@ -116,7 +115,7 @@ figure = ib.Figure(
     id="shattering",
     panels=[
         ib.panel(
-            ib.curves_of(mean_share, theory="private_share", theory_label="expected", **along),
+            ib.curves_of(mean_share, middle="mean", theory="private_share", theory_label="expected", **along),
             x="dimension $d$", y="examples with a cap of their own", ylim=(0, 1.05),
         ),
         ib.panel(
@@ -124,8 +123,8 @@ figure = ib.Figure(
             ib.level(lambda ds: 2 / ds.step, r"$2/\eta$"), x="dimension $d$", y=r"least $\lambda_{\max}$", log="y",
         ),
     ],
-    caption="{examples} examples of the unit ball with labels x_1 + N(0, {noise:g}^2), medians and ranges over {seed.count} seeds. "
-    "Left: the share that a neuron can fit by itself. Right: the least lambda_max, over the gauge, of the network that does "
+    caption="{examples} examples of the unit ball with labels x_1 + N(0, {noise:g}^2), and ranges over {seed.count} seeds. "
+    "Left: the mean share that a neuron can fit by itself. Right: the least lambda_max (median), over the gauge, of the network that does "
     "so: noise is fitted by a minimum that is stable at step {step:g}, the more easily the higher the dimension.",
     claims=["curvature-of-the-witness", "share-of-private-caps", "noise-is-fitted-by-a-stable-minimum"],
 )  # fmt: skip
