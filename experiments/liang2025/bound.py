@@ -63,12 +63,14 @@ CLAIMS = [
         lambda ds: bound(ds, lambda radius: radius + 1), on="drawn",
     ),
     ib.Claim(
-        id="the-bound-is-reached", source="derived", statement="balanced neurons and inputs close to one point: S reaches 97 % of it",
-        kind=ib.Inequality(), accepts=ENDS, on="balanced", hypotheses=reaches, residual=lambda ds: 0.97 - ratio(ds),
+        id="the-bound-is-reached", source="derived", kind=ib.Inequality(),
+        statement="balanced neurons, inputs close to one point: S reaches 97 % of it",
+        accepts=ENDS, on="balanced", hypotheses=reaches, residual=lambda ds: 0.97 - ratio(ds),
         tolerance=lambda ds: 0.0, because="what the bias of the output and the spread of the inputs leave",
     ),
     inequality(
-        "a-smaller-factor", "asked of nine tenths of the residual's term", "S <= lambda_max / 2 - 1/2 + 0.45 sqrt(1 + R^2) sqrt(2 L)",
+        "a-smaller-factor", "asked of nine tenths of the residual's term",
+        "S <= lambda_max / 2 - 1/2 + 0.45 sqrt(1 + R^2) sqrt(2 L)",
         lambda ds: bound(ds, lambda radius: 0.45 * np.sqrt(1 + radius**2)), on="balanced",
         hypotheses=lambda ds: reaches(ds) | {"labels off by 1/2 or more": ds.offset - 0.5}, expected="refuted",
     ),
@@ -88,9 +90,9 @@ figure = ib.Figure(
             ib.level(1.0, on="balanced"), x="spread of the inputs", y="$S$ / bound", log="x", ylim=(0, 1.05),
         ),
     ],
-    caption="The weighted norm against what the curvature allows. Left: random nets of {width} neurons on {examples} examples, sizes "
-    "of all weights drawn apart; none is above the diagonal. Right: balanced neurons, medians and ranges over seeds: the bound is "
-    "reached as the inputs close up.",
+    caption="The weighted norm against what the curvature allows. Left: random nets of {width} neurons on {examples} "
+    "examples, sizes of all weights drawn apart; none is above the diagonal. Right: balanced neurons, medians and "
+    "ranges over seeds: the bound is reached as the inputs close up.",
     claims=[claim.id for claim in CLAIMS],
 )  # fmt: skip
 

@@ -4,7 +4,7 @@ Neurons relu(<u, x> - (1 - s)) on caps of depth s that hold no example: the Hess
 
     lambda_max = 1     for all labels, and whatever |v| and |w| are.
 
-That costs little because caps are small. For x uniform in the ball of R^d and c_d = Gamma(d/2 + 1) / (sqrt(pi) Gamma((d+1)/2)),
+That costs little because caps are small. For x uniform in the ball, c_d = Gamma(d/2 + 1) / (sqrt(pi) Gamma((d+1)/2)),
 
     P(<u, x> > 1 - s) = c_d int_0^s (2 h - h^2)^((d-1)/2) dh ~ s^((d+1)/2),      g ~ s^(d+2).
 """
@@ -47,7 +47,10 @@ def cap(dimension, depth):
 
     def mean(of):
         """The integral of a function of the height h above the cap's floor, over the cap."""
-        inside = lambda z: of(depth * (1 - z**2)) * (depth * z**2 * (2 - depth * z**2)) ** power * 2 * depth * z  # noqa: E731
+
+        def inside(z):
+            return of(depth * (1 - z**2)) * (depth * z**2 * (2 - depth * z**2)) ** power * 2 * depth * z
+
         return c * integrate.quad(inside, 0, 1, epsabs=0, epsrel=1e-12)[0]
 
     share, height = mean(lambda h: 1.0), mean(lambda h: h)
@@ -73,7 +76,7 @@ def _exponent(id, statement, of, is_, slack):
         hypotheses=lambda ds: {"three caps or more, shallower than 0.005": int((ds.depth <= SHALLOW).sum()) - 3},
         residual=lambda ds: abs(exponent(ds, ds[of])[0] - is_(ds)),
         tolerance=lambda ds: slack(ds) * exponent(ds, ds[of])[1] + 1e-6,
-        because="the next order in s, relative, of the steepest slope among these depths; twice it for g, with 3 s for means",
+        because="the next order in s, relative, at the deepest of these; twice it for g, with 3 s for means",
     )  # fmt: skip
 
 
@@ -106,12 +109,13 @@ figure = ib.Figure(
         ),
         ib.panel(
             ib.runs_of("sharpness.value", x="nearest", **series), ib.across(0.0),
-            x=r"$\max_{k,i}\ \langle u_k, x_i\rangle - (1 - s)$", y=r"$\lambda_{\max}$", log="y", xlim=(-0.25, 0.25), legend=None,
+            x=r"$\max_{k,i}\ \langle u_k, x_i\rangle - (1 - s)$", y=r"$\lambda_{\max}$", log="y",
+            xlim=(-0.25, 0.25), legend=None,
         ),
     ],
     caption="Caps of depth s of the unit ball. Left: their weight g, by quadrature: s^(d+2) as s vanishes. Right: {width} "
-    "neurons of |w| = {inner:g} and |v| = {outer:g} on such caps, {examples} examples, each run of {seed.count} seeds: "
-    "lambda_max is 1 until an example lies in a cap (dotted), and hundreds or more from there on.",
+    "neurons of |w| = {inner:g} and |v| = {outer:g} on such caps, {examples} examples, each run of {seed.count} "
+    "seeds: lambda_max is 1 until an example lies in a cap (dotted), and hundreds or more from there on.",
     claims=[claim.id for claim in CLAIMS],
 )  # fmt: skip
 

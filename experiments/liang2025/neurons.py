@@ -1,7 +1,7 @@
 r"""What do large steps do to the neurons?  They are seldom active, and not small.   (Liang et al. 2025, Figure 3)
 
-Of each neuron the share a_k of the examples at which it is active, against |v_k| |w_k|. By decay neurons of large weights are
-those that are active at most examples. By large steps they need not be: the weighted share
+Of each neuron the share a_k of the examples at which it is active, against |v_k| |w_k|. By decay neurons of large weights
+are those that are active at most examples. By large steps they need not be: the weighted share
 
     sum_k |v_k| |w_k| a_k / sum_k |v_k| |w_k|
 
@@ -13,8 +13,8 @@ import numpy as np
 import implicit_bias as ib
 
 from .network import ENDS, FLATNESS, SOURCE, norms, number
-from .rates import at_dimension, both, by_decay, by_steps, large_steps
-from .training import activation, neurons, trained as cell  # noqa: F401
+from .training import activation, at_dimension, both, by_decay, by_steps, large_steps, neurons
+from .training import trained as cell
 
 
 def before(ds, value):
@@ -35,7 +35,8 @@ CLAIMS = [
     FLATNESS,
     ordering(
         id="seldom-active", statement="d >= 3: the weighted share is lower by large steps than by decay",
-        hypotheses=lambda ds: at_dimension(ds, 3, both), residual=lambda ds: by_steps(ds, weighted(ds)) - by_decay(ds, weighted(ds)),
+        hypotheses=lambda ds: at_dimension(ds, 3, both),
+        residual=lambda ds: by_steps(ds, weighted(ds)) - by_decay(ds, weighted(ds)),
     ),
     ordering(
         id="activation-falls-with-n", statement="d >= 3, by large steps: the weighted share falls as n doubles",
@@ -43,8 +44,8 @@ CLAIMS = [
         residual=lambda ds: by_steps(ds, weighted(ds)) - before(ds, by_steps(ds, weighted(ds))),
     ),
     ordering(
-        id="norm-and-activation", statement="d >= 3: over living neurons Spearman's correlation of |v||w| and a is lower by large "
-        "steps than by decay", hypotheses=lambda ds: at_dimension(ds, 3, both),
+        id="norm-and-activation", statement="d >= 3: over living neurons Spearman's correlation of |v||w| and a is lower by "
+        "large steps than by decay", hypotheses=lambda ds: at_dimension(ds, 3, both),
         residual=lambda ds: by_steps(ds, spearman(ds)) - by_decay(ds, spearman(ds)),
     ),
     ordering(
@@ -64,8 +65,8 @@ CLAIMS = [
 
 def largest(ds, name):
     """Of the network of one seed, at the largest dimension and n."""
-    place = {"examples": int(number(ds, "examples").values.argmax()), "dimension": int(ds.dimension.values.argmax()), "seed": 0}
-    return ds[name].isel(place)
+    n, d = number(ds, "examples").values.argmax(), ds.dimension.values.argmax()
+    return ds[name].isel(examples=int(n), dimension=int(d), seed=0)
 
 
 def cloud(axes, ds):
@@ -78,16 +79,19 @@ series = dict(x="examples", by="dimension", name="$d = {:g}$", accepts=ENDS, spr
 figure = ib.Figure(
     id="neurons",
     panels=[
-        ib.panel(ib.figures.drawn(cloud), x="share of the examples at which a neuron is active", y="$|v_k|\\,|w_k|$", log="y",
-                 ylim=(1e-3, 10)),
+        ib.panel(
+            ib.figures.drawn(cloud), x="share of the examples at which a neuron is active", y="$|v_k|\\,|w_k|$",
+            log="y", ylim=(1e-5, 10),
+        ),
         ib.panel(
             ib.curves_of(weighted, of={"decay": "least"}, **series),
             ib.curves_of(weighted, of={"decay": "largest"}, open=True, **{**series, "name": "$d = {:g}$, decay"}),
             x="examples $n$", y="share, weighted by $|v_k|\\,|w_k|$", log="x", ylim=(0, 1),
         ),
     ],
-    caption="Left: the neurons of one network of each kind, at the largest d and n. Right: the weighted share of the examples at which "
-    "neurons are active, medians and the middle 80 % of {seed.count} seeds: large steps (filled) and decay {decay.largest:g} (open).",
+    caption="Left: the neurons of one network of each kind, at the largest d and n. Right: the weighted share of the "
+    "examples at which neurons are active, medians and the middle 80 % of {seed.count} seeds: large steps "
+    "(filled) and decay {decay.largest:g} (open).",
     claims=["seldom-active", "activation-falls-with-n", "norm-and-activation"],
 )  # fmt: skip
 

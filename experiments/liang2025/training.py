@@ -1,4 +1,4 @@
-r"""What is trained: 2 n neurons on n noisy examples of a line in the ball of R^d, by large steps or by small ones with decay.
+r"""What is trained: 2 n neurons on n noisy examples of a line in the ball, by large steps or by small ones with decay.
 
     decay = 0      steps of eta = 0.2, which end at the edge of stability, lambda_max about 2/eta
     decay > 0      steps of eta = 0.01 on L + decay |theta|^2 / 2
@@ -13,10 +13,11 @@ d from 1 to `room` is the same program. So `dimension` is a number, and one that
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 import implicit_bias as ib
 
-from .network import parts, two_layer
+from .network import number, parts, two_layer
 
 
 class Kaiming(eqx.Module):
@@ -27,7 +28,7 @@ class Kaiming(eqx.Module):
     def __call__(self, weights, key):
         first, last = weights["layer1"], weights["layer2"]
         room = len(first["kernel"])
-        used = (jnp.arange(room) < self.dimension).astype(float)[:, None]
+        used = (jnp.arange(float(room)) < self.dimension).astype(float)[:, None]
         bias = jax.random.uniform(key, first["bias"].shape, minval=-1.0, maxval=1.0) / jnp.sqrt(self.dimension)
         return {
             "layer1": {"kernel": jnp.sqrt(2 * room / self.dimension) * used * first["kernel"], "bias": bias},
@@ -38,7 +39,7 @@ class Kaiming(eqx.Module):
 def line(key, examples, dimension, room, noise):
     """x uniform in the ball of R^d, and y = x_1 + noise N(0, 1)."""
     normal = jax.random.normal(ib.stream(key, "direction"), (examples, room))
-    normal = jnp.where(jnp.arange(room)[None, :] < dimension, normal, 0.0)
+    normal = jnp.where(jnp.arange(float(room))[None, :] < dimension, normal, 0.0)
     radius = jax.random.uniform(ib.stream(key, "radius"), (examples, 1)) ** (1 / dimension)
     x = normal * (radius / jnp.linalg.norm(normal, axis=1, keepdims=True))
     return x, x[:, 0] + noise * jax.random.normal(ib.stream(key, "noise"), (examples,))
@@ -70,12 +71,12 @@ def neurons(snapshot):
 
 def _ranks(values, among):
     """Mean ranks of those that are among, from 0; ties share theirs."""
-    below = (values[:, None] > values[None, :]) + 0.5 * (values[:, None] == values[None, :])
-    return below.astype(float) @ among
+    below, level = values[:, None] > values[None, :], values[:, None] == values[None, :]
+    return (below.astype(float) + level.astype(float) / 2) @ among
 
 
 def activation(snapshot):
-    """sum |v||w| active / sum |v||w|; Spearman's correlation of active and |v||w| over neurons that live; the share of the dead"""
+    """sum |v||w| active / sum |v||w|; Spearman's correlation of active and |v||w| over living neurons; share of the dead"""
     seen = neurons(snapshot)
     lives = (seen["active"] > 0).astype(float)
     a, b = (lives * (r - jnp.sum(lives * r) / jnp.sum(lives)) for r in (_ranks(seen[n], lives) for n in ("active", "norm")))
@@ -84,3 +85,68 @@ def activation(snapshot):
         "spearman": jnp.sum(a * b) / jnp.sqrt(jnp.sum(a * a) * jnp.sum(b * b)),
         "dead": 1 - jnp.mean(lives),
     }
+
+
+# -- runs of one kind ---------------------------------------------------------------------------------------------------
+
+
+def by_steps(ds, value):
+    """Of the runs without decay."""
+    return ib.curves.at(value, decay=0.0)
+
+
+def by_decay(ds, value):
+    """Of the runs with the largest decay."""
+    return value.isel(decay=int(ds.decay.values.argmax()), drop=True)
+
+
+def slopes(ds):
+    """The slope of log error against log n."""
+    value = ds.error.assign_coords(examples=number(ds, "examples"))
+    return ib.curves.per_log(np.log(value), "examples")
+
+
+# -- hypotheses ---------------------------------------------------------------------------------------------------------
+
+
+def within(value, least, most=np.inf):
+    return np.minimum(value - least, most - value)
+
+
+def as_trained(ds):
+    """Long enough for the edge, and for decay to have its effect."""
+    return {
+        "a ball that the inputs have room for": number(ds, "room") - ds.dimension,
+        "steps of 0.1 to 0.25, and 4000 or more": np.minimum(within(ds.step, 0.1, 0.25), number(ds, "max_steps") - 4000),
+        "noise of deviation 1 to 2": within(ds.noise, 1.0, 2.0),
+        "two neurons or more an example": number(ds, "per_example") - 2,
+        "gradients of length 25 are not clipped": ds["clip"] - 25,
+    }
+
+
+def both(ds):
+    """Runs without decay, and with one that had its time."""
+    none = -abs(ds.decay).min()
+    time = number(ds, "max_steps") * ds.slow
+    return as_trained(ds) | {
+        "decays 0 and 0.05 to 0.2": np.minimum(none, within(ds.decay.max(), 0.05, 0.2)),
+        "small steps of 0.02 or less, for a time of 40 or more": np.minimum(0.02 - ds.slow, time - 40),
+    }
+
+
+def along_n(ds):
+    sizes = number(ds, "examples")
+    slack = min(len(sizes) - 3, sizes.min() - 16, sizes.max() / sizes.min() - 4)
+    return {"three n or more, of 16 or more, by a factor of 4": slack}
+
+
+def at_dimension(ds, least, of=as_trained):
+    return of(ds) | {f"d >= {least}": ds.dimension - least}
+
+
+def large_steps(ds, dimension, examples):
+    """Runs without decay, of so many dimensions and examples."""
+    return at_dimension(ds, dimension) | {
+        "no decay": -abs(ds.decay), f"n >= {examples}": number(ds, "examples") - examples,
+        "for a time of 800 or more": ds.step * number(ds, "max_steps") - 800,
+    }  # fmt: skip

@@ -41,7 +41,7 @@ def witness(x, y, gauge, own, kick, key):
 
 
 def seen(snapshot):
-    """the examples and labels; whether each has a cap of its own, and is fitted; the mean squares of y - x_1 and of f - x_1"""
+    """examples and labels; the share with caps of their own, how far those are from fitted; the mean square of y - x_1"""
     x, y = snapshot.problem.inputs, snapshot.problem.targets
     size, other = geometry(x)
     off = jnp.where(size > other, jnp.abs(snapshot.pred(x) - y), 0.0)
