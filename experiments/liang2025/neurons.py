@@ -49,12 +49,12 @@ CLAIMS = [
         residual=lambda ds: by_steps(ds, spearman(ds)) - by_decay(ds, spearman(ds)),
     ),
     ordering(
-        id="decay-keeps-what-is-active", statement="d >= 3, by decay: that correlation is positive",
+        id="decay-keeps-what-is-active", statement="d >= 3, by decay: |v||w| and a are correlated",
         hypotheses=lambda ds: at_dimension(ds, 3, both), residual=lambda ds: -by_decay(ds, spearman(ds)),
     ),
     ib.Claim(
         id="large-weights-where-seldom-active", source=f"{SOURCE}, Figure 3, as one might read it", accepts=ENDS,
-        statement="by large steps that correlation is below -0.3", kind=ib.Inequality(),
+        statement="d >= 3, by large steps: Spearman's correlation of |v||w| and a is below -0.3", kind=ib.Inequality(),
         hypotheses=lambda ds: large_steps(ds, 3, 16), residual=lambda ds: spearman(ds) + 0.3, tolerance=lambda ds: 0.0,
         because="what is read", expected="refuted",
     ),

@@ -117,8 +117,8 @@ def as_trained(ds):
     """Long enough for the edge, and for decay to have its effect."""
     return {
         "a ball that the inputs have room for": number(ds, "room") - ds.dimension,
-        "steps of 0.1 to 0.25, and 4000 or more": np.minimum(within(ds.step, 0.1, 0.25), number(ds, "max_steps") - 4000),
-        "noise of deviation 1 to 2": within(ds.noise, 1.0, 2.0),
+        "steps of 0.1 to 0.2, and 4000 or more": np.minimum(within(ds.step, 0.1, 0.2), number(ds, "max_steps") - 4000),
+        "noise of deviation 0.9 to 1.1": within(ds.noise, 0.9, 1.1),
         "two neurons or more an example": number(ds, "per_example") - 2,
         "gradients of length 25 are not clipped": ds["clip"] - 25,
     }

@@ -87,11 +87,12 @@ CLAIMS = [
     ),
     ordering(
         id="a-larger-step-is-smoother", expected="refuted", residual=lambda ds: gain(ds, smooth(ds)),
-        statement="int |f''| g is lower after the larger step, where the loss ends no higher",
+        statement="eta <= 0.02: int |f''| g is lower after the larger step, where the loss ends no higher",
         hypotheses=lambda ds: small(ds) | {"the loss ends no higher": -gain(ds, ds.loss)},
     ),
     ordering(
-        id="below-the-edge-it-grows-rougher", source="measured", statement="below the edge it is higher: training goes on",
+        id="below-the-edge-it-grows-rougher", source="measured",
+        statement="eta <= 0.02, below the edge: int |f''| g is higher after the larger step, for training goes on",
         hypotheses=small, residual=lambda ds: -gain(ds, smooth(ds)),
     ),
     ordering(
@@ -103,7 +104,7 @@ CLAIMS = [
         hypotheses=large, residual=lambda ds: gain(ds, ds.knots),
     ),
     ordering(
-        id="at-no-cost", statement="eta >= 0.1: and the loss is lower, too", hypotheses=large,
+        id="at-no-cost", statement="eta >= 0.1: the loss is lower after the larger step, too", hypotheses=large,
         residual=lambda ds: gain(ds, ds.loss), expected="refuted",
     ),
 ]  # fmt: skip
