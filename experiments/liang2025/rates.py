@@ -31,7 +31,8 @@ CLAIMS = [
     ),
     claim(
         id="hovers-at-the-edge-on-the-line", statement="d = 1, n >= 32: on average lambda_max is within 3 % of 2/eta, too",
-        hypotheses=lambda ds: large_steps(ds, 1, 32) | {"d = 1": 1 - ds.dimension}, residual=lambda ds: abs(ds.edge - 1), tolerance=lambda ds: 0.03, because="as above",
+        hypotheses=lambda ds: large_steps(ds, 1, 32) | {"d = 1": 1 - ds.dimension},
+        residual=lambda ds: abs(ds.edge - 1), tolerance=lambda ds: 0.03, because="as above",
         expected="refuted",
     ),
     claim(

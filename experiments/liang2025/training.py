@@ -129,7 +129,7 @@ def both(ds):
     none = -abs(ds.decay).min()
     time = number(ds, "max_steps") * ds.slow
     return as_trained(ds) | {
-        "decays 0 and 0.05 to 0.2": np.minimum(none, within(ds.decay.max(), 0.05, 0.2)),
+        "decays 0 and 0.08 to 0.12": np.minimum(none, within(ds.decay.max(), 0.08, 0.12)),
         "small steps of 0.02 or less, for a time of 40 or more": np.minimum(0.02 - ds.slow, time - 40),
     }
 
