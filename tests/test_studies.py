@@ -24,8 +24,8 @@ SMALL = {
     "gunasekar2017/commuting": dict(scale=[1e-4, 1e-3, 1e-2, 1.0]),
     "liang2025/bound": dict(seed=range(6)),
     "liang2025/caps": dict(seed=range(3)),
-    "liang2025/neurons": dict(seed=range(10), examples=[16, 32]),
-    "liang2025/rates": dict(seed=range(12)),
+    "liang2025/neurons": dict(examples=[16, 32]),
+    "liang2025/rates": {},
     "liang2025/shattering": dict(seed=range(6), dimension=[3, 20]),
     "liang2025/univariate": dict(seed=range(10), step=[0.02, 0.2]),
     "lyu2020/margin": dict(seed=range(3)),
@@ -57,7 +57,9 @@ SMALL = {
 }
 
 
-COMPUTES_FOR_LONG = {"chou2023/recovery", "cohen2021/edge", "cohen2021/flow"}
+COMPUTES_FOR_LONG = {
+    "chou2023/recovery", "cohen2021/edge", "cohen2021/flow", "liang2025/neurons", "liang2025/rates", "liang2025/univariate",
+}  # fmt: skip
 """Studies whose steps take longer than it takes to compile them as they are shipped, at the small size too."""
 
 
