@@ -31,6 +31,12 @@ SMALL = {
     "cohen2021/flow": {},
     "galanti2022/rank": {},
     "gunasekar2017/commuting": dict(scale=[1e-4, 1e-3, 1e-2, 1.0]),
+    "liang2025/bound": dict(seed=range(6)),
+    "liang2025/caps": dict(seed=range(3)),
+    "liang2025/neurons": dict(examples=[16, 32]),
+    "liang2025/rates": {},
+    "liang2025/shattering": dict(seed=range(6), dimension=[3, 20]),
+    "liang2025/univariate": dict(seed=range(10), step=[0.02, 0.2]),
     "lyu2020/margin": dict(seed=range(3)),
     "morwani2021/node": {},
     "soltanolkotabi2023/balance": dict(seed=range(6), scale=[1e-6, 1e-4, 1e-3]),
@@ -63,7 +69,8 @@ SMALL = {
 
 
 COMPUTES_FOR_LONG = {
-    "chou2023/recovery", "cohen2021/edge", "cohen2021/flow", "galanti2022/rank", "xu2023/collapse", "xu2023/flow"
+    "chou2023/recovery", "cohen2021/edge", "cohen2021/flow", "galanti2022/rank", "liang2025/neurons", "liang2025/rates",
+    "liang2025/univariate", "xu2023/collapse", "xu2023/flow",
 }  # fmt: skip
 """Studies whose steps take longer than it takes to compile them as they are shipped, at the small size too."""
 

@@ -266,3 +266,21 @@ def test_sweep_reads_the_same_folds(lanes):
     np.testing.assert_array_equal(ds["steps"], ends)
     for name in observe:
         np.testing.assert_allclose(ds[name], out[name].astype(ds[name].dtype), rtol=1e-10)
+
+
+@pytest.mark.parametrize("sizes", [(2, 4), (4, 2)])
+def test_an_array_that_some_runs_have_shorter_ends_in_nan_and_its_last_record_stays(sizes):
+    """Its length hangs on an axis that shapes the program, as do the records."""
+
+    def cell(*, columns, key):
+        return ib.Run(ib.linear.gaussian(1, columns)(key), ib.Euclidean(0.1), ib.Descent(0.01, max_steps=columns))
+
+    observe = {"weights": ib.predictor(), "sign": lambda snapshot: (snapshot.x > 0).astype(int), "at": cases.steps}
+    both = ib.Study(
+        cell=cell, grids=ib.grid(columns=sizes, seed=[0]), observe=observe, records=ib.linear_records(5),
+    ).run()  # fmt: skip
+    short, long = (both.sel(columns=str(c)) for c in (2, 4))
+    assert both.weights.sizes["weights_0"] == both.sign.sizes["sign_0"] == 4
+    assert np.isnan(short.weights.isel(weights_0=[2, 3])).all() and np.isfinite(short.weights.isel(weights_0=[0, 1])).all()
+    assert np.isnan(short.sign.isel(sign_0=[2, 3])).all() and set(np.unique(long.sign)) <= {0, 1}
+    assert np.isfinite(long.weights).all() and short["at"].values.tolist() == [[0, 1, 2, 2, 2]]

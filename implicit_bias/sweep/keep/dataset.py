@@ -119,21 +119,14 @@ class Collector:
                 kind = float if array.dtype.kind == "f" else array.dtype
                 blank = np.nan if array.dtype.kind == "f" else np.zeros((), array.dtype)
                 self.arrays[short] = np.full((*self.shape, *array.shape[1:]), blank, dtype=kind)
-            held = self.arrays[short]
-            if held.shape[len(self.shape) :] != array.shape[1:]:  # static axes may record at different moments
-                held = self._grow(short, array.shape[1:])
-            padded = array[rows]
-            pad = [(0, 0)] + [(0, h - n) for h, n in zip(held.shape[len(self.shape) :], array.shape[1:])]
-            if any(p != (0, 0) for p in pad):
-                padded = np.pad(padded, pad, mode="edge")
-            held[where] = padded
-
-    def _grow(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
-        held = self.arrays[name]
-        inner = held.shape[len(self.shape) :]
-        pad = [(0, 0)] * len(self.shape) + [(0, max(0, n - h)) for h, n in zip(inner, shape)]
-        self.arrays[name] = np.pad(held, pad, mode="edge")
-        return self.arrays[name]
+            held, shape = self.arrays[short], array.shape[1:]
+            together = tuple(max(h, n) for h, n in zip(held.shape[len(self.shape) :], shape))
+            recorded = short in self._recorded()
+            held = self.arrays[short] = _padded(held, (*self.shape, *together), len(self.shape), recorded)
+            added = _padded(array[rows], (len(rows), *together), 1, recorded)
+            if added.dtype.kind == "f" and held.dtype.kind != "f":
+                held = self.arrays[short] = held.astype(float)
+            held[where] = added
 
     def dataset(self, document: Mapping[str, Any]) -> xr.Dataset:
         coords = {}
@@ -214,6 +207,17 @@ def _number(text: str) -> Any:
         except ValueError:
             continue
     return text
+
+
+def _padded(array: np.ndarray, shape: tuple[int, ...], outer: int, recorded: bool) -> np.ndarray:
+    """Of a shape that holds those of all static values: the last record stays, and numbers that are not there are nan."""
+    short = [(0, to - of) for to, of in zip(shape, array.shape)]
+    along = [p if recorded and axis == outer else (0, 0) for axis, p in enumerate(short)]
+    if any(p != (0, 0) for p in along):
+        array = np.pad(array, along, mode="edge")
+    if array.shape != shape:
+        array = np.pad(array.astype(float), [(0, to - of) for to, of in zip(shape, array.shape)], constant_values=np.nan)
+    return array
 
 
 def _extra_dims(name: str, shape: tuple[int, ...], recorded: bool) -> list[str]:
