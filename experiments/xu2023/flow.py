@@ -37,7 +37,7 @@ def of_rank_two(ds):
 
 
 def long_enough(ds):
-    return {"up to t = 200": ds.step * ds.max_steps - 199.9}
+    return {"up to t = 200": ds.step * ds.max_steps - 199.9, "steps of 0.05 or less": 0.05 - ds.step}
 
 
 def with_decay(ds):
