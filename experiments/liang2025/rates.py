@@ -24,7 +24,8 @@ ordering = ib.claims_with(source=f"{SOURCE}, Figure 2", accepts=ENDS, kind=ib.Or
 CLAIMS = [
     FLATNESS,
     claim(
-        id="hovers-at-the-edge", statement="d >= 5, n >= 32 and 6 d: over the last half of training lambda_max is on average "
+        id="hovers-at-the-edge",
+        statement="d >= 5, n >= 32 and 6 d: over the last half of training lambda_max is on average "
         "within 3 % of 2/eta",
         hypotheses=lambda ds: large_steps(ds, 5, 32) | {"n >= 6 d": number(ds, "examples") - 6 * ds.dimension},
         residual=lambda ds: abs(ds.edge - 1), tolerance=lambda ds: 0.03, because="it oscillates by some per cent",
