@@ -51,7 +51,8 @@ def reaches(ds):
     """Where every step of the proof is nearly an equality."""
     return {
         "inputs within 1e-3 of a point": 1e-3 - ds.spread,
-        "S above 10 (1 + |offset|)": ds["norms.directed"].isel(record=0) - 10 * (1 + abs(ds.offset)),
+        "labels on f or above it": ds.offset,
+        "S above 10 (1 + offset)": ds["norms.directed"].isel(record=0) - 10 * (1 + ds.offset),
     }
 
 

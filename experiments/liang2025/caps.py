@@ -66,8 +66,8 @@ SHALLOW = 0.005
 
 def exponent(ds, value):
     """The slope of its logarithm against log s over caps shallower than `SHALLOW`, and the depth of the deepest."""
-    shallow = ds.depth.where(ds.depth <= SHALLOW, drop=True)
-    return ib.curves.per_log(np.log(value.sel(depth=shallow.depth)), "depth"), shallow.max()
+    shallow = ds.depth.where(ds.depth <= SHALLOW)
+    return ib.curves.per_log(np.log(value.where(shallow.notnull())), "depth"), shallow.max()
 
 
 def _exponent(id, statement, of, is_, slack):

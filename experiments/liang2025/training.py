@@ -140,7 +140,11 @@ def along_n(ds):
     return {"three n or more, of 16 or more, by a factor of 4": slack}
 
 
-def at_dimension(ds, least, of=as_trained):
+def by_steps_alone(ds):
+    return as_trained(ds) | {"runs without decay": -abs(ds.decay).min()}
+
+
+def at_dimension(ds, least, of=by_steps_alone):
     return of(ds) | {f"d >= {least}": ds.dimension - least}
 
 

@@ -59,9 +59,9 @@ def allowed(ds, step):
 def trained(ds):
     return {
         "8000 steps or more": number(ds, "max_steps") - 8000,
-        "the second step is 2.5 to 3.5 times the first": np.minimum(ds.factor - 2.5, 3.5 - ds.factor),
-        "noise of deviation 0.15 to 0.6": np.minimum(ds.noise - 0.15, 0.6 - ds.noise),
-        "30 examples": -abs(number(ds, "examples") - 30), "60 neurons or more": number(ds, "width") - 60,
+        "the second step is 3 to 3.5 times the first": np.minimum(ds.factor - 3, 3.5 - ds.factor),
+        "noise of deviation 0.3 to 0.6": np.minimum(ds.noise - 0.3, 0.6 - ds.noise),
+        "30 examples": -abs(number(ds, "examples") - 30), "60 neurons": -abs(number(ds, "width") - 60),
     }
 
 
