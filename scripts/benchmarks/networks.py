@@ -77,7 +77,7 @@ def tasks() -> list[Task]:
     x = rng.normal(size=(40, 5))
     y = np.sin(2 * x[:, 0]) + 0.1 * rng.normal(size=40)
     digits = ib.data.load("digits")
-    few = digits.inputs[:256].reshape(256, -1)
+    few = digits[:256].inputs.reshape(256, -1)
     return [
         Task(f"One layer of {WIDTH}, 40 examples of 5 numbers", Net(1, None), x, y),
         Task(f"Two layers of {WIDTH}, 256 digits", Net(2, 10), few, digits.labels[:256]),
