@@ -76,7 +76,9 @@ def options_of(command: list[str] | None = None) -> argparse.Namespace:
         "--runs", type=count, default=4096, help="a multiple of 64, the number of scales (4096); job wn"
     )
     parser.add_argument(
-        "--steps", type=count, help="of each run (20000; diagonal networks and sensing 500, networks 5000); not for jobs until, flow, spectra, start, waits"
+        "--steps",
+        type=count,
+        help="of each run (20000; diagonal nets and sensing 500, networks 5000); not of until, flow, spectra, start, waits",
     )
     parser.add_argument("--rounds", type=count, default=5)
     parser.add_argument("--gpu", action="store_true", help="the framework and plain jax on a GPU; NumPy stays where it is")

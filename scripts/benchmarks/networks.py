@@ -198,7 +198,8 @@ def pytorch(task: Task, first, kind: str) -> list[Peer]:
         return run(steps)
 
     peers = []
-    for name, seeds, run in (("SGD, one seed after another", FEW, one_by_one), ("func.vmap, all seeds at once", SEEDS, at_once)):
+    both = ("SGD, one seed after another", FEW, one_by_one), ("func.vmap, all seeds at once", SEEDS, at_once)
+    for name, seeds, run in both:
         choices = {threads: functools.partial(on, threads, run) for threads in (1, 2)}
         best = min(choices, key=lambda threads: min(seconds(choices[threads], 20) for _ in range(3)))
         peers.append(Peer(f"pytorch {kind}, {name}, {best} thread{'s' * (best > 1)}", seeds, choices[best], kind))
@@ -228,7 +229,5 @@ def job(options: argparse.Namespace) -> None:
             rows.append(Row(peer.name, spent, f"{peer.seeds} x {step}", error))
         rows[0] = rows[0]._replace(turn=lambda turn=turn: turn() / 1e3)
         times = turns(rows, options.rounds)
-        print(
-            report(task.title, rows, times, options.markdown, "us a run-step", error="error in weights", interval=True),
-            flush=True,
-        )
+        words = {"error": "error in weights", "interval": True}
+        print(report(task.title, rows, times, options.markdown, "us a run-step", **words), flush=True)

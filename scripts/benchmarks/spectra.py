@@ -7,12 +7,13 @@ Of a tanh network 64-128-128-10 with cross-entropy on all 1,797 digits, in float
                   product by itself is not
     matfree       eigh_partial, given as many products as ours took: it has no rule to stop by
     PyHessian     where it and PyTorch are installed; its constructor, which computes the gradient, is in its time;
-                  float64 and float32, and once until the five are within 1e-6
+                  float64 and float32 at two of its tolerances, and once as exact as it gets: it divides vectors by
+                  |v| + 1e-6, which leaves an error of 2e-6
     by hand       Lanczos in NumPy on the jitted product, from the same probes (density); Hutchinson (trace)
 
 The error of eigenvalues is the largest of the five over the first one, against eigsh at a tolerance of 1e-12. Ours and
-eigsh must be within 1e-6, and so must PyHessian where it is asked for that; at its own settings it is timed with the error
-that it has.
+eigsh must be within 1e-6, and PyHessian within 3e-6 where it is asked for that; at its own settings it is timed with the
+error that it has.
 """
 
 import argparse
@@ -115,6 +116,10 @@ def check(name: str, error: float, most: float) -> float:
     return error
 
 
+def apart(found, due) -> float:
+    return float(np.abs(np.asarray(found) - np.asarray(due)).max() / np.abs(np.asarray(due)).max())
+
+
 # -- products ----------------------------------------------------------------------------------------------------------
 
 
@@ -123,8 +128,9 @@ def products(case: Case, theirs: Theirs) -> list[Row]:
     theta, x, y, _ = case
     v = jax.tree.map(lambda w: w / jnp.linalg.norm(case.flat), theta)
     exact = of_vectors(theta, x, y, ravel_pytree(v)[0])
-    near = [ravel_pytree(jax.grad(loss)(jax.tree.map(lambda w, d, s=s: w + s * d, theta, v), x, y))[0] for s in (1e-5, -1e-5)]
-    off = check("a difference of gradients", float(jnp.abs(exact - (near[0] - near[1]) / 2e-5).max() / jnp.abs(exact).max()), AGREE)
+    ahead, behind = (jax.tree.map(lambda w, d, s=s: w + s * d, theta, v) for s in (1e-5, -1e-5))
+    slopes = jax.tree.map(lambda a, b: (a - b) / 2e-5, *(jax.grad(loss)(at, x, y) for at in (ahead, behind)))
+    off = check("a difference of gradients", apart(ravel_pytree(slopes)[0], exact), AGREE)
 
     def gradients(theta, x, y):
         def step(_, theta):
@@ -146,17 +152,16 @@ def products(case: Case, theirs: Theirs) -> list[Row]:
     if theirs:
         import torch
 
+        apply = importlib.import_module("pyhessian.utils").hessian_vector_product
         for kind in ("float64", "float32"):
             called, hessian = theirs[kind]
             vector = [torch.as_tensor(np.array(part)).to(getattr(torch, kind)) for part in in_torch(v)]
-            apply = importlib.import_module("pyhessian.utils").hessian_vector_product
             made = hessian()
             found = np.concatenate([part.detach().numpy().ravel() for part in apply(made.gradsH, made.params, vector)])
             ours = np.concatenate([part.ravel() for part in in_torch(ravel_pytree(theta)[1](exact))])
-            off = check(f"pytorch {kind}", np.abs(found - ours).max() / np.abs(ours).max(), 1e-10 if kind == "float64" else 1e-3)
-            rows.append(
-                Row(f"product, pytorch {called}", timed(lambda a=apply, m=made, v=vector: a(m.gradsH, m.params, v) and 0), "1", off)
-            )
+            off = check(f"pytorch {kind}", apart(found, ours), 1e-10 if kind == "float64" else 1e-3)
+            turn = timed(lambda m=made, v=vector: apply(m.gradsH, m.params, v) and 0)
+            rows.append(Row(f"product, pytorch {called}", turn, "1", off))
     return rows
 
 
@@ -268,7 +273,7 @@ def largest(case: Case, theirs: Theirs) -> list[Row]:
 
     if theirs:
         settings = [(kind, tol, 100, np.inf) for kind in ("float64", "float32") for tol in (1e-3, 1e-6)]
-        for kind, tol, most, due in [*settings, ("float64", 1e-11, 5000, AGREE)]:
+        for kind, tol, most, due in [*settings, ("float64", 1e-9, 5000, 3e-6)]:
             called, make = theirs[kind]
 
             def solve(make=make, tol=tol, most=most):
@@ -328,7 +333,7 @@ def density(case: Case, theirs: Theirs, reference: float) -> list[Row]:
             make().density(iter=NODES, n_v=PROBES)
             raise SystemExit("error: PyHessian's density works on this PyTorch: time it as it is")
         except RuntimeError as error:
-            print(f"PyHessian's density fails on PyTorch {torch.__version__}: {str(error).splitlines()[0]}\n")
+            print(f"PyHessian's density fails on PyTorch {torch.__version__}: {str(error).split('. ')[0]}\n")
 
         def mended():
             old, torch.eig = torch.eig, by_eigh
@@ -393,16 +398,16 @@ def job(options: argparse.Namespace) -> None:
     case = case._replace(values=eigsh(functools.partial(jax.jit(of_vectors), theta, x, y), case, 1e-12)[0])
     estimate = jax.jit(lambda theta, x, y, key: linalg.trace(linalg.hvp(loss, theta, x, y), theta, key, products=1000))
     reference, error = map(float, estimate(theta, x, y, jax.random.key(2)))
-    print(
-        f"{case.flat.size} weights, loss {float(loss(theta, x, y)):.4f}; the five: {', '.join(f'{v:.6f}' for v in case.values)}; "
-        f"tr H = {reference:.3f} +- {error:.3f} (1000 products)\n"
-    )
+    five = ", ".join(f"{value:.6f}" for value in case.values)
+    print(f"{case.flat.size} weights, loss {float(loss(theta, x, y)):.4f}; the five largest: {five}")
+    print(f"tr H = {reference:.3f} +- {error:.3f} by 1000 products\n")
     theirs = {kind: tuned(case, kind) for kind in ("float64", "float32")} if installed("torch", "PyHessian") else {}
-    for title, rows, unit, word in (
-        ("Products with the Hessian", products(case, theirs), "ms each", "error of H v"),
-        ("The five largest eigenvalues", largest(case, theirs), "ms", "error"),
-        ("Density of the spectrum", density(case, torch_too, reference), "ms", "error of tr H"),
-        ("Trace", trace(case, torch_too, reference), "ms", "error"),
+    for title, make, unit, word in (
+        ("Products with the Hessian", products, "ms each", "error of H v"),
+        ("The five largest eigenvalues", largest, "ms", "error"),
+        ("Density of the spectrum", functools.partial(density, reference=reference), "ms", "error of tr H"),
+        ("Trace", functools.partial(trace, reference=reference), "ms", "error"),
     ):
+        rows = make(case, theirs)
         times = turns(rows, options.rounds)
         print(report(title, rows, times, options.markdown, unit, job="products", error=word, interval=True), flush=True)
