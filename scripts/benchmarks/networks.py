@@ -207,10 +207,11 @@ def pytorch(task: Task, first, kind: str) -> list[Peer]:
 
 
 def job(options: argparse.Namespace) -> None:
+    torch_too = installed("torch")
     for task, steps in zip(tasks(), (options.steps, max(options.steps // 20, 1))):
         first = first_weights(task)
         peers, given = by_hand(task, first, steps), [steps] * 4
-        if installed("torch"):
+        if torch_too:
             for peer in (p for kind in AGREE for p in pytorch(task, first, kind)):
                 few = min(10, steps)
                 peers.append(peer)
