@@ -6,6 +6,8 @@ r"""How fast is it?  Beside the strongest peers that one would write by hand, in
     python scripts/bench.py flow     the WN flow, 1024 points to loss < 1e-10
     python scripts/bench.py diagonal a diagonal network; `wn-diagonal` with weight normalisation
     python scripts/bench.py sensing  symmetric matrix sensing
+    python scripts/bench.py networks a flax network of width 64, 20 seeds
+    python scripts/bench.py spectra  a Hessian: top five, density, trace, products
     python scripts/bench.py engine   1,024 to 65,536 runs: the engine against itself
     python scripts/bench.py start    commands against the import of what they need; edit a claim; add seeds
     python scripts/bench.py waits    commands with little or nothing to compute: again, after an edit, beside other studies
@@ -25,7 +27,7 @@ from pathlib import Path
 import jax
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks import descent, engine, flow, methods, networks, start, until, waits
+from benchmarks import descent, diagonal, engine, flow, methods, networks, spectra, start, until, waits
 from benchmarks.common import machine
 
 from implicit_bias import session
@@ -39,11 +41,13 @@ JOBS = {
     "engine": engine.job,
     "start": start.job,
     "waits": waits.job,
-    "diagonal": networks.job,
-    "wn-diagonal": networks.job,
-    "sensing": networks.job,
+    "diagonal": diagonal.job,
+    "wn-diagonal": diagonal.job,
+    "sensing": diagonal.job,
+    "networks": networks.job,
+    "spectra": spectra.job,
 }
-STEPS = dict.fromkeys(("diagonal", "wn-diagonal", "sensing"), 500)
+STEPS = dict.fromkeys(("diagonal", "wn-diagonal", "sensing"), 500) | {"networks": 5000}
 """Of each run; elsewhere 20,000, about the mean of job until, where runs go to a loss."""
 
 
@@ -72,7 +76,9 @@ def options_of(command: list[str] | None = None) -> argparse.Namespace:
         "--runs", type=count, default=4096, help="a multiple of 64, the number of scales (4096); job wn"
     )
     parser.add_argument(
-        "--steps", type=count, help="of each run (20000; networks and sensing 500); not for jobs until, flow, start, waits"
+        "--steps",
+        type=count,
+        help="of each run (20000; diagonal nets and sensing 500, networks 5000); not of until, flow, spectra, start, waits",
     )
     parser.add_argument("--rounds", type=count, default=5)
     parser.add_argument("--gpu", action="store_true", help="the framework and plain jax on a GPU; NumPy stays where it is")

@@ -7,37 +7,58 @@ import dataclasses
 import functools
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Int, Key, UInt8
 
 from .._errors import Mistake, nearest
 from .._keys import SeedKey, stream
 from . import cifar, digits, idx
 
+CLASSES = 10
+"""Of each of the sets that are read here."""
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Examples:
-    """Inputs as they are in the files, in [0, 1]; labels 0, 1, ..., classes - 1."""
+    """Images as they are in the files, a byte a point, with the number in [0, 1] that each byte stands for.
 
-    inputs: Float[np.ndarray, "examples ..."]
+    Labels are 0, 1, ..., classes - 1. Numbers are made of those examples alone that are drawn.
+
+    >>> e = Examples(np.array([[0, 3], [3, 1]], np.uint8), np.array([0, 1]), 2, "two", levels=np.arange(4) / 3)
+    >>> e.inputs.tolist(), e[1:].labels.tolist()
+    ([[0.0, 1.0], [1.0, 0.3333333333333333]], [1])
+    """
+
+    points: UInt8[np.ndarray, "examples ..."]
     labels: Int[np.ndarray, " examples"]
     classes: int
     source: str
+    levels: Float[np.ndarray, " levels"] = dataclasses.field(kw_only=True)
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    def __getitem__(self, which: slice | np.ndarray | Sequence[int]) -> Examples:
+        """Some of them, by a slice, by their places, or by a mask."""
+        return dataclasses.replace(self, points=self.points[which], labels=self.labels[which])
+
+    @property
+    def inputs(self) -> Float[np.ndarray, "examples ..."]:
+        """All of them as numbers, made whenever this is read: eight times the bytes of the file."""
+        return self.levels[self.points]
+
     @functools.cached_property
     def digest(self) -> str:
         """A hash of every number, by which two sets of data are the same or not."""
-        found = hashlib.sha256()
-        for array in (self.inputs, self.labels):
-            found.update(f"{array.dtype} {array.shape} ".encode() + np.ascontiguousarray(array).tobytes())
+        found = hashlib.sha256(f"{self.levels.dtype} {self.points.shape} ".encode())
+        for at in range(0, len(self), 1000):
+            found.update(self[at : at + 1000].inputs.tobytes())
+        found.update(f"{self.labels.dtype} {self.labels.shape} ".encode() + self.labels.tobytes())
         return found.hexdigest()[:16]
 
     def only(self, *classes: int) -> Examples:
@@ -50,14 +71,18 @@ class Examples:
         number = np.full(self.classes, -1)
         number[list(classes)] = np.arange(len(classes))
         some = np.isin(self.labels, classes)
-        return Examples(self.inputs[some], number[self.labels[some]], len(classes), self.source)
+        return dataclasses.replace(self[some], labels=number[self.labels[some]], classes=len(classes))
 
     def sample(self, count: int, key: SeedKey | Key[Array, ""] | int) -> tuple[Array, Array]:
         """`count` different ones, drawn from the stream `data`: (inputs, labels)."""
         if not 1 <= count <= len(self):
             raise Mistake("count", f"of examples must be from 1 to {len(self)}, got {count}", "ask for fewer")
         drawn = jax.random.permutation(stream(key, "data"), len(self))[:count]
-        return jnp.asarray(self.inputs)[drawn], jnp.asarray(self.labels)[drawn]
+        return self._at(drawn)
+
+    def _at(self, places: Int[Array, " some"]) -> tuple[Array, Array]:
+        """By a table, because a division that is compiled may round as another number does."""
+        return jnp.asarray(self.levels)[jnp.asarray(self.points)[places]], jnp.asarray(self.labels)[places]
 
     def per_class(self, count: int, key: SeedKey | Key[Array, ""] | int) -> tuple[Array, Array]:
         """`count` of each class, class by class, drawn from the stream `data`."""
@@ -69,7 +94,7 @@ class Examples:
             places = np.flatnonzero(self.labels == c)
             parts.append(jax.random.permutation(jax.random.fold_in(stream(key, "data"), c), jnp.asarray(places))[:count])
         drawn = jnp.concatenate(parts)
-        return jnp.asarray(self.inputs)[drawn], jnp.asarray(self.labels)[drawn]
+        return self._at(drawn)
 
 
 _noting: list[dict[str, str]] = []
@@ -110,8 +135,8 @@ def load(name: str) -> Examples:
 
 @functools.lru_cache(maxsize=8)
 def _read(reader: Callable[..., tuple], name: str, stamps: tuple[tuple[str, int, int], ...]) -> Examples:
-    inputs, labels, classes = reader(*(Path(path) for path, _, _ in stamps))
-    return Examples(inputs, labels, classes, name)
+    points, levels, labels = reader(*(Path(path) for path, _, _ in stamps))
+    return Examples(points, labels, CLASSES, name, levels=levels)
 
 
 def _reader(path: Path) -> tuple[Callable[..., tuple], tuple[Path, ...]]:

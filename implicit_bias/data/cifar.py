@@ -11,7 +11,7 @@ from .._errors import Mistake
 RECORD = 1 + 3 * 32 * 32
 
 
-def read(*paths: Path) -> tuple[np.ndarray, np.ndarray, int]:
+def read(*paths: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     records = []
     for path in paths:
         content = np.fromfile(path, dtype=np.uint8)
@@ -23,4 +23,4 @@ def read(*paths: Path) -> tuple[np.ndarray, np.ndarray, int]:
             raise Mistake("data", f"{path} has a label {label}", "give the binary version of CIFAR-10, with labels 0 to 9")
     whole = np.concatenate(records)
     images = whole[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
-    return images / 255.0, whole[:, 0].astype(np.int64), 10
+    return images, np.arange(256) / 255.0, whole[:, 0].astype(np.int64)

@@ -31,13 +31,13 @@ def labels_of(images: Path) -> Path:
     raise Mistake("data", f"there is no {images.with_name(name)}", "put the labels beside the images")
 
 
-def read(images: Path, labels: Path) -> tuple[np.ndarray, np.ndarray, int]:
+def read(images: Path, labels: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     pixels, numbers = _array(images, IMAGES, 3, "images"), _array(labels, LABELS, 1, "labels")
     if len(pixels) != len(numbers):
         raise Mistake("data", f"{labels} has {len(numbers)} labels for {len(pixels)} images", "give files of one set")
     if numbers.size and numbers.max() > 9:
         raise Mistake("data", f"{labels} has a label {numbers.max()}", "give labels from 0 to 9")
-    return pixels / 255.0, numbers.astype(np.int64), 10
+    return pixels, np.arange(256) / 255.0, numbers.astype(np.int64)
 
 
 def _array(path: Path, magic: int, axes: int, what: str) -> np.ndarray:

@@ -1,6 +1,7 @@
 """What the benchmarks share: rows that are timed in turns, a turn of the framework, the table."""
 
 import functools
+import importlib.util
 import os
 import platform
 import tempfile
@@ -64,14 +65,28 @@ def short(value: float) -> str:
     return f"{value:.1f}" if value >= 10 else f"{value:.3g}"
 
 
-def report(title: str, rows: list[Row], times: np.ndarray, markdown: bool, unit: str = "ns a run-step") -> str:
-    """`times` [rounds, rows]; a ratio is the median of the ratios within a round."""
-    head = ["what", unit, "min - max", "ratio", "runs x steps", "error in x"]
-    cells = [
-        [row.name, short(np.median(t)), f"{short(t.min())} - {short(t.max())}", f"{np.median(t / times[:, 0]):.2f}", row.job, f"{row.error:.0e}"]
-        for row, t in zip(rows, times.T)
-    ]  # fmt: skip
+def report(
+    title: str, rows: list[Row], times: np.ndarray, markdown: bool, unit: str = "ns a run-step",
+    *, job: str = "runs x steps", error: str = "error in x", interval: bool = False,
+) -> str:  # fmt: skip
+    """`times` [rounds, rows]; a ratio is the median of the ratios within a round, with `interval` the least and greatest."""
+    head = ["what", unit, "min - max", "ratio", job, error]
+
+    def line(row: Row, t: np.ndarray) -> list[str]:
+        ratios = t / times[:, 0]
+        ratio = f"{np.median(ratios):.2f}" + (f" ({ratios.min():.2f} - {ratios.max():.2f})" if interval else "")
+        return [row.name, short(np.median(t)), f"{short(t.min())} - {short(t.max())}", ratio, row.job, f"{row.error:.0e}"]
+
+    cells = [line(row, t) for row, t in zip(rows, times.T)]
     return "\n".join([f"{title}, {len(times)} rounds:", "", table(head, cells, markdown)])
+
+
+def installed(*names: str) -> bool:
+    """Whether peers are; a line says so where one is not."""
+    absent = [name for name in names if importlib.util.find_spec(name.lower()) is None]
+    if absent:
+        print(f"{', '.join(absent)}: not installed, and without rows\n")
+    return not absent
 
 
 def machine() -> str:

@@ -1,207 +1,234 @@
-"""Diagonal networks and matrix sensing, fixed steps: jobs `diagonal`, `wn-diagonal` and `sensing`.
+r"""A user's own network: a flax module of width 64, 20 seeds, full batches, fixed steps of gradient descent.
 
-    diagonal      x = u^2 - v^2, d = 1000, n = 50, 512 runs: 8 seeds x 64 scales
-    wn-diagonal   the same with (u, v) weight-normalised together
-    sensing       Z = U U^T, n = 50, r = 10, m = 2500 symmetrised Gaussians, 128 runs: 2 seeds x 64 scales
+    page      the network of docs/how-to/network.md, wider: one layer, 40 examples of 5 numbers, square loss
+    digits    two layers, 256 digits of 8 x 8, cross-entropy; a twentieth of the steps
 
-Runs stay in their own coordinates here, but for the operator of sensing, which the framework rewrites exactly to
-n(n+1)/2 = 1275 rows and columns. Peers, in NumPy: one run after another (sensing: `einsum` over the A_i, as papers write
-it), and all scales of a seed at once by matrix products, in place, with A shared.
+The framework's row is a whole sweep into an empty folder, with its draws. Peers get their first weights for nothing: the
+same module trained by a loop written by hand, jit of scan, with seeds at once (vmap) or one after another, on one or two
+Python threads; and, where PyTorch is installed, the same network as `Sequential` under SGD, or all seeds at once by
+`torch.func.vmap`, in float64 and float32, on as many threads as are fastest. Each must first reproduce the framework's
+weights after the steps that it is given.
 """
 
 import argparse
 import functools
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+import optax
+from flax import linen as nn
+from jax.flatten_util import ravel_pytree
 
 import implicit_bias as ib
 
-from .common import Row, framework, report, seconds, turns
-from .descent import Peer, affordable, tuned
+from .common import Row, framework, installed, report, seconds, turns
 
-SCALES = np.geomspace(0.5, 4, 64)
-ROWS, COLUMNS, STEP, RATIO, TARGET = 50, 1000, 2e-4, 0.5, 3.0
-SIZE, WIDTH, RANK, MEASUREMENTS, SENSING_STEP = 50, 10, 5, 2500, 0.1
-SEEDS = {"diagonal": 8, "wn-diagonal": 8, "sensing": 2}
-AGREE = 1e-8
+SEEDS, WIDTH, STEP = 20, 64, 0.1
+FEW = 2  # seeds of a loop of PyTorch, whose seeds cost the same
+AGREE = {"float64": 1e-8, "float32": 1e-3}
+TURN = 0.5  # seconds that one turn of PyTorch should take
 
 
-def study(job: str, records: list[int]) -> ib.Study:
-    def cell(*, scale, key):
-        if job == "sensing":
-            problem = ib.matrix.gaussian(SIZE, RANK, MEASUREMENTS)(key)
-            descent = ib.Descent(SENSING_STEP, max_steps=records[-1])
-            return ib.Run(problem, ib.Symmetric(0.1 * scale, WIDTH), descent)
-        problem = ib.linear.gaussian(ROWS, COLUMNS, target_norm=TARGET)(key)
-        inner = ib.Euclidean(scale) if job == "diagonal" else ib.Polar(scale)
-        ratio = 1.0 if job == "diagonal" else RATIO
-        return ib.Run(problem, ib.Power(inner, 2, signed=True), ib.Descent(STEP, ratio=ratio, max_steps=records[-1]))
+class Net(nn.Module):
+    layers: int
+    outputs: int | None
 
-    size = ib.relative_error if job == "sensing" else ib.norm(2)
-    grids = ib.grid(seed=range(SEEDS[job]), scale=SCALES)
-    return ib.Study(cell=cell, grids=grids, observe={"size": size}, records=ib.records_at(records))
+    @nn.compact
+    def __call__(self, x):
+        for _ in range(self.layers):
+            x = jnp.tanh(nn.Dense(WIDTH, param_dtype=float)(x))
+        z = nn.Dense(self.outputs or 1, param_dtype=float)(x)
+        return z if self.outputs else z[:, 0]
 
 
-def draw(job: str, seeds: int):
-    """Per seed: (A, y), and for sensing the first factor and the truth."""
+class Task(NamedTuple):
+    title: str
+    net: Net
+    x: np.ndarray
+    y: np.ndarray
 
-    def one(seed):
-        key = jax.random.key(seed)
-        if job == "sensing":
-            problem = ib.matrix.gaussian(SIZE, RANK, MEASUREMENTS)(key)
-            return problem.operator, problem.target, ib.Symmetric(0.1, WIDTH).init(problem, key).u, problem.truth
-        problem = ib.linear.gaussian(ROWS, COLUMNS, target_norm=TARGET)(key)
-        return problem.operator, problem.target
+    @property
+    def problem(self) -> ib.AbstractProblem:
+        if self.net.outputs is None:
+            return ib.supervised(self.x, self.y, "square")
+        return ib.supervised(self.x, self.y, "cross_entropy", classes=self.net.outputs)
 
-    return [[np.array(part) for part in jax.jit(one)(seed)] for seed in range(seeds)]
+    def loss(self, weights, x, y):
+        """As one writes it by hand."""
+        z = self.net.apply({"params": weights}, x)
+        if self.net.outputs is None:
+            return 0.5 * jnp.mean((z - y) ** 2)
+        return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(z, y))
 
 
-def diagonal_block(drawn, seeds: slice):
-    """All scales of some seeds, [d, scales] each, in place."""
+class Peer(NamedTuple):
+    name: str
+    seeds: int
+    run: Callable[[int], np.ndarray]  # steps -> weights, [seeds, n]
+    kind: str = "float64"
 
-    def run(steps: int) -> np.ndarray:
-        sizes = []
-        for A, y in drawn[seeds]:
-            u = np.full((COLUMNS, len(SCALES)), SCALES / np.sqrt(2 * COLUMNS))
-            v, x, q = u.copy(), np.empty_like(u), np.empty_like(u)
-            r = np.empty((ROWS, len(SCALES)))
+
+def tasks() -> list[Task]:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(40, 5))
+    y = np.sin(2 * x[:, 0]) + 0.1 * rng.normal(size=40)
+    digits = ib.data.load("digits")
+    few = digits[:256].inputs.reshape(256, -1)
+    return [
+        Task(f"One layer of {WIDTH}, 40 examples of 5 numbers", Net(1, None), x, y),
+        Task(f"Two layers of {WIDTH}, 256 digits", Net(2, 10), few, digits.labels[:256]),
+    ]
+
+
+def study(task: Task, records: list[int], observe: dict) -> ib.Study:
+    def cell(*, key):
+        return ib.Run(task.problem, ib.network(task.net), ib.Descent(STEP, max_steps=records[-1]))
+
+    return ib.Study(cell=cell, grids=ib.grid(seed=range(SEEDS)), observe=observe, records=ib.records_at(records))
+
+
+def flat(weights) -> jax.Array:
+    return ravel_pytree(weights)[0]
+
+
+def first_weights(task: Task):
+    """Of every seed, as the framework draws them."""
+    draw = jax.vmap(lambda seed: ib.network(task.net).init(task.problem, ib.SeedKey(seed)))
+    return jax.jit(draw)(jnp.arange(SEEDS))
+
+
+# -- by hand, in jax ---------------------------------------------------------------------------------------------------
+
+
+def by_hand(task: Task, first, steps: int) -> list[Peer]:
+    def train(weights, x, y):
+        def step(weights, _):
+            gradient = jax.grad(task.loss)(weights, x, y)
+            return jax.tree.map(lambda w, g: w - STEP * g, weights, gradient), None
+
+        return jax.lax.scan(step, weights, length=steps)[0]
+
+    one, many, data = jax.jit(train), jax.jit(jax.vmap(train, (0, None, None))), (jnp.asarray(task.x), jnp.asarray(task.y))
+
+    def blocks(size: int, threads: int) -> Callable[[int], np.ndarray]:
+        parts = [jax.tree.map(lambda w: w[i : i + size], first) for i in range(0, SEEDS, size)]
+        if size == 1:
+            parts = [jax.tree.map(lambda w: w[0], part) for part in parts]
+        each = ThreadPoolExecutor(threads).map if threads > 1 else map
+
+        def block(weights):
+            return jax.block_until_ready((one if size == 1 else many)(weights, *data))
+
+        def run(_: int) -> np.ndarray:
+            ends = list(each(block, parts))
+            return np.concatenate([np.atleast_2d(flat(end) if size == 1 else jax.vmap(flat)(end)) for end in ends])
+
+        return run
+
+    choices = {size: blocks(size, 2) for size in (2, 5, 10)}
+    for run in choices.values():
+        run(steps)
+    best = min(choices, key=lambda size: min(seconds(choices[size], steps) for _ in range(2)))
+    return [
+        Peer("jax, jit(vmap(scan)), all seeds at once", SEEDS, blocks(SEEDS, 1)),
+        Peer("jax, jit(scan), one seed after another", SEEDS, blocks(1, 1)),
+        Peer("jax, jit(scan), one seed a thread, 2 threads", SEEDS, blocks(1, 2)),
+        Peer(f"jax, jit(vmap(scan)), blocks of {best}, 2 threads", SEEDS, choices[best]),
+    ]
+
+
+# -- in PyTorch --------------------------------------------------------------------------------------------------------
+
+
+def pytorch(task: Task, first, kind: str) -> list[Peer]:
+    """One seed after another, and all at once; each on 1 or 2 threads, whichever is faster."""
+    import torch
+
+    number = getattr(torch, kind)
+    x = torch.as_tensor(task.x).to(number)
+    y = torch.as_tensor(task.y).to(number if task.net.outputs is None else torch.long)
+    sizes = [task.x.shape[1], *[WIDTH] * task.net.layers, task.net.outputs or 1]
+
+    def module(seed: int) -> torch.nn.Module:
+        layers = []
+        for i, (fan_in, fan_out) in enumerate(zip(sizes, sizes[1:])):
+            layer = torch.nn.Linear(fan_in, fan_out, dtype=number)
+            with torch.no_grad():
+                layer.weight.copy_(torch.as_tensor(np.array(first[f"Dense_{i}"]["kernel"][seed].T)))
+                layer.bias.copy_(torch.as_tensor(np.array(first[f"Dense_{i}"]["bias"][seed])))
+            layers += [layer, torch.nn.Tanh()]
+        return torch.nn.Sequential(*layers[:-1])
+
+    def loss(z):
+        return 0.5 * ((z[:, 0] - y) ** 2).mean() if task.net.outputs is None else torch.nn.functional.cross_entropy(z, y)
+
+    def flattened(parameters) -> np.ndarray:
+        """In the order of `flat`: of each layer the bias, and the kernel [inputs, outputs]."""
+        parts = [p.detach().numpy() for p in parameters]
+        return np.concatenate([part for w, b in zip(parts[::2], parts[1::2]) for part in (b, w.T.ravel())])
+
+    def one_by_one(steps: int) -> np.ndarray:
+        ends = []
+        for seed in range(FEW):
+            net = module(seed)
+            rule = torch.optim.SGD(net.parameters(), lr=STEP)
             for _ in range(steps):
-                np.multiply(u, u, out=x)
-                np.multiply(v, v, out=q)
-                np.subtract(x, q, out=x)
-                np.matmul(A, x, out=r)
-                np.subtract(r, y[:, None], out=r)
-                np.matmul(A.T, r, out=q)
-                np.multiply(q, 2 * STEP, out=q)
-                np.multiply(u, q, out=x)
-                np.subtract(u, x, out=u)
-                np.multiply(v, q, out=x)
-                np.add(v, x, out=v)
-            sizes.append(np.linalg.norm(u * u - v * v, axis=0))
-        return np.array(sizes)
+                rule.zero_grad()
+                loss(net(x)).backward()
+                rule.step()
+            ends.append(flattened(net.parameters()))
+        return np.array(ends)
 
-    return run
-
-
-def polar_block(drawn, seeds: slice):
-    """The same with z = (u, v) = g w / |w|."""
-
-    def run(steps: int) -> np.ndarray:
-        sizes = []
-        for A, y in drawn[seeds]:
-            w = np.full((2 * COLUMNS, len(SCALES)), 1 / np.sqrt(2 * COLUMNS))
-            g, z, d = SCALES.copy(), np.empty_like(w), np.empty_like(w)
-            u, v = z[:COLUMNS], z[COLUMNS:]
-            x, q, r = np.empty_like(u), np.empty_like(u), np.empty((ROWS, len(SCALES)))
-
-            def point(w=w, g=g, z=z, u=u, v=v, x=x, q=q):
-                n = np.sqrt(np.einsum("ij,ij->j", w, w))
-                np.multiply(w, g / n, out=z)
-                np.multiply(u, u, out=x)
-                np.multiply(v, v, out=q)
-                np.subtract(x, q, out=x)
-                return n
-
-            for _ in range(steps):
-                n = point()
-                np.matmul(A, x, out=r)
-                np.subtract(r, y[:, None], out=r)
-                np.matmul(A.T, r, out=q)
-                np.multiply(q, 2, out=q)
-                np.multiply(u, q, out=d[:COLUMNS])
-                np.multiply(v, q, out=d[COLUMNS:])
-                np.negative(d[COLUMNS:], out=d[COLUMNS:])
-                along = np.einsum("ij,ij->j", d, w) / n
-                turn = STEP * g / n
-                g -= STEP * RATIO * along
-                np.multiply(d, turn, out=d)
-                np.multiply(w, 1 + turn * along / n, out=w)
-                np.subtract(w, d, out=w)
-            point()
-            sizes.append(np.linalg.norm(x, axis=0))
-        return np.array(sizes)
-
-    return run
-
-
-def sensing_block(drawn, seeds: slice):
-    """All scales of some seeds: U [scales, n, r], A(U U^T) by one product with the flat operator."""
-
-    def run(steps: int) -> np.ndarray:
-        errors = []
-        for A, y, u0, truth in drawn[seeds]:
-            U = SCALES[:, None, None] * u0
-            for _ in range(steps):
-                z = (U @ U.transpose(0, 2, 1)).reshape(len(SCALES), -1)
-                back = ((z @ A.T - y) @ A).reshape(-1, SIZE, SIZE)
-                U -= SENSING_STEP * (back @ U)
-            gap = U @ U.transpose(0, 2, 1) - truth
-            errors.append(np.linalg.norm(gap, axis=(1, 2)) / np.linalg.norm(truth))
-        return np.array(errors)
-
-    return run
-
-
-def loop(job: str, drawn) -> Peer:
-    def diagonal(A, y, scale, steps):
-        u = np.full(COLUMNS, scale / np.sqrt(2 * COLUMNS))
-        v = u.copy()
+    def at_once(steps: int) -> np.ndarray:
+        nets = [module(seed) for seed in range(SEEDS)]
+        weights, _ = torch.func.stack_module_state(nets)
+        weights = {name: w.detach() for name, w in weights.items()}
+        gradient = torch.func.vmap(torch.func.grad(lambda w: loss(torch.func.functional_call(nets[0], w, (x,)))))
         for _ in range(steps):
-            q = 2 * STEP * (A.T @ (A @ (u * u - v * v) - y))
-            u, v = u - u * q, v + v * q
-        return np.linalg.norm(u * u - v * v)
+            slope = gradient(weights)
+            weights = {name: w.sub_(slope[name], alpha=STEP) for name, w in weights.items()}
+        return np.array([flattened([w[seed] for w in weights.values()]) for seed in range(SEEDS)])
 
-    def polar(A, y, scale, steps):
-        g, w = scale, np.full(2 * COLUMNS, 1 / np.sqrt(2 * COLUMNS))
-        for _ in range(steps):
-            n = np.sqrt(w @ w)
-            z = g / n * w
-            q = 2 * (A.T @ (A @ (z[:COLUMNS] ** 2 - z[COLUMNS:] ** 2) - y))
-            d = np.concatenate([z[:COLUMNS] * q, -z[COLUMNS:] * q])
-            along = d @ w / n
-            g, w = g - STEP * RATIO * along, w - STEP * g / n * (d - along / n * w)
-        z = g / np.sqrt(w @ w) * w
-        return np.linalg.norm(z[:COLUMNS] ** 2 - z[COLUMNS:] ** 2)
+    def on(threads: int, run: Callable[[int], np.ndarray], steps: int) -> np.ndarray:
+        torch.set_num_threads(threads)
+        return run(steps)
 
-    def sensing(A, y, u0, truth, scale, steps):
-        A, U = A.reshape(-1, SIZE, SIZE), scale * u0
-        for _ in range(steps):
-            r = np.einsum("kij,ij->k", A, U @ U.T) - y
-            U = U - SENSING_STEP * np.einsum("k,kij->ij", r, A) @ U
-        return np.linalg.norm(U @ U.T - truth) / np.linalg.norm(truth)
-
-    one = {"diagonal": diagonal, "wn-diagonal": polar, "sensing": sensing}[job]
-    few = SCALES if job != "sensing" else SCALES[:4]
-    name = "numpy loop over runs" if job != "sensing" else "numpy einsum loop over runs"
-    return Peer(name, 1, lambda steps: np.array([[one(*drawn[0], s, steps) for s in few]]))
-
-
-BLOCKS = {"diagonal": diagonal_block, "wn-diagonal": polar_block, "sensing": sensing_block}
-TITLES = {
-    "diagonal": f"Diagonal network u^2 - v^2, d = {COLUMNS}, n = {ROWS}",
-    "wn-diagonal": f"Weight-normalised diagonal network, d = {COLUMNS}, n = {ROWS}",
-    "sensing": f"Symmetric sensing, n = {SIZE}, r = {WIDTH}, m = {MEASUREMENTS}",
-}
+    peers = []
+    both = ("SGD, one seed after another", FEW, one_by_one), ("func.vmap, all seeds at once", SEEDS, at_once)
+    for name, seeds, run in both:
+        choices = {threads: functools.partial(on, threads, run) for threads in (1, 2)}
+        best = min(choices, key=lambda threads: min(seconds(choices[threads], 20) for _ in range(3)))
+        peers.append(Peer(f"pytorch {kind}, {name}, {best} thread{'s' * (best > 1)}", seeds, choices[best], kind))
+    return peers
 
 
 def job(options: argparse.Namespace) -> None:
-    name, steps = options.job, options.steps
-    seeds = SEEDS[name]
-    drawn = draw(name, seeds)
-    peers = [*tuned("numpy batched", BLOCKS[name], drawn, seeds, 1), loop(name, drawn)]
-    given = [affordable(peer, steps) for peer in peers]
-    truth = study(name, sorted({0, steps, *given})).run()
-    rows = [
-        Row("framework", framework(study(name, [0, steps]), jax.local_devices()[:1]), f"{seeds * len(SCALES)} x {steps}", 0.0)
-    ]  # fmt: skip
-    for peer, step in zip(peers, given):
-        theirs = peer.run(step)
-        place = int(np.flatnonzero(truth["clock"].values.ravel() == step)[0])
-        ours = truth["size"].isel(record=place).transpose("seed", "scale").values
-        error = np.abs(theirs - ours[: theirs.shape[0], : theirs.shape[1]]).max()
-        if not error < AGREE:
-            raise SystemExit(f"error: {peer.name} does not agree with the framework: {error:.1e} apart")
-        turn = functools.partial(lambda p, k, c: 1e9 * seconds(p.run, k) / (c * k), peer, step, theirs.size)
-        rows.append(Row(peer.name, turn, f"{theirs.size} x {step}", error))
-    print(report(TITLES[name], rows, turns(rows, options.rounds), options.markdown), flush=True)
+    torch_too = installed("torch")
+    for task, steps in zip(tasks(), (options.steps, max(options.steps // 20, 1))):
+        first = first_weights(task)
+        peers, given = by_hand(task, first, steps), [steps] * 4
+        if torch_too:
+            for peer in (p for kind in AGREE for p in pytorch(task, first, kind)):
+                few = min(10, steps)
+                peers.append(peer)
+                given.append(int(np.clip(few * TURN / seconds(peer.run, few), few, steps)))
+        weights = ib.Measure(lambda snapshot: flat(snapshot.theta), "the weights")
+        truth = study(task, sorted({0, steps, *given}), {"weights": weights}).run()
+        turn = framework(study(task, [0, steps], {}), jax.local_devices()[:1])
+        rows = [Row("framework", turn, f"{SEEDS} x {steps}", 0.0)]
+        for peer, step in zip(peers, given):
+            place = int(np.flatnonzero(truth["clock"].values.ravel() == step)[0])
+            ours = truth["weights"].isel(record=place).transpose("seed", ...).values[: peer.seeds]
+            error = np.abs(peer.run(step) - ours).max()
+            if not error < AGREE[peer.kind]:
+                raise SystemExit(f"error: {peer.name} does not agree with the framework: weights {error:.1e} apart")
+            spent = functools.partial(lambda p, k: 1e6 * seconds(p.run, k) / (p.seeds * k), peer, step)
+            rows.append(Row(peer.name, spent, f"{peer.seeds} x {step}", error))
+        rows[0] = rows[0]._replace(turn=lambda turn=turn: turn() / 1e3)
+        times = turns(rows, options.rounds)
+        words = {"error": "error in weights", "interval": True}
+        print(report(task.title, rows, times, options.markdown, "us a run-step", **words), flush=True)

@@ -1,9 +1,12 @@
 """Files of data: written here byte by byte, read back; each kind of damage is one line that names the file."""
 
 import gzip
+import hashlib
 import pickle
+import re
 import struct
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -158,3 +161,67 @@ def test_a_file_that_changes_is_another_run(tmp_path, monkeypatch, capsys):
     write(tmp_path, images=idx(PIXELS, 2051)[:-1])
     assert main(["run", "mine.py", f"images={images}"]) == 2
     assert capsys.readouterr().err.strip().splitlines()[-1].startswith("error: data: ")
+
+
+# -- as large as a file may be ------------------------------------------------------------------------------------------
+
+IMAGES = np.random.default_rng(1).integers(0, 256, size=(2000, 28, 28), dtype=np.uint8)
+
+
+def large(folder):
+    return write(folder, idx(IMAGES, 2051), idx((np.arange(2000) % 10).astype(np.uint8), 2049))
+
+
+def test_images_stay_bytes_until_they_are_drawn(tmp_path):
+    """And what is drawn is NumPy's division to the last bit, in and outside of a program."""
+    found = data.load(large(tmp_path))
+    held = [getattr(found, field) for field in ("points", "labels", "levels")]
+    assert found.points.dtype == np.uint8 and sum(a.nbytes for a in held) < IMAGES.nbytes + 20_000
+    of = {image.tobytes(): number % 10 for number, image in enumerate(IMAGES / 255)}
+    for draw in (found.sample, jax.jit(found.sample, static_argnums=0)):
+        x, y = draw(300, jax.random.key(0))
+        assert x.dtype == float and x.shape == (300, 28, 28)
+        assert [of[image.tobytes()] for image in np.asarray(x)] == y.tolist()
+    np.testing.assert_array_equal(found[1990:].inputs, IMAGES[1990:] / 255)
+    np.testing.assert_array_equal(found[found.labels == 3].inputs, IMAGES[3::10] / 255)
+    assert found[5:8].labels.tolist() == [5, 6, 7] and found.only(7, 2)[:2].labels.tolist() == [1, 0]
+
+
+def test_the_digest_is_that_of_the_numbers(tmp_path):
+    """As it was when the numbers themselves were kept: results of before are those of the same data."""
+    found = data.load(large(tmp_path))
+    inputs, labels = IMAGES / 255, np.arange(2000) % 10
+    expected = hashlib.sha256("float64 (2000, 28, 28) ".encode() + inputs.tobytes())
+    expected.update("int64 (2000,) ".encode() + labels.tobytes())
+    assert found.digest == expected.hexdigest()[:16]
+
+
+SIZES = """
+import implicit_bias as ib
+
+def cell(*, key, images="digits", examples=50, max_steps=3):
+    x, y = ib.data.load(images).sample(examples, key)
+    return ib.Run(ib.supervised(x, y, "cross_entropy", classes=10), ib.mlp((8,)), ib.Descent(0.01, max_steps=max_steps))
+
+study = ib.Study(
+    cell=cell, grids=ib.grid(seed=[0, 1]), records=ib.log_records(3),
+    sizes={"paper": {"images": r"%s", "examples": 1500}},
+)
+"""
+
+
+@pytest.mark.slow
+def test_a_file_of_many_images_at_the_size_of_a_paper(tmp_path, monkeypatch, capsys):
+    """Planned with the memory of its bytes and of the examples drawn, not of every number in the file; and it runs."""
+    from implicit_bias.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(SIZES % large(tmp_path))
+    assert main(["plan", "mine.py", "--size", "paper"]) == 0
+    said = capsys.readouterr().out
+    megabytes = float(re.search(r"about ([\d.]+) MB a block", said)[1])
+    bytes_of_file, drawn = IMAGES.nbytes / 1e6, 8 * 1500 * 28 * 28 / 1e6
+    assert bytes_of_file + drawn < megabytes < 8 * bytes_of_file + 4 * drawn + 20
+    assert main(["run", "mine.py", "--size", "paper"]) == 0
+    losses = ib.open("results/mine").loss
+    assert losses.shape == (2, 3) and (losses.isel(record=-1) < losses.isel(record=0)).all()

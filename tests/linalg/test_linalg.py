@@ -320,3 +320,31 @@ def test_trace_within_four_errors_and_exact_where_it_can_be():
     assert np.abs(z).max() < 5 and np.abs(values[0] / spectrum.sum() - 1).max() < 0.2
     value, error = linalg.trace(lambda v: a @ v, jnp.zeros(300), jax.random.key(0), products=600)
     assert abs(value - spectrum.sum()) < 1e-9 * spectrum.sum() and error < 1e-12 * spectrum.sum()
+
+
+@pytest.mark.slow
+def test_the_memory_of_a_trace_is_that_of_one_product(example):
+    """And lanes, whose weights and data differ, each have their own trace."""
+    theta, _, _, _, _ = example
+    x, y = (jax.ShapeDtypeStruct((1000, d), float) for d in (5, 3))
+
+    def temporaries(function, *arguments):
+        return jax.jit(function).lower(*arguments).compile().memory_analysis().temp_size_in_bytes
+
+    def estimate(theta, x, y, key):
+        return linalg.trace(linalg.hvp(loss, theta, x, y), theta, key)
+
+    one = temporaries(lambda theta, x, y, v: linalg.hvp(loss, theta, x, y)(v), theta, x, y, theta)
+    assert temporaries(estimate, theta, x, y, jax.random.key(0)) < 4 * one
+
+    rng = np.random.default_rng(5)
+    x, y = jnp.array(rng.normal(size=(2, 11, 5))), jnp.array(np.eye(3)[rng.integers(3, size=(2, 11))])
+    size = jax.flatten_util.ravel_pytree(theta)[0].size
+
+    def exact(x, y):
+        return linalg.trace(linalg.hvp(loss, theta, x, y), theta, jax.random.key(0), products=2 * size)[0]
+
+    found = jax.jit(jax.vmap(exact))(x, y)
+    flat, unravel = jax.flatten_util.ravel_pytree(theta)
+    expected = [np.trace(jax.hessian(lambda flat, i=i: loss(unravel(flat), x[i], y[i]))(flat)) for i in range(2)]
+    np.testing.assert_allclose(found, expected, rtol=1e-8)

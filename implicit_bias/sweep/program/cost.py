@@ -29,8 +29,11 @@ class Cost:
     """Entries of the factors."""
 
 
-DENSE = 8.0
-"""Operations for each entry read from which on products are of matrices with matrices; of a matrix with a vector: 2."""
+DENSE = 6.0
+"""Operations for each entry read from which on products are of matrices with matrices; of a matrix with a vector: 2.
+
+A layer of 5 inputs, 64 units and one output on 40 examples has 7.7, and a lane of it is no slower alone.
+"""
 
 
 def lanes_of(step: Cost, widest: int, room: float) -> int:
