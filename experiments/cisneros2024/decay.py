@@ -10,13 +10,12 @@ step turns a row by tan = sqrt(eta lam (2 - eta lam)) / (1 - eta lam), whatever 
 and under the flow |W_i|^2 = |W_i(0)|^2 exp(-2 lam t).
 """
 
-import jax.numpy as jnp
 import numpy as np
 
 import implicit_bias as ib
 
-from .measures import floor, fourth_powers, recursion, turning
-from .network import least_row, network, regression, row_norms, typical_row
+from .measures import floor, flow_defect, fourth_powers, recursion, turning
+from .network import least_row, network, regression, typical_row
 
 
 def cell(
@@ -31,12 +30,6 @@ def cell(
         dynamics = ib.Descent(step, batch=some, max_steps=max_steps)
     problem = regression(key, examples, dimension, dimension**0.5, noise)
     return ib.Run(problem, network(depth, width, size=size, output=output), dynamics, penalty=penalty)
-
-
-def flow_defect(snapshot):
-    """max over rows of |(|W| / |W(0)|) exp(lam t) - 1|"""
-    grown = row_norms(snapshot.theta) / row_norms(snapshot.first) * jnp.exp(snapshot.run.penalty.rate * snapshot.time)
-    return jnp.max(jnp.abs(grown - 1))
 
 
 # -- what theory says of a run -----------------------------------------------------------------------------------------
@@ -60,8 +53,6 @@ def flow_due(clock, size, decay):
 # -- claims ------------------------------------------------------------------------------------------------------------
 
 CAPPED, ENDS = (ib.Status.CAPPED,), (ib.Status.CAPPED, ib.Status.CONVERGED)
-
-
 LONG = "decay alone shortens rows by e^-4 or more in half of the run"
 
 
@@ -105,6 +96,7 @@ CLAIMS = [
     ),
     _balanced(
         id="fixed-point-of-a-row", source="arXiv 2409.08935, derived for constant G",
+        hypotheses=lambda ds: at_equilibrium(ds) | {"small turns, by steps of 1/2 or less": 0.5 - ds.step},
         statement="at equilibrium |W|^4 is eta G^2 / (lam (2 - eta lam)), on average",
         residual=lambda ds: ds.fourth_powers[..., 0] / ds.fourth_power_due - 1, tolerance=lambda ds: 0.05,
         because="means of |W|^4 and of G^2, where G varies from step to step and the equilibrium is of G^2 / |W|^2 and |W|^2",
@@ -112,6 +104,7 @@ CLAIMS = [
 ]  # fmt: skip
 
 # -- figure ------------------------------------------------------------------------------------------------------------
+
 
 def fixed_point(ds):
     return ds.fourth_power_due.where(at_equilibrium(ds)[LONG] >= 0) ** 0.25 + 0 * ds.clock
@@ -124,16 +117,12 @@ figure = ib.Figure(
     panels=[
         ib.panel(ib.curves_of("least_row", on="gd+sgd", of={"method": "gd"}, **along),
                  title="gradient descent", x="step", y="least row norm", legend=None, **view),
-        ib.panel(
-            ib.curves_of("typical_row", on="gd+sgd", of={"method": "sgd"}, **along),
-            ib.theory_of(fixed_point, on="gd+sgd", of={"method": "sgd"}, x="clock", by="decay", label="fixed point"),
-            title="mini-batch SGD", x="step", y="(mean of $|W_i|^4)^{1/4}$", **view,
-        ),
-        ib.panel(
-            ib.curves_of("least_row", on="flow", **along),
-            ib.theory_of("flow_due", on="flow", x="clock", by="decay", label=r"$e^{-\lambda t}$"),
-            title="flow", x="time $t$", y="least row norm", legend=None, **view,
-        ),
+        ib.panel(ib.curves_of("typical_row", on="gd+sgd", of={"method": "sgd"}, **along),
+                 ib.theory_of(fixed_point, on="gd+sgd", of={"method": "sgd"}, x="clock", by="decay", label="fixed point"),
+                 title="mini-batch SGD", x="step", y="(mean of $|W_i|^4)^{1/4}$", **view),
+        ib.panel(ib.curves_of("least_row", on="flow", **along),
+                 ib.theory_of("flow_due", on="flow", x="clock", by="decay", label=r"$e^{-\lambda t}$"),
+                 title="flow", x="time $t$", y="least row norm", legend=None, **view),
     ],
     caption="The least row norm with decay lam, medians and ranges over {seed.count} seeds; step {step:g}, noise {noise:g} on "
     "the labels. As gradients vanish it falls with their floor under gradient descent; the noise of batches holds it at a "

@@ -142,3 +142,9 @@ def fourth_powers():
         return jnp.stack([jnp.mean(old**4), jnp.mean((move * old / _step(before)) ** 2)])
 
     return ib.mean_change(powers, second_half)
+
+
+def flow_defect(snapshot):
+    """max over rows of |(|W| / |W(0)|) exp(lam t) - 1|"""
+    grown = row_norms(snapshot.theta) / row_norms(snapshot.first) * jnp.exp(snapshot.run.penalty.rate * snapshot.time)
+    return jnp.max(jnp.abs(grown - 1))
