@@ -111,7 +111,7 @@ figure = ib.Figure(
 study = ib.Study(
     cell=cell,
     grids=ib.grid(depth=[1, 2], width=[16, 32, 64], size=[1.0, 3.0, 10.0], seed=range(8)),
-    facts={"hessian": ib.output_curvature(tolerance=1e-4)},
+    facts={"hessian": ib.output_curvature(tolerance=1e-4, products=2000)},
     predict={"bound": bound},
     records=ib.linear_records(2),
     claims=CLAIMS,
