@@ -58,7 +58,7 @@ OSCILLATES = "curvature oscillates about the edge by some per cent, and its mean
 
 def at_the_edge(ds):
     def of(laws, slack):
-        return np.where(ds.law.isin(laws), slack, np.inf)
+        return slack.where(ds.law.isin(laws), np.inf)
 
     return hard_to_fit(ds) | {
         "the threshold is met in the first quarter": 0.25 - ds.edge_met,
