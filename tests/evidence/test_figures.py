@@ -6,7 +6,8 @@ import xarray as xr
 
 import implicit_bias as ib
 from implicit_bias.evidence.figures import Figure, Look, drawn, house_style, render
-from implicit_bias.evidence.figures.layers import Sheet
+from implicit_bias.evidence.figures.layers import Sheet, chosen
+from implicit_bias.evidence.figures.looks import looks_of
 from implicit_bias.evidence.figures.panels import written
 
 METHODS, SCALES = ["gd", "wn"], [1e-3, 1e-2, 0.1, 1.0]
@@ -246,3 +247,20 @@ def test_a_slip_of_the_pen_is_one_line(said):
     """An axis that is not there would else be pooled in silence."""
     with pytest.raises(ib.Mistake, match=said):
         WRONG[said]()
+
+
+def test_places_of_an_axis_of_numbers_that_are_words():
+    """A width is a place by name, and 128 is the largest of 16, 64, 128; a word that is no place is a mistake."""
+    ds = xr.Dataset({"x": ("width", [1.0, 2.0, 3.0])}, {"width": ["64", "128", "16"]})
+    assert float(chosen(ds, {"width": "largest"}).x) == 2.0
+    assert float(chosen(ds, {"width": "least"}).x) == 3.0
+    assert chosen(ds, {"width": 32}) is None
+    with pytest.raises(ib.Mistake, match="smallest"):
+        chosen(ds, {"width": "smallest"})
+    assert chosen(ds.assign_coords(width=["a", "b", "c"]), {"width": "smallest"}) is None
+
+
+def test_a_look_may_be_given_in_part():
+    found = looks_of([1.0, 2.0], {2.0: {"colour": "sky", "line": ":"}}, "gain {:g}")
+    assert found[1.0].label == "gain 1"
+    assert (found[2.0].label, found[2.0].colour, found[2.0].line) == ("gain 2", "sky", ":")

@@ -116,14 +116,25 @@ def chosen(ds: Any, of: Mapping[str, Any]) -> Any:
         if value in ("first", "last"):
             place = 0 if value == "first" else -1
         elif value in ("least", "largest"):
-            place = int(values.argmin() if value == "least" else values.argmax())
+            numbers = _numbers(values)
+            place = int(numbers.argmin() if value == "least" else numbers.argmax())
         else:
             places = np.flatnonzero([_same(v, value) for v in values])
             if not len(places):
+                if isinstance(value, str) and _numbers([value]).dtype.kind != "f" and _numbers(values).dtype.kind == "f":
+                    raise Mistake("figure", f"asks for {axis} = {value!r}", f"give a number, or {', '.join(PLACES)}")
                 return None
             place = int(places[0])
         ds = ds.isel({axis: place})
     return ds
+
+
+def _numbers(values: Any) -> np.ndarray:
+    """As numbers where all of them are, like those of a width, whose places are words."""
+    try:
+        return np.asarray(values).astype(float)
+    except ValueError:
+        return np.asarray(values)
 
 
 def _same(here: Any, value: Any) -> bool:
