@@ -8,7 +8,6 @@ G the gradient of the mean over a batch. The papers train deep nets on CIFAR-10;
 import jax
 import jax.numpy as jnp
 import numpy as np
-import xarray as xr
 
 import implicit_bias as ib
 
@@ -34,16 +33,6 @@ def times_decayed(step, decay, max_steps):
 
 
 # -- comparisons along an axis -----------------------------------------------------------------------------------------
-
-
-def at_next_below(value, axis):
-    """The value at the next smaller place of an axis; nan at the smallest."""
-    return value.sortby(axis).shift({axis: 1}).reindex({axis: value[axis]})
-
-
-def has_one_below(ds, axis):
-    """The slack of a run with a smaller place of the axis beside it."""
-    return xr.where(ds[axis] > ds[axis].min(), 1.0, -1.0)
 
 
 def at_next_larger_batch(value):

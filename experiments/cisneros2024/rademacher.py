@@ -46,19 +46,15 @@ ENDS = (ib.Status.CAPPED, ib.Status.STALLED)
 claim = ib.claims_with(source="arXiv 2409.08935, with constants that are derived here", accepts=ENDS)
 
 
-def widths(ds):
-    return ds.width.astype(float)
-
-
 def narrow(ds):
-    return {"a larger width stands beside it": widths(ds).max() - widths(ds) - 0.5}
+    return {"a larger width stands beside it": ib.curves.has_next(ds.width)}
 
 
 def _wider(id, factor, sign, what):
     return claim(
         id=id, statement=f"the supremum is {what} that of the next larger width, on average over draws",
         kind=ib.Ordering(over="seed"), hypotheses=narrow, because="over seeds, at each n",
-        residual=lambda ds: sign * (ds.value - factor * ds.value.shift(width=-1)),
+        residual=lambda ds: sign * (ds.value - factor * ib.curves.at_next(ds.value, "width")),
     )  # fmt: skip
 
 

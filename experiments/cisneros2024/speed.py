@@ -33,14 +33,14 @@ def apart(ds):
 def slower(ds):
     """log steps at the next larger norm, less those at a norm; a run that ends at the cap takes that many or more."""
     taken = np.log(ds.steps.astype(float))
-    return taken.shift({"size": -1}) - taken
+    return ib.curves.at_next(taken, "size") - taken
 
 
 def fixed(ds):
     return {
         "one step for all norms": -abs(ds.power),
         "norms of 1 or more": ds["size"] - 1,
-        "a larger norm stands beside it": 0.999 * ds["size"].max() - ds["size"],
+        "a larger norm stands beside it": ib.curves.has_next(ds["size"]),
         "the loss is reached before the cap": ds.max_steps - 0.5 - ds.steps,
     }
 

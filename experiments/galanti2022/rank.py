@@ -13,7 +13,7 @@ Ranks are those of the authors' code (singular values of W/|W|_F above 1e-3), an
 
 import implicit_bias as ib
 
-from .._classifiers import CAPPED, has_one_below, training
+from .._classifiers import CAPPED, training
 from .spectra import OBSERVED, PREDICTED, along, by_batch, end, records
 
 
@@ -65,7 +65,7 @@ CLAIMS = [
         ordered(
             f"decay-lowers-the-{what.replace('_', '-')}-{matrix}", f"{matrix} matrix: {said}",
             along("decay", end(what, matrix)),
-            lambda ds, where=where: {"a smaller decay beside it": has_one_below(ds, "decay")} | where(ds),
+            lambda ds, where=where: {"a smaller decay beside it": ib.curves.has_next(ds.decay, by=-1)} | where(ds),
         )
         for what, where, said in (
             ("stable_rank", long_enough, "more decay leaves a lower stable rank, for each batch and step"),
@@ -91,7 +91,7 @@ CLAIMS = [
         "large-steps-lower-the-rank-first",
         "first matrix: after as many steps, larger steps leave a lower rank, once the start is forgotten",
         along("step", end("rank", "first")),
-        lambda ds: {"a smaller step beside it": has_one_below(ds, "step")} | forgotten(ds),
+        lambda ds: {"a smaller step beside it": ib.curves.has_next(ds.step, by=-1)} | forgotten(ds),
     ),
     claim(
         id="without-decay-the-rank-is-full", source=ABSTRACT, kind=ib.Inequality(), bound=end("rank", "second"),

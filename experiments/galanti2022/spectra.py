@@ -4,7 +4,7 @@ import numpy as np
 
 import implicit_bias as ib
 
-from .._classifiers import at_next_below, times_decayed
+from .._classifiers import times_decayed
 
 MATRICES = {"first": "layer1", "second": "layer2", "head": "layer3"}
 OBSERVED = {name: ib.block_spectrum(block) for name, block in MATRICES.items()}
@@ -72,4 +72,4 @@ def by_batch(value):
 
 def along(axis, value):
     """At each place of an axis, less at the next smaller one."""
-    return lambda ds: value(ds) - at_next_below(value(ds), axis)
+    return lambda ds: value(ds) - ib.curves.at_next(value(ds), axis, by=-1)

@@ -23,9 +23,11 @@ import numpy as np
 import implicit_bias as ib
 
 
-def ball(key, count, dimension):
-    """`count` points, uniform in the unit ball."""
-    normal = jax.random.normal(ib.stream(key, "direction"), (count, dimension))
+def ball(key, count, dimension, room=None):
+    """`count` points, uniform in the unit ball; with `room`, in that of the first coordinates of so many."""
+    normal = jax.random.normal(ib.stream(key, "direction"), (count, room or dimension))
+    if room is not None:
+        normal = jnp.where(jnp.arange(float(room))[None, :] < dimension, normal, 0.0)
     radius = jax.random.uniform(ib.stream(key, "radius"), (count, 1)) ** (1 / dimension)
     return normal * jnp.broadcast_to(radius / jnp.linalg.norm(normal, axis=1, keepdims=True), normal.shape)
 

@@ -8,8 +8,6 @@ are those that are active at most examples. By large steps they need not be: the
 is lower, and falls as n grows.
 """
 
-import numpy as np
-
 import implicit_bias as ib
 
 from .network import ENDS, FLATNESS, SOURCE, norms, number
@@ -17,16 +15,15 @@ from .training import activation, at_dimension, both, by_decay, by_steps, large_
 from .training import trained as cell
 
 
-def before(ds, value):
-    """Of the next smaller n; nan at the least."""
-    order = np.argsort(number(ds, "examples").values)
-    return value.isel(examples=order).shift(examples=1)
+def before(value):
+    """Of the next smaller n."""
+    return ib.curves.at_next(value, "examples", by=-1)
 
 
 def doubled(ds):
     """n that are at least twice the next smaller, and another that is."""
     sizes = number(ds, "examples")
-    return {"n is twice another, or more": (sizes / before(ds, sizes)).fillna(0) - 2, "n >= 32": sizes - 32}
+    return {"n is twice another, or more": (sizes / before(sizes)).fillna(0) - 2, "n >= 32": sizes - 32}
 
 
 ordering = ib.claims_with(source=f"{SOURCE}, Figure 3", accepts=ENDS, kind=ib.Ordering(over="seed"), because="over seeds")
@@ -41,7 +38,7 @@ CLAIMS = [
     ordering(
         id="activation-falls-with-n", statement="d >= 3, by large steps: the weighted share falls as n doubles",
         hypotheses=lambda ds: at_dimension(ds, 3) | doubled(ds),
-        residual=lambda ds: by_steps(ds, weighted(ds)) - before(ds, by_steps(ds, weighted(ds))),
+        residual=lambda ds: by_steps(ds, weighted(ds)) - before(by_steps(ds, weighted(ds))),
     ),
     ordering(
         id="norm-and-activation", statement="d >= 3: over living neurons Spearman's correlation of |v||w| and a is lower by "

@@ -50,7 +50,7 @@ CLAIMS = [
         hypotheses=lambda ds: at_dimension(ds, 3), residual=lambda ds: ds.noise**2 / 4 - by_steps(ds, ds.error),
     ),
     ordering(
-        id="steps-learn-slower-in-higher-dimension", 
+        id="steps-learn-slower-in-higher-dimension",
         statement="by large steps the error falls faster with n on the line than at d >= 3",
         hypotheses=lambda ds: at_dimension(ds, 3) | along_n(ds) | {"d = 1 is there": 1 - ds.dimension.min()},
         residual=lambda ds: ib.curves.at(by_steps(ds, slopes(ds)), dimension=1.0) - by_steps(ds, slopes(ds)),

@@ -53,7 +53,8 @@ def off(ds):
 def rises(ds):
     """The share at the dimension before, less the share, where theory has them 5 % apart."""
     value, expected = mean_share(ds), ds.private_share
-    return (value.shift(dimension=1) - value).where(expected - expected.shift(dimension=1) > 0.05)
+    less, fewer = (ib.curves.at_next(v, "dimension", by=-1) for v in (value, expected))
+    return (less - value).where(expected - fewer > 0.05)
 
 
 CLAIMS = [

@@ -17,7 +17,7 @@ import numpy as np
 
 import implicit_bias as ib
 
-from .network import number, parts, two_layer
+from .network import ball, number, parts, two_layer
 
 
 class Kaiming(eqx.Module):
@@ -38,10 +38,7 @@ class Kaiming(eqx.Module):
 
 def line(key, examples, dimension, room, noise):
     """x uniform in the ball of R^d, and y = x_1 + noise N(0, 1)."""
-    normal = jax.random.normal(ib.stream(key, "direction"), (examples, room))
-    normal = jnp.where(jnp.arange(float(room))[None, :] < dimension, normal, 0.0)
-    radius = jax.random.uniform(ib.stream(key, "radius"), (examples, 1)) ** (1 / dimension)
-    x = normal * (radius / jnp.linalg.norm(normal, axis=1, keepdims=True))
+    x = ball(key, examples, dimension, room)
     return x, x[:, 0] + noise * jax.random.normal(ib.stream(key, "noise"), (examples,))
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 import implicit_bias as ib
 
-from .._classifiers import CAPPED, at_next_below, at_next_larger_batch, times_decayed, training
+from .._classifiers import CAPPED, at_next_larger_batch, times_decayed, training
 from .readers import in_batches, noise, of, on_all, with_decay
 
 
@@ -55,8 +55,8 @@ CLAIMS = [
     ),
     ordered(
         id="more-decay-collapses-more", expected="refuted", statement="of two decays the larger one leaves classes tighter",
-        hypotheses=lambda ds: {"a decay above 0 below it": at_next_below(ds.times_decayed, "decay").fillna(-1) - 2},
-        residual=lambda ds: of("within")(ds) - at_next_below(of("within")(ds), "decay"),
+        hypotheses=lambda ds: {"a decay above 0 below it": ib.curves.at_next(ds.times_decayed, "decay", by=-1).fillna(-1) - 2},
+        residual=lambda ds: of("within")(ds) - ib.curves.at_next(of("within")(ds), "decay", by=-1),
     ),
     improves("angles", "nc2", "cosines of class means vary less", on_all),
     improves("duality_centred", "nc3", "rows of the last matrix are nearer to the class means"),

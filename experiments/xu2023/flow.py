@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 import implicit_bias as ib
 
-from .._classifiers import CAPPED, at_next_below, has_one_below
+from .._classifiers import CAPPED
 from .normalised import RungeKutta, net, of_rank, square, state
 
 
@@ -50,7 +50,7 @@ def from_largest(ds, name):
 
 def less(name):
     """At each decay, less at the next smaller one."""
-    return lambda ds: from_largest(ds, name) - at_next_below(from_largest(ds, name), "decay")
+    return lambda ds: from_largest(ds, name) - ib.curves.at_next(from_largest(ds, name), "decay", by=-1)
 
 
 def starts_differ(ds):
@@ -62,7 +62,7 @@ claim = ib.claims_with(source=SOURCE, accepts=CAPPED, hypotheses=long_enough)
 ordered = ib.claims_with(
     source=f"{SOURCE} (as read)", accepts=CAPPED, kind=ib.Ordering(over="seed"),
     because="over seeds, at each decay, from the largest start, from which no run ends at rank one",
-    hypotheses=lambda ds: {"a smaller decay beside it": has_one_below(ds, "decay")} | long_enough(ds),
+    hypotheses=lambda ds: {"a smaller decay beside it": ib.curves.has_next(ds.decay, by=-1)} | long_enough(ds),
 )  # fmt: skip
 CLAIMS = [
     claim(

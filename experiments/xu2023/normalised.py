@@ -104,7 +104,7 @@ def state(snapshot):
     margins = y * values
     return {
         "rho": rho, "equilibrium": equilibrium, "off_spheres": jnp.max(abs(norms - 1)), "left": jnp.max(left),
-        "margins": jnp.std(margins) / jnp.mean(margins), "mean_margin": jnp.mean(margins),
+        "margins": jnp.std(margins) / jnp.mean(margins),
     }  # fmt: skip
 
 

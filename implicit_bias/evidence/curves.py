@@ -45,6 +45,28 @@ def at_smallest(variable: xr.DataArray, axis: str) -> xr.DataArray:
     return variable.isel({axis: int(variable[axis].values.argmin())}, drop=True)
 
 
+def at_next(variable: xr.DataArray, axis: str, by: int = 1) -> xr.DataArray:
+    """The values at the next larger place of an axis, with `by=-1` the next smaller; nan where there is none.
+
+    Places may come in any order, and those that are words, like a width's, count as the numbers that they are.
+
+    >>> import numpy as np, xarray as xr
+    >>> x = xr.DataArray([1.0, 2.0, 3.0], {"width": ["64", "128", "16"]}, ("width",))
+    >>> at_next(x, "width").values.tolist(), at_next(x, "width", by=-1).values.tolist()
+    ([2.0, nan, 1.0], [3.0, 1.0, nan])
+    """
+    if axis not in variable.dims:
+        return variable.where(False)
+    order = np.argsort(variable[axis].values.astype(float), kind="stable")
+    return variable.isel({axis: order}).shift({axis: -by}).isel({axis: np.argsort(order)})
+
+
+def has_next(places: xr.DataArray, by: int = 1) -> xr.DataArray:
+    """The slack of the runs that `at_next` compares with others: 1, and -1 at the end of the axis."""
+    numbers = by * places.astype(float)
+    return xr.where(numbers < numbers.max(), 1.0, -1.0)
+
+
 def among(words: xr.DataArray, *names: object) -> xr.DataArray:
     """The slack of a hypothesis on an axis of words, or of whole numbers: 1 for the named ones, -1 for the others."""
     return xr.where(words.isin(names), 1.0, -1.0)

@@ -33,7 +33,10 @@ def trace(
 
 
 def _in_turn(matvec: Matvec, like: PyTree) -> Matvec:
-    """Vectors that matfree gives to `vmap` one after another: thirty products at once take the memory of thirty, and longer."""
+    """Vectors that matfree gives to `vmap` one after another: thirty products at once take the memory of thirty, and longer.
+
+    As jax's `sequential_vmap`, which has no answer where nothing is batched, as in the outer of two `vmap`s.
+    """
     apply, closed = jax.closure_convert(matvec, like)
 
     @custom_vmap

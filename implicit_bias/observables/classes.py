@@ -23,6 +23,7 @@ from jaxtyping import Array, Float, Int
 from .._errors import Mistake
 from ..parameterizations.network import matrices, name_at
 from .base import Measure, Snapshot
+from .networks import name_of_matrix
 
 
 def _collapse(h: Float[Array, "examples m"], w: Float[Array, "classes m"], labels: Int[Array, " examples"], said: Array):
@@ -62,11 +63,11 @@ def neural_collapse(block: str, unit_axis: int = -1) -> Measure:
 
     def measure(snapshot: Snapshot) -> dict[str, Array]:
         problem, theta = snapshot.problem, snapshot.theta
-        fits = {n: w for n, w in matrices(theta).items() if n == block or n.startswith(f"{block}/")}
-        if len(fits) != 1 or problem.outputs is None or problem.outputs < 2:
-            known = ", ".join(matrices(theta))
-            raise Mistake("observe", f"asks for the collapse before {block!r}", f"name one last matrix of a classifier: {known}")
-        ((name, last),) = fits.items()
+        if problem.outputs is None or problem.outputs < 2:
+            how = f"asks for the collapse before {block!r}, and the targets are no classes"
+            raise Mistake("observe", how, "give classes, or one-hot ones")
+        name = name_of_matrix(theta, block)
+        last = matrices(theta)[name]
         w = jnp.moveaxis(last, unit_axis, 0)  # [C, m]
 
         def first_output(row: Array) -> Array:

@@ -16,19 +16,25 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from .._errors import Mistake
+from .._types import Theta
 from ..parameterizations.network import matrices
 from ..parameterizations.network import row_norms as norms_of_rows
 from .base import Measure, Snapshot
 
 
-def matrix_at(snapshot: Snapshot, block: str) -> Array:
-    """The matrix of a block of the weights: by the block's name where it has one, or by `block/name`."""
-    known = matrices(snapshot.theta)
-    fits = [w for name, w in known.items() if name == block or name.startswith(f"{block}/")]
+def name_of_matrix(theta: Theta, block: str) -> str:
+    """`block/name` of the matrix of a block of the weights, which may be named itself."""
+    known = matrices(theta)
+    fits = [name for name in known if name == block or name.startswith(f"{block}/")]
     if len(fits) != 1:
         how = f"asks for the matrix of {block!r}, of which the weights have {len(fits) or 'none'}"
         raise Mistake("observe", how, f"known: {', '.join(known)}")
     return fits[0]
+
+
+def matrix_at(snapshot: Snapshot, block: str) -> Array:
+    """The matrix of a block of the weights: by the block's name where it has one, or by `block/name`."""
+    return matrices(snapshot.theta)[name_of_matrix(snapshot.theta, block)]
 
 
 def row_norms(block: str, unit_axis: int = -1) -> Measure:

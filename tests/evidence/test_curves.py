@@ -3,6 +3,7 @@
 import numpy as np
 import xarray as xr
 
+from implicit_bias.evidence import curves
 from implicit_bias.evidence.curves import among, at_first, at_smallest, first_moment, last, log_exponent, per_log
 
 CLOCK = xr.DataArray([0.0, 2, 4, 8], dims="record")
@@ -50,3 +51,18 @@ def test_slope_per_factor_e():
     given = xr.DataArray(values, dims=("seed", "scale"), coords={"scale": scale})
     expected = [np.polyfit(np.log(scale)[np.isfinite(v)], v[np.isfinite(v)], 1)[0] for v in values]
     np.testing.assert_allclose(per_log(given, "scale"), expected, rtol=1e-10)
+
+
+def test_neighbours_in_whatever_order_places_come():
+    rng = np.random.default_rng(0)
+    places, values = rng.permutation([0.3, 1.0, 2.0, 5.0]), rng.normal(size=(4, 3))
+    x = xr.DataArray(values, {"size": places}, ("size", "seed"))
+    due = {0.3: 1.0, 1.0: 2.0, 2.0: 5.0}
+    for here in places:
+        found = curves.at_next(x, "size").sel(size=here)
+        expected = x.sel(size=due[here]) if here in due else np.full(3, np.nan)
+        np.testing.assert_array_equal(found, expected)
+    assert curves.has_next(x["size"]).values.tolist() == [-1.0 if p == 5.0 else 1.0 for p in places]
+    assert curves.has_next(x["size"], by=-1).values.tolist() == [-1.0 if p == 0.3 else 1.0 for p in places]
+    alone = x.isel(size=0)
+    assert np.isnan(curves.at_next(alone, "size")).all() and curves.has_next(alone["size"]) == -1

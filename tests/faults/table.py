@@ -110,7 +110,7 @@ FAULTS = {
             "hostile", 300, 3_000, unit="files", slow=True,
             does="pickles, headers that promise too much, endless and nested JSON, names that climb out, forged plans "
             "and tiles, links, pipes, devices and folders in the place of every file",
-            must="one line at most, exit code 0, 1 or 2, under two seconds and 200 MB, nothing executed",
+            must="one line at most, exit code 0, 1 or 2, under a second and 200 MB, nothing executed",
         ),
         Fault(
             "poisoned", 600, 2_500, unit="lanes", slow=True, shipped=True,

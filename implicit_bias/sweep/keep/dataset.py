@@ -121,7 +121,7 @@ class Collector:
                 self.arrays[short] = np.full((*self.shape, *array.shape[1:]), blank, dtype=kind)
             held, shape = self.arrays[short], array.shape[1:]
             together = tuple(max(h, n) for h, n in zip(held.shape[len(self.shape) :], shape))
-            recorded = short in self._recorded()
+            recorded = self._is_recorded(short)
             held = self.arrays[short] = _padded(held, (*self.shape, *together), len(self.shape), recorded)
             added = _padded(array[rows], (len(rows), *together), 1, recorded)
             if added.dtype.kind == "f" and held.dtype.kind != "f":
@@ -152,7 +152,7 @@ class Collector:
                 keep = [a for a in self.order if a in self.depends[name]]
                 values = _reduce(array, self.status, [self.order.index(a) for a in self.order if a not in keep])
                 dims = keep
-            extra = _extra_dims(name, array.shape[n:], name in self._recorded())
+            extra = _extra_dims(name, array.shape[n:], self._is_recorded(name))
             variables[name] = (
                 [*dims, *extra],
                 values,
@@ -177,15 +177,10 @@ class Collector:
         known = self.definitions.get(of, _BUILTIN.get(of, of))
         return known if of == name else f"{known}: {name.removeprefix(f'{of}.')}"
 
-    def _recorded(self) -> set[str]:
-        """Variables whose first inner axis is the record: as long as the clock, and no fact or fold."""
-        if "clock" not in self.arrays:
-            return set()
-        return {
-            name
-            for name in self.arrays
-            if name == "clock" or (name not in self.depends and owner(name, self.folds) not in self.folds and name not in RESERVED)
-        }
+    def _is_recorded(self, name: str) -> bool:
+        """Whether its first inner axis is the record: it is as long as the clock, and no fact or fold."""
+        apart = name in self.depends or name in RESERVED or owner(name, self.folds) in self.folds
+        return "clock" in self.arrays and (name == "clock" or not apart)
 
 
 _BUILTIN = {
