@@ -48,6 +48,8 @@ def _output(norm, weights, key):
 
 def network(depth, width, activation="tanh", size=1.0, output=4.0, norm="rows", aligned=1.0):
     """See the head of this file; `aligned` = 1 leaves rows as they were drawn, and 0 makes those of a layer equal."""
+    if depth < 1:
+        raise ib.Mistake("depth", f"must be 1 or more, got {depth}", "give a number of hidden layers")
     phi = ACTIVATIONS[activation]
     hidden = tuple(f"layer{number}" for number in range(1, depth + 1))
     start = [jax.tree_util.Partial(_aligned, aligned), ib.row_norm(size, hidden), jax.tree_util.Partial(_output, output)]

@@ -15,7 +15,9 @@ A row of a matrix of shape [inputs, outputs] (flax; `mlp`) is what makes one out
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable, Sequence
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -68,7 +70,8 @@ class Network(AbstractParameterization):
         return cotangent.weights
 
     def requirements(self) -> Requirements:
-        return finite_scale(self.scale)
+        asked = [change.requirements() for change in self.start if isinstance(change, RowNorm)]
+        return functools.reduce(operator.or_, asked, finite_scale(self.scale))
 
 
 def _word(entry: Any) -> str:
@@ -235,6 +238,8 @@ def mlp(
 
     Inputs of several axes are laid flat; the last layer has the size that the targets ask for.
     """
+    if any(not isinstance(size, Integral) or size < 1 for size in hidden):
+        raise Mistake("hidden", f"must be whole numbers from 1, got {tuple(hidden)}", "give the width of each hidden layer")
 
     def make(key: Key[Array, ""], inputs: Array, outputs: int | None) -> PyTree:
         widths = [inputs[0].size, *hidden, outputs or 1]
@@ -297,6 +302,9 @@ class RowNorm(eqx.Module):
     def __call__(self, weights: PyTree, key: Key[Array, ""]) -> PyTree:
         del key
         return on_rows(weights, self.blocks, lambda w: self.norm * unit_rows(w, self.unit_axis))
+
+    def requirements(self) -> Requirements:
+        return {("row_norm", "must be positive", "give a norm above 0"): jnp.asarray(self.norm) > 0}
 
 
 def row_norm(norm: ScalarLike, blocks: Sequence[str] | None = None, unit_axis: int = -1) -> RowNorm:

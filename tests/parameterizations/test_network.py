@@ -270,3 +270,20 @@ def test_blocks_that_are_not_there():
     with pytest.raises(Mistake, match="name 'layer9'.*known: layer1, layer2"):
         net = ib.RowNormalised(ib.mlp((4,)), blocks=("layer9",))
         net(net.init(supervised(X, Y), ib.SeedKey(jnp.asarray(0))))
+
+
+@pytest.mark.parametrize("hidden", [(0,), (4, -3), (2.5,)])
+def test_a_layer_of_no_width_is_one_line(hidden):
+    with pytest.raises(Mistake, match="hidden: must be whole numbers from 1"):
+        ib.mlp(hidden)
+    assert ib.mlp((np.int64(4),)) is not None
+
+
+def test_rows_of_no_length_are_one_line():
+    def cell(*, size, key):
+        net = ib.RowNormalised(ib.mlp((4,), start=[ib.row_norm(size, ["layer1"])]), ("layer1",))
+        return ib.Run(supervised(X, Y), net, ib.Descent(0.1, max_steps=2))
+
+    study = ib.Study(cell=cell, grids=ib.grid(size=[1.0, 0.0], seed=[0]), records=ib.log_records(2))
+    with pytest.raises(Mistake, match="row_norm: must be positive .at size=0"):
+        study.run()
