@@ -34,7 +34,7 @@ SMALL = {
     "liang2025/bound": dict(seed=range(6)),
     "liang2025/caps": dict(seed=range(3)),
     "liang2025/neurons": dict(examples=[16, 32]),
-    "liang2025/rates": {},
+    "liang2025/rates": dict(dimension=[1.0, 5.0]),
     "liang2025/shattering": dict(seed=range(6), dimension=[3, 20]),
     "liang2025/univariate": dict(seed=range(10), step=[0.02, 0.2]),
     "lyu2020/margin": dict(seed=range(3)),
@@ -47,6 +47,7 @@ SMALL = {
     "stoger2021/recovery": dict(scale=[*np.geomspace(1e-6, 2e-3, 8), 0.5]),
     "stoger2021/width": {},
     "woodworth2020/entropy": dict(seed=range(3), alpha=[0.03, 0.1, 0.3, 1.0, 2.0, 2.8, 4.0]),
+    "xu2023/classes": dict(seed=range(6), decay=[0.0, 4e-3]),
     "xu2023/collapse": {},
     "xu2023/flow": {},
     "wu2020/robustness": dict(seed=range(3), scale=[0.1, 1.0, 4.0]),
@@ -70,7 +71,7 @@ SMALL = {
 
 COMPUTES_FOR_LONG = {
     "chou2023/recovery", "cohen2021/edge", "cohen2021/flow", "galanti2022/rank", "liang2025/neurons", "liang2025/rates",
-    "liang2025/univariate", "xu2023/collapse", "xu2023/flow",
+    "liang2025/univariate", "xu2023/classes", "xu2023/collapse", "xu2023/flow",
 }  # fmt: skip
 """Studies whose steps take longer than it takes to compile them as they are shipped, at the small size too."""
 

@@ -107,34 +107,42 @@ CLAIMS = [
 
 # -- figure ------------------------------------------------------------------------------------------------------------
 
-LOOKS = {"16": dict(colour="blue"), "64": dict(colour="vermillion", line="--"), "256": dict(colour="green", line=":")}
+LOOKS = {
+    "16": dict(colour="blue"), "32": dict(colour="orange", line="-."), "64": dict(colour="vermillion", line="--"),
+    "256": dict(colour="green", line=":"),
+}  # fmt: skip
+ROWS = "norm of the rows $s$"
 
 
-def _panel(what, depth, examples, **more):
-    of = {"depth": depth, "examples": examples}
-    series = ib.curves_of(what, x="size", by="width", name="$m = {}$", looks=LOOKS, accepts=CAPPED, of=of)
-    return ib.panel(series, x="norm of the rows $s$", log=more.pop("log", "x"), **more)
+def _map(depth, examples, title):
+    share = ib.map_of(
+        "positive", x="size", y="width", label=r"share of steps with $\alpha > 0$", limits=(0, 1), accepts=CAPPED,
+        of={"depth": depth, "examples": examples},
+    )
+    return ib.panel(share, x=ROWS, y="width $m$", title=title)
 
 
-share = dict(ylim=(-0.05, 1.05), y=r"share of steps with $\alpha > 0$")
+loss = ib.curves_of(
+    lambda ds: ib.curves.last(ds.loss), x="size", by="width", name="$m = {}$", looks=LOOKS, accepts=CAPPED,
+    of={"depth": 1, "examples": 16},
+)
 figure = ib.Figure(
     id="convexity",
     panels=[
-        _panel("positive", 1, 4, title="one layer, 4 examples", **share),
-        _panel("positive", 1, 16, title="one layer, 16 examples", legend=None, **share),
-        _panel(lambda ds: ib.curves.last(ds.loss), 1, 16, title="one layer, 16 examples", y="loss at the end", log="xy",
-               legend=None),
+        _map(1, 4, "one layer, 4 examples"),
+        _map(1, 16, "one layer, 16 examples"),
+        ib.panel(loss, x=ROWS, log="xy", title="one layer, 16 examples", y="loss at the end"),
     ],
     caption="Left and middle: at how many of {max_steps} steps of 1/beta the derived alpha is positive, so that restricted strong "
-    "convexity says something; with two layers at hardly any, which is not drawn. Right: the loss at the end, which does not fall "
-    "with the norm; whether it falls with the width depends on the norm (open question 3). Medians and ranges over "
-    "{seed.count} seeds.",
+    "convexity says something, means over {seed.count} seeds; with two layers at hardly any, which is not drawn. Right: the loss "
+    "at the end, medians and ranges, which does not fall with the norm; whether it falls with the width depends on the norm "
+    "(open question 3).",
     claims=["restricted-strong-convexity", "loss-is-restricted-strongly-convex", "one-layer-of-long-rows-is"],
 )  # fmt: skip
 
 study = ib.Study(
     cell=cell,
-    grids=ib.grid(depth=[1, 2], examples=[4, 16], width=[16, 64], size=[1.0, 4.0, 16.0], seed=range(6)),
+    grids=ib.grid(depth=[1, 2], examples=[4, 16], width=[16, 32, 64], size=[1.0, 2.0, 4.0, 8.0, 16.0], seed=range(6)),
     observe={
         "positive": ib.mean_change(positive), "convexity_gap": ib.worst_change(convexity_gap),
         "descent": ib.worst_change(descent), "log_factor": ib.worst_change(log_factor),
@@ -143,5 +151,5 @@ study = ib.Study(
     records=ib.linear_records(11),
     claims=CLAIMS,
     figures=[figure],
-    sizes={"paper": dict(width=[16, 64, 256], seed=range(20))},
+    sizes={"paper": dict(width=[16, 32, 64, 128, 256], seed=range(20))},
 )  # fmt: skip

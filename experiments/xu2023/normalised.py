@@ -2,7 +2,7 @@ r"""The flow of (rho, V) for f = rho h(x; V), h a ReLU net of three matrices, wi
 
     rho'  = 2 [mean(r h) - lam rho],     V_k' = 2 rho [mean(r dh/dV_k) - mean(r h) V_k],     r = y - rho h,
 
-the gradient flow of mean(r^2) + lam rho^2 on spheres |V_k| = 1 (Frobenius). The degree of h in each V_k is 1, so that by
+the gradient flow of mean(r^2) + lam rho^2 on spheres |V_k| = 1 (Frobenius); of several outputs, r h is <r, h>. The degree of h in each V_k is 1, so that by
 Euler <V_k, dh/dV_k> = h and d|V_k|^2/dt = 4 rho mean(r h) (1 - |V_k|^2): spheres are kept, and attract where mean(r h) > 0.
 """
 
@@ -20,9 +20,9 @@ def square(output, target):
     return (output - target) ** 2
 
 
-def _weights(width):
+def _weights(width, last):
     def init(key, inputs):
-        shapes = {"first": (inputs.shape[1], width), "second": (width, width), "third": (width,)}
+        shapes = {"first": (inputs.shape[1], width), "second": (width, width), "third": (width, *last)}
         draws = {n: jax.random.normal(jax.random.fold_in(key, k), s) for k, (n, s) in enumerate(shapes.items())}
         return {"rho": jnp.ones(()), "v": draws}
 
@@ -47,8 +47,10 @@ def norm(w):
     return jnp.sqrt(jnp.sum(w * w))
 
 
-def net(width, rho):
-    return ib.network((_weights(width), lambda weights, x: weights["rho"] * h(weights["v"], x)), start=[Start(rho)])
+def net(width, rho, outputs=None):
+    """Of one number, or of a row of `outputs`."""
+    last = (outputs,) if outputs else ()
+    return ib.network((_weights(width, last), lambda weights, x: weights["rho"] * h(weights["v"], x)), start=[Start(rho)])
 
 
 def velocity(theta, gradient, decay):

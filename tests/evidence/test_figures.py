@@ -9,6 +9,7 @@ from implicit_bias.evidence.figures import Figure, Look, drawn, house_style, ren
 from implicit_bias.evidence.figures.layers import Sheet, chosen
 from implicit_bias.evidence.figures.looks import looks_of
 from implicit_bias.evidence.figures.panels import written
+from implicit_bias.evidence.intervals import student
 
 METHODS, SCALES = ["gd", "wn"], [1e-3, 1e-2, 0.1, 1.0]
 
@@ -264,3 +265,18 @@ def test_a_look_may_be_given_in_part():
     found = looks_of([1.0, 2.0], {2.0: {"colour": "sky", "line": ":"}}, "gain {:g}")
     assert found[1.0].label == "gain 1"
     assert (found[2.0].label, found[2.0].colour, found[2.0].line) == ("gain 2", "sky", ":")
+
+
+def test_a_band_by_bootstrap_is_that_of_the_mean():
+    """Near Student's interval for 40 normal draws; a point of two runs has none, and its mean is drawn all the same."""
+    draws = np.random.default_rng(3).normal(size=(2, 40))
+    draws[1, 2:] = np.nan
+    ds = xr.Dataset({"x": (("scale", "seed"), draws), "status": (("scale", "seed"), np.ones((2, 40), np.int8))})
+    ds = ds.assign_coords(scale=[1.0, 2.0], seed=range(40))
+    series = ib.curves_of("x", x="scale", middle="mean", spread="bootstrap")
+    low, high = series._edges(ds.x, ["seed"])
+    half = student(39) * draws[0].std(ddof=1) / 40**0.5
+    np.testing.assert_allclose([low[0], high[0]], draws[0].mean() + half * np.array([-1, 1]), atol=0.1 * half)
+    assert np.isnan(low[1]) and np.isnan(high[1])
+    axes, _ = lines(ib.panel(series), data=ds)
+    assert "95 % by bootstrap over seeds" in axes.get_legend_handles_labels()[1]

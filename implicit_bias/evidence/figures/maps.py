@@ -47,7 +47,7 @@ class Map(Layer):
             edgecolors="face", lw=0.3, cmap="cividis", **norm,
         )  # fmt: skip
         sheet.axes.set(xscale="log" if logs[0] else "linear", yscale="log" if logs[1] else "linear")
-        sheet.heights = None if logs[1] else ys
+        sheet.heights = ys
         sheet.axes.grid(False)
         sheet.axes.set_facecolor("0.85")  # no run: neither end of the scale
         for (label, slack), line in zip(self.contour.items(), ("-", "--", ":")):

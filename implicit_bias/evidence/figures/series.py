@@ -11,6 +11,7 @@ import numpy as np
 from ..._errors import Mistake
 from ..._lazy import lazy
 from ..._results import Status
+from ..intervals import bootstrap
 from .layers import Layer, Sheet, Value, named
 from .looks import Look, looks_of
 
@@ -25,6 +26,7 @@ SPREADS = {
     "middle 80 %": "middle 80 % of {}",
     "deviation": "standard deviation over {}",
     "error": "two standard errors over {}",
+    "bootstrap": "95 % by bootstrap over {}",
 }
 
 
@@ -157,6 +159,11 @@ class Curves(Layer):
             return y.min(axes), y.max(axes)
         if self.spread == "middle 80 %":
             return y.quantile(0.1, axes), y.quantile(0.9, axes)
+        if self.spread == "bootstrap":
+            points = y.stack(unit=axes)
+            (axis,) = (d for d in points.dims if d != "unit")
+            low, high = bootstrap(points.transpose("unit", axis).values)
+            return xr.DataArray(low, {axis: y[axis]}, (axis,)), xr.DataArray(high, {axis: y[axis]}, (axis,))
         half = y.std(axes) * (2 / np.sqrt(y.notnull().sum(axes)) if self.spread == "error" else 1)
         return y.mean(axes) - half, y.mean(axes) + half
 
