@@ -32,6 +32,9 @@ _TEMPORARY = re.compile(r"\..+\.(?P<host>[^.]+)\.(?P<pid>\d+)\.\d+\.tmp")
 STALE_HERE, STALE_ELSEWHERE = 60.0, 3600.0
 """Seconds after which a temporary file of a dead process is removed: of this host, of another."""
 
+RESULTS = "results"
+"""The folder of results unless another is named."""
+
 
 class CannotWrite(Mistake):
     """Results cannot be written: what is on the disk already is whole."""

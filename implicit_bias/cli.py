@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING
 
 from . import catalogue
 from ._errors import Mistake, nearest, one_line, warn
-from ._files import FilePath, place
+from ._files import RESULTS, FilePath, place
 
 if TYPE_CHECKING:
     from .request import Request
 
 INTERRUPTED = 130
-RESULTS = "results"
 
 _STUDY = "a short name (wu2020/robustness), a file (mine.py) or a module (my.package.mine)"
 _VALUES = (
@@ -42,6 +41,11 @@ class _Parser(argparse.ArgumentParser):
             what = f"write it first: {self.prog} {missing[1]} ... (--help shows how)"
             raise Mistake(missing[1], "is missing", what)
         raise Mistake("command", message, f"`{self.prog} --help` shows how")
+
+
+def _as(sub: argparse.ArgumentParser) -> None:
+    what = "name the result: STUDY@NAME (without: the size's name for the study's own grid, an exploration for others)"
+    sub.add_argument("--as", dest="as_", metavar="NAME", help=what)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -73,6 +77,8 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("settings", nargs="*", metavar="name=value", help="axes and settings of the study")
         sub.add_argument("--size", default="laptop", help="laptop (default), or another size that the study names")
         results(sub)
+        if name == "run":
+            _as(sub)
 
     sub = command("work", "a worker: its share of a plan's tiles, then any tile still missing")
     sub.add_argument("plan", metavar="PLAN", help="a plan file, RESULTS/<study>/plans/<digest>.json")
@@ -91,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("study", metavar="STUDY", help=_STUDY)
     sub.add_argument("settings", nargs="*", metavar="name=value", help="axes and settings of the study")
     sub.add_argument("--size", default="laptop", help="laptop (default), or another size that the study names")
+    _as(sub)
     sub.add_argument("--workers", type=int, metavar="N", help="default: one for each missing tile, at most 32")
     sub.add_argument("--at-once", type=int, metavar="K", help="array tasks or pods at a time (default: all)")
     sub.add_argument(
@@ -140,13 +147,23 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--to", type=Path, metavar="FILE", help="default: the study's name, in the current folder")
     results(sub)
 
+    sub = command("rm", "drop the name of a result; with --tiles its runs, too, as far as no other result holds them")
+    sub.add_argument("target", metavar="STUDY@NAME", help="a name, or the digest of an exploration")
+    sub.add_argument("--tiles", action="store_true", help="remove the runs as well")
+    results(sub)
+
+    sub = command("compare", "the same claims in two results, side by side; exit 1 if a verdict differs")
+    for name in ("first", "second"):
+        sub.add_argument(name, metavar="RESULT|STUDY[@NAME]", help="of one study: two names, folders, versions or machines")
+    results(sub)
+
     sub = command("reproduce", "every study at laptop size, then results/index.html")
     sub.add_argument("papers", nargs="*", metavar="PAPER", help="papers or studies (default: all)")
     sub.add_argument("--size", default="laptop")
     results(sub)
 
-    sub = command("new", "a study file from the template, in the current folder")
-    sub.add_argument("name", metavar="NAME")
+    sub = command("new", "a study from the template: NAME.py here, or experiments/PAPER/NAME.py with that short name")
+    sub.add_argument("name", metavar="NAME|PAPER/NAME")
     return parser
 
 
@@ -203,72 +220,59 @@ def _list(arguments: argparse.Namespace) -> None:
 
 def _new(arguments: argparse.Namespace) -> None:
     name = arguments.name.removesuffix(".py")
-    if not name.isidentifier():
-        raise Mistake("NAME", f"{arguments.name!r} is no Python name", "use letters, digits and _")
-    path = Path(f"{name}.py")
+    paper, slash, study = name.rpartition("/")
+    if not study.isidentifier() or (slash and not paper.isidentifier()):
+        raise Mistake("NAME", f"{arguments.name!r} is no Python name", "use letters, digits and _, or PAPER/NAME of them")
+    path = Path("experiments", paper, f"{study}.py") if paper else Path(f"{study}.py")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with open(path, "x") as file:
             file.write(catalogue.template().read_text())
     except FileExistsError:
         raise Mistake("NAME", f"{path} is already there", "choose another name") from None
     except OSError as error:
         raise Mistake("NAME", f"cannot write {path} ({error.strerror})", "go to a folder that can be written") from None
-    print(f"wrote {path}; run it with: implicit-bias run {path}")
+    print(f"wrote {path}; run it with: implicit-bias run {name if paper else path}")
 
 
 def _status(arguments: argparse.Namespace) -> None:
     from .cluster.scheduler import queue_lines
+    from .library import folder_of
     from .session import verdict_line
-    from .sweep.keep.status import describe
+    from .sweep.ask.names import meant
+    from .sweep.keep.status import describe, others
+    from .sweep.keep.store import Store
 
-    for name, folder in _folders(arguments):
-        print(describe(name, folder))
-        print(verdict_line(name, folder))
-        for line in queue_lines(folder.parent.parent if folder.suffix == ".json" else folder):
+    for name, plan in _found(arguments):
+        print(describe(name, plan))
+        print(verdict_line(name, plan))
+        for line in queue_lines(folder_of(plan)):
             print(f"  {line}")
+        if plan == meant(Store(folder_of(plan))):  # of a result that is named, nothing else is asked
+            print(*others(plan), sep="\n", end="\n" * bool(others(plan)))
+
+
+def _rm(arguments: argparse.Namespace) -> None:
+    from .library import remove
+
+    print(remove(arguments.target, place(arguments.out), arguments.tiles))
 
 
 def _cancel(arguments: argparse.Namespace) -> None:
     from .cluster.submission import cancel
 
-    named = [folder for _, folder in _folders(arguments)] if arguments.targets else None
+    named = [plan for _, plan in _found(arguments)] if arguments.targets else None
     cancel(named, place(arguments.out))
 
 
 # -- commands that judge and show --------------------------------------------------------------------------------------
 
 
-def _folders(arguments: argparse.Namespace) -> list[tuple[str, FilePath]]:
-    """(study name, results folder or plan file) of each target that has results."""
-    targets, out = arguments.targets, place(arguments.out)
-    if not targets:
-        found = [(e.name, out / e.name) for e in catalogue.entries() if (out / e.name / "plans").is_dir()]
-        if not found:
-            raise Mistake("out", f"{out} holds no results", "`implicit-bias reproduce` makes them")
-        return found
-    folders: list[tuple[str, FilePath]] = []
-    for target in targets:
-        path = place(target)
-        if (path / "plans").is_dir() or (path.suffix == ".json" and path.is_file()):
-            folders.append((_study_of(path), path))
-            continue
-        named = catalogue.expand([target])
-        done = [(e.name if e.path.suffix != ".py" or "/" in e.name else str(e.path), out / e.name) for e in named]
-        with_results = [(n, f) for n, f in done if (f / "plans").is_dir()]
-        if not with_results:
-            raise Mistake("RESULT", f"{target} has no results in {out}", f"`implicit-bias run {target}` makes them")
-        folders += with_results
-    return folders
+def _found(arguments: argparse.Namespace) -> list[tuple[str, FilePath]]:
+    """(study, plan file) of each target that has results."""
+    from .library import found
 
-
-def _study_of(path: FilePath) -> str:
-    """The study that made a results folder, as its plan tells."""
-    from .sweep.ask.document import plan_of, read_plan
-
-    document = read_plan(plan_of(path)[1])
-    name, file = document["study"], document.get("file")
-    ours = any((entry.name, str(entry.path)) == (name, file) for entry in catalogue.entries())
-    return name if ours or not file else file
+    return found(arguments.targets, place(arguments.out))
 
 
 def _watched(arguments: argparse.Namespace) -> int:
@@ -276,7 +280,7 @@ def _watched(arguments: argparse.Namespace) -> int:
     from .watch import watch
 
     words = [*arguments.targets, "--out", arguments.out, *["--sharp"] * getattr(arguments, "sharp", False)]
-    return watch([arguments.command, *words], _folders(arguments))
+    return watch([arguments.command, *words], _found(arguments))
 
 
 def _check(arguments: argparse.Namespace) -> int:
@@ -286,7 +290,7 @@ def _check(arguments: argparse.Namespace) -> int:
     from .session import judge_folder
 
     unexpected = 0
-    for name, folder in _folders(arguments):
+    for name, folder in _found(arguments):
         judged = judge_folder(name, folder)
         print(verdict_table(judged.name, judged.judgements))
         if arguments.sharp:
@@ -303,13 +307,36 @@ def _check(arguments: argparse.Namespace) -> int:
     return 1 if unexpected else 0
 
 
+def _compare(arguments: argparse.Namespace) -> int:
+    from .evidence.console import comparison_table
+    from .library import found
+    from .session import judge_folder
+    from .sweep.program.fingerprint import difference
+
+    both = []
+    for target in (arguments.first, arguments.second):
+        ((name, plan), *more) = found([target], place(arguments.out))
+        if more:
+            raise Mistake("RESULT", f"{target} names several studies", "compare two results of one")
+        both.append(judge_folder(name, plan))
+    first, second = both
+    if first.name != second.name:
+        what = f"{arguments.first} is of {first.name}, and {arguments.second} of {second.name}"
+        raise Mistake("RESULT", what, "compare two results of one study")
+    labels = arguments.first, arguments.second
+    changed = difference(first.document["fingerprint"], second.document["fingerprint"])
+    text, differ = comparison_table(labels, [one.document for one in both], [one.judgements for one in both], changed)
+    print(text)
+    return 1 if differ else 0
+
+
 def _report(arguments: argparse.Namespace) -> int:
     if arguments.watch:
         return _watched(arguments)
     from .pages import write_index, write_report
     from .session import judge_folder
 
-    judged = [judge_folder(name, folder) for name, folder in _folders(arguments)]
+    judged = [judge_folder(name, folder) for name, folder in _found(arguments)]
     for one in judged:
         print(write_report(one))
     print(write_index(place(arguments.out), judged))
@@ -321,7 +348,7 @@ def _export(arguments: argparse.Namespace) -> None:
     from .session import completed_results
 
     arguments.targets = [arguments.target]
-    ((name, folder), *more) = _folders(arguments)
+    ((name, folder), *more) = _found(arguments)
     if more:
         raise Mistake("RESULT", f"{arguments.target} names several studies", "export one at a time")
     for path in export(completed_results(name, folder), arguments.format, arguments.to or Path(Path(name).stem)):
@@ -334,7 +361,8 @@ def _export(arguments: argparse.Namespace) -> None:
 def _requested(arguments: argparse.Namespace) -> Request:
     from .request import requested
 
-    return requested(arguments.study, arguments.settings, arguments.size, place(arguments.out))
+    name = getattr(arguments, "as_", None)
+    return requested(arguments.study, arguments.settings, arguments.size, place(arguments.out), name)
 
 
 def _plan(arguments: argparse.Namespace) -> None:

@@ -78,7 +78,7 @@ def keep(request: Request, plan: FilePath, but: Iterable[FilePath]) -> None:
 
 
 def recall(request: Request) -> FilePath | None:
-    """The plan file that a request amounts to, if it is done and nothing has changed; it is made the newest one."""
+    """The plan file that a request amounts to, if it is done and nothing has changed; it is dated anew."""
     store = request.store
     if not is_local(store.folder):
         return None

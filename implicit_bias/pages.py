@@ -7,13 +7,15 @@ import warnings
 from collections.abc import Sequence
 
 from . import catalogue, sources
+from ._errors import Mistake
 from ._files import FilePath
 from .evidence import report
 from .evidence.figures import Figure, render
 from .evidence.page import write_page
 from .session import Judged, drawn_in, newest_verdicts
-
-PAGE = "report.html"
+from .library import PAGE, studies_in
+from .sweep.ask import names
+from .sweep.ask.names import plan_of
 
 
 def _drawn(judged: Judged) -> list[tuple[Figure, bytes, bytes]]:
@@ -34,8 +36,9 @@ def _drawn(judged: Judged) -> list[tuple[Figure, bytes, bytes]]:
 
 def write_report(judged: Judged) -> FilePath:
     """The study's page and its figures as files beside it; nothing is drawn if they are there as they would be drawn."""
-    if not judged.again and drawn_in(judged.kept, judged.folder):
-        return judged.folder / PAGE
+    where = names.place_of_page(judged.store, judged.plan)
+    if not judged.again and drawn_in(judged.kept, judged.folder) and f"{where}{PAGE}" in judged.kept.page:
+        return judged.folder / f"{where}{PAGE}"
     with sources.listening():
         drawn = _drawn(judged)
         page = report.study_page(
@@ -45,15 +48,18 @@ def write_report(judged: Judged) -> FilePath:
             judgements=judged.judgements,
             figures=[(figure, svg) for figure, svg, _ in drawn],
             document=judged.document,
+            label=names.label(judged.store, judged.plan),
+            command=names.again(judged.store, judged.plan, judged.document),
+            replays=judged.kept.replays,
         )
-    files = {PAGE: page.encode()}
+    files = {f"{where}{PAGE}": page.encode()}
     for figure, svg, png in drawn:
-        files |= {f"figures/{figure.id}.svg": svg, f"figures/{figure.id}.png": png}
+        files |= {f"{where}figures/{figure.id}.svg": svg, f"{where}figures/{figure.id}.png": png}
     for name, content in files.items():
         write_page(judged.folder / name, content)
     made = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     judged.keep(page={} if judged.not_drawn else made)
-    return judged.folder / PAGE
+    return judged.folder / f"{where}{PAGE}"
 
 
 def write_index(out: FilePath, known: Sequence[Judged] = ()) -> FilePath:
@@ -61,19 +67,22 @@ def write_index(out: FilePath, known: Sequence[Judged] = ()) -> FilePath:
 
     Where those are not true of its results and its code any more, or not there, the index says so.
     """
-    judged_now = {judged.name: judged.kept for judged in known}
+    judged_now = {(judged.name, judged.plan.name): judged.kept for judged in known}
     listed = []
-    for entry in catalogue.entries():
-        folder = out / entry.name
-        if entry.name not in judged_now and not (folder / "plans").is_dir():
+    for study, folder in studies_in(out):
+        try:
+            entry = catalogue.find(study)
+        except Mistake:  # its file has gone elsewhere: there is nobody to judge it
             continue
-        kept = judged_now.get(entry.name) or newest_verdicts(entry, folder)
+        store, plan = plan_of(folder)
+        kept = judged_now.get((entry.name, plan.name)) or newest_verdicts(entry, plan)
         drawings = [n for n in (kept and kept.page) or () if n.endswith(".svg") and (folder / n).is_file()]
+        where, said = names.place_of_page(store, plan), names.label(store, plan)
         listed.append(
             report.Entry(
-                name=entry.name,
+                name=entry.name if said == names.LAPTOP else f"{entry.name}@{said}",
                 statement=entry.docstring.strip(),
-                href=f"{entry.name}/{PAGE}",
+                href=f"{entry.name}/{where}{PAGE}",
                 runs=kept.runs if kept else 0,
                 judgements=kept.judgements if kept else None,
                 thumbnail=(folder / drawings[0]).read_text(errors="replace") if drawings else None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -11,13 +10,12 @@ from typing import Any
 
 from . import catalogue
 from ._errors import Mistake
-from ._files import FilePath, place
+from ._files import RESULTS, FilePath, place
 from .catalogue import Entry
-from .sweep.ask.document import Document, read_plan
+from .sweep.ask import names
+from .sweep.ask.document import LAPTOP, Document, command, read_plan
 from .sweep.ask.grid import parse
 from .sweep.keep.store import Store
-
-RESULTS = "results"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,10 +24,12 @@ class Request:
 
     entry: Entry
     words: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    size: str = "laptop"
+    size: str = LAPTOP
     out: FilePath = dataclasses.field(default_factory=lambda: place(RESULTS))
     typed: str = ""
     """The study as the user named it."""
+    name: str | None = None
+    """What its result is to be called; None for that of the study's own grid, and for an exploration."""
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -42,20 +42,38 @@ class Request:
     @property
     def found(self) -> dict[str, Any]:
         """What a plan file keeps of the request."""
-        return {"file": str(self.entry.path), "request": {"settings": dict(self.words), "size": self.size}}
+        asked = {"settings": dict(self.words), "size": self.size, "study": self.typed or self.entry.name}
+        return {"file": str(self.entry.path), "request": asked}
+
+    @property
+    def label(self) -> str | None:
+        """The name of its result: the one given, or the size's where the grid is the study's own."""
+        return self.name or (None if self.words else self.size)
+
+    def refuse_another(self) -> None:
+        """A name that is given to what was asked for with other words is a mistake."""
+        if self.name is None:
+            return
+        taken = names.named(self.store).get(names.checked(self.name))
+        before = taken and (read_plan(taken).get("request") or {"settings": None, "size": None})
+        if before and (before["settings"], before["size"]) != (dict(self.words), self.size):
+            said, study = names.asked(read_plan(taken)) or "the study's own grid", self.typed or self.entry.name
+            how = f"choose another name, or `implicit-bias rm {study}@{self.name}` first"
+            raise Mistake("as", f"{self.name!r} is the result of {said}", how)
+
+    def give_name(self, plan: FilePath) -> None:
+        if self.label is not None:
+            names.give(self.store, self.label, plan)
 
     def command(self, verb: str = "run") -> str:
         """What a user types to ask for this again."""
-        words = ["implicit-bias", verb, self.typed or self.entry.name, *(f"{k}={v}" for k, v in self.words.items())]
-        words += ["--size", self.size] * (self.size != "laptop")
-        words += ["--out", str(self.out)] * (str(self.out) != RESULTS)
-        return shlex.join(words)
+        return command(self.typed or self.entry.name, self.words, self.size, str(self.out), self.name, verb)
 
 
-def requested(study: str, words: Sequence[str], size: str, out: FilePath) -> Request:
+def requested(study: str, words: Sequence[str], size: str, out: FilePath, name: str | None = None) -> Request:
     """From the words of a command; mistakes in its grammar are found before JAX is imported."""
     parsed(words)
-    return Request(catalogue.find(study), _split(words), size, out, study)
+    return Request(catalogue.find(study), _split(words), size, out, study, name and names.checked(name))
 
 
 def parsed(words: Sequence[str]) -> dict[str, Any]:
@@ -88,4 +106,6 @@ def planned(path: FilePath) -> tuple[Request, Document]:
     # in a container the file may lie elsewhere: a study of the package has its short name everywhere
     entry = catalogue.find(file if Path(file).is_file() else document["study"])
     out = store.parent.parent if "/" in entry.name else store.parent
-    return Request(entry, asked["settings"], asked["size"], out), document
+    said = names.label(Store(store), path)
+    name = None if said in (path.stem, asked["size"]) else said
+    return Request(entry, asked["settings"], asked["size"], out, asked.get("study", ""), name), document

@@ -25,7 +25,9 @@ from .evidence.verdicts import Kept
 from .progress import progress
 from .request import Request
 from .sweep.keep.dataset import read_tile
-from .sweep.ask.document import plan_of, read_plan, runs_asked_for
+from .sweep.ask import names
+from .sweep.ask.document import read_plan, runs_asked_for
+from .sweep.ask.names import plan_of
 from .sweep.keep.store import LARGEST_PLAN, Store
 
 if TYPE_CHECKING:
@@ -138,8 +140,7 @@ class Judged:
         study = self.study
         with sources.listening():
             judgements = _judged(str(self.entry.path), study, self.data)
-        asked = (self.document.get("request") or {}).get("settings", {})
-        replays = {j.claim.id: verdicts.replay(self.name, asked, j.where) for j in judgements if j.where}
+        worst = {j.claim.id: names.one_of(self.document, j.where) for j in judgements if j.where}
         return Kept(
             plan=content_of(self.plan),
             tiles=sources.together(self._there),
@@ -148,7 +149,7 @@ class Judged:
             statement=study.statement,
             runs=sum(node["status"].size for node in _nodes(self.data)),
             judgements=judgements,
-            replays=replays,
+            replays={claim: command for claim, command in worst.items() if command},
         )
 
     def _sources(self) -> Mapping[str, Any] | None:
@@ -166,7 +167,7 @@ def content_of(plan: FilePath) -> str:
 
 
 def judge_folder(name: str, path: FilePath, computed: int = 0) -> Judged:
-    """Read a results folder (its newest plan) or a plan file, with the verdicts of the study's claims of today."""
+    """Read what a results folder means, or a plan file, with the verdicts of the study's claims of today."""
     judged = Judged(catalogue.find(name), *plan_of(path, name))
     judged.computed = computed
     if judged.again:
@@ -188,14 +189,14 @@ def completed_results(name: str, path: FilePath) -> Data:
 
 
 def newest_verdicts(entry: Entry, path: FilePath) -> Kept | None:
-    """The verdicts of a plan file, or of a results folder's newest plan, if they are still true; nothing is judged."""
+    """The verdicts of a plan file, or of what a results folder means, if they are still true; nothing is judged."""
     try:
         store, plan = plan_of(path)
         kept = verdicts.read_kept(plan)
         if not kept or kept.study != entry.name or kept.plan != content_of(plan):
             return None
-        planned = {name for tiles in read_plan(plan)["tiles"] for name in tiles}
-        there = sorted(planned & {*store.names()})
+        asked_for = {name for tiles in read_plan(plan)["tiles"] for name in tiles}
+        there = sorted(asked_for & {*store.names()})
     except (Mistake, OSError, ValueError):
         return None
     true = kept.tiles == sources.together(there) and sources.holds(kept.sources, entry.path.parent)
@@ -253,16 +254,21 @@ def make_plan(request: Request, store: Store | None) -> tuple[Study, Plan]:
 def run_study(request: Request, again: str | None = None) -> Judged:
     """Plan, compute what is missing, judge."""
     entry, store = request.entry, request.store
+    request.refuse_another()
     done = memo.recall(request)
     if done is not None:
+        request.give_name(done)
         judged = judge_folder(str(entry.path), done)
         say_done(entry.name, runs_asked_for(judged.document))
         return judged
     study, plan = make_plan(request, store)
+    refuse_a_size(request, study)
     missing, failed = plan.missing, {}
     if missing and (what := disk_too_small(plan, store)):
         raise Mistake("size", what, LESS)
     store.prepare()
+    file = store.write_plan(*plan.document(), **request.found)
+    request.give_name(file)
     if missing:
         with progress(entry.name, plan.runs, missing) as tell:
             try:
@@ -278,22 +284,29 @@ def run_study(request: Request, again: str | None = None) -> Judged:
                 )
                 raise SystemExit(130) from None
     else:
-        store.write_plan(*plan.document(), **request.found)
         say_done(entry.name, plan.runs)
     say_failed(store, failed)
     if not failed:
-        memo.keep(request, store.plans / f"{plan.document()[0]}.json", [store.folder, *caches()])
-    judged = judge_folder(str(entry.path), store.folder, computed=missing)
+        memo.keep(request, file, [store.folder, *caches()])
+    judged = judge_folder(str(entry.path), file, computed=missing)
     judged.failed = len(failed)
     return judged
+
+
+def refuse_a_size(request: Request, study: Study) -> None:
+    """The name of a size is that of the study's own grid."""
+    if request.name in (names.LAPTOP, *study.sizes) and request.name != (None if request.words else request.size):
+        what = f"{request.name!r} is the study's own grid at that size"
+        raise Mistake("as", what, "choose another name, or leave --as and all name=value out")
 
 
 def known_already(request: Request) -> bool:
     """Whether a request is met, judged and drawn, and nothing has changed since; if so it is said."""
     plan = memo.recall(request)
-    kept = plan and newest_verdicts(request.entry, request.store.folder)
+    kept = plan and newest_verdicts(request.entry, plan)
     if not kept or not drawn_in(kept, request.store.folder):
         return False
+    request.give_name(plan)
     say_done(request.entry.name, kept.runs)
     return True
 

@@ -25,7 +25,7 @@ from .linalg import Density
 from .observables.curvature import sharpness, spectral_density
 from .request import parsed, planned
 from .session import guarded, start
-from .sweep.ask.document import plan_of
+from .sweep.ask.names import plan_of
 from .sweep.ask.grid import Grid, Grids
 from .sweep.ask.records import log_records
 

@@ -26,6 +26,7 @@ from .evidence.predictions import Batched, with_predictions
 from .observables.base import definition, has_records
 from .observables.predictor import loss
 from .sweep.ask import grid as grids_
+from .sweep.ask import names
 from .sweep.keep.dataset import RESERVED, open_results
 from .sweep.work.execute import Outcome, Progress, execute
 from .sweep.ask.grid import Grids, Labelled
@@ -201,9 +202,12 @@ class Study:
         width: int | None = None,
         devices: list | None = None,
         segment: float | None = None,
+        as_: str | None = None,
         **settings: Any,
     ):
         """Run a request and return its results as xarray. `settings` are axes and keywords of the cell.
+
+        `as_` names the result, as `--as` of the command does: `ib.open("FOLDER@NAME")` reads it.
 
         One that has the name of an option here goes into a table: `study.run({"width": 12})`.
         """
@@ -216,7 +220,10 @@ class Study:
             if outcome.failed:
                 tile, why = next(iter(outcome.failed.items()))
                 warnings.warn(f"{len(outcome.failed)} tiles failed, for instance {tile}: {why}", stacklevel=2)
-            return self.complete(open_results(store.folder))
+            file = store.plans / f"{plan.document()[0]}.json"
+            if as_ or not settings:
+                names.give(store, as_ or size, file)
+            return self.complete(open_results(file))
 
 
 def _keywords_remedy(name: str, study: Study) -> str:

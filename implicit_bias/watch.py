@@ -17,7 +17,7 @@ from . import catalogue
 from ._errors import Mistake
 from ._files import FilePath
 from .evidence import verdicts
-from .sweep.ask.document import plan_of
+from .sweep.ask.names import plan_of
 
 EVERY = 0.2
 """Seconds between looks at the files' times."""

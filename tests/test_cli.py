@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from implicit_bias import catalogue, cli
+from implicit_bias import catalogue, cli, library
 from implicit_bias.cli import main
 
 from .faults import readable
@@ -44,7 +44,7 @@ def mine(capsys):
 
 
 MISTAKES = {
-    "a command": (["rum", "x"], "did you mean 'run'"),
+    "a command": (["runn", "x"], "did you mean 'run'"),
     "no command": ([], "--help"),
     "a study": (["run", "wu2020/robustnes"], "did you mean 'wu2020/robustness'"),
     "a study of two papers": (
@@ -147,7 +147,7 @@ def test_run_resumes_reports_and_exports(capsys, mine, tmp_path):
     code, out, _ = run(capsys, "status", mine)
     assert code == 0 and "4 of 4 runs done" in out
     code, out, _ = run(capsys, "report", "results/mine")
-    assert code == 0 and (tmp_path / "results/mine/report.html").read_text().startswith("<!DOCTYPE html>")
+    assert code == 0 and (tmp_path / out.split()[0]).read_text().startswith("<!DOCTYPE html>")
     code, out, err = run(capsys, "export", mine, "--to", ".")
     assert (code, out, err) == (2, "", "error: to: . names no file; write --to FILE\n")
     code, out, _ = run(capsys, "export", mine, "--to", "table.csv")
@@ -340,4 +340,4 @@ def test_a_results_folder_is_called_by_its_study(tmp_path):
         plan = {**readable.document(), "study": entry.name, "file": file}
         (tmp_path / "plans").mkdir(exist_ok=True)
         (tmp_path / "plans" / "0123456789abcdef.json").write_text(json.dumps(plan))
-        assert cli._study_of(tmp_path) == name
+        assert library.found([str(tmp_path)], tmp_path) == [(name, tmp_path / "plans" / "0123456789abcdef.json")]

@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .._errors import Mistake
-from .._files import FilePath, is_local, place
-from ..request import RESULTS, Request
+from .._files import RESULTS, FilePath, is_local, place
+from ..request import Request
 from . import pods, sbatch, scheduler
 
 if TYPE_CHECKING:
@@ -34,10 +34,12 @@ def submit(arguments: argparse.Namespace, request: Request) -> None:
     """Submit workers to SLURM, or print the text for another engine."""
     site = sbatch.parse_site(arguments.slurm)
     _check(arguments)
-    from ..session import make_plan, start
+    from ..session import make_plan, refuse_a_size, start
 
+    request.refuse_another()
     start()
-    _, plan = make_plan(request, request.store)
+    study, plan = make_plan(request, request.store)
+    refuse_a_size(request, study)
     digest, document = plan.document()
     file = request.store.plans / f"{digest}.json"
     asked_before = file.is_file()
@@ -55,7 +57,7 @@ def submit(arguments: argparse.Namespace, request: Request) -> None:
         try:
             _to_slurm(arguments, request, site, path, tiles, plan.missing)
         except scheduler.Refused:
-            if not asked_before:  # `status` and `check` show the newest plan
+            if not asked_before:  # a plan that nothing works on would be shown as a result
                 file.unlink()
             raise
 
@@ -67,7 +69,7 @@ def _write(request: Request, plan: Plan, digest: str, document: Mapping[str, Any
     if what := disk_too_small(plan, request.store):
         raise Mistake("size", what, LESS)
     request.store.prepare()
-    request.store.write_plan(digest, document, **request.found)
+    request.give_name(request.store.write_plan(digest, document, **request.found))
 
 
 def _check(arguments: argparse.Namespace) -> None:

@@ -65,7 +65,7 @@ def work(path: FilePath, worker: int, of: int) -> int:
     with _stopping() as stop:  # from here on: a signal may come while the plan is made
         start()
         study, plan = make_plan(request, store)
-        _same_sweep(path, document, plan)
+        _same_sweep(path, document, plan, request)
         while not stop.asked and plan.missing and not outcome.failed:
             with Journal(store).alive(worker=worker, of=of, plan=path.stem):
                 outcome = _do(study, plan, store, request, worker, of, stop)
@@ -88,7 +88,7 @@ def work_together(path: FilePath, coordinator: str | None, process: int | None, 
         first = jax.process_index() == 0  # it alone looks at what is there, writes, and tells
         store = request.store
         _, plan = make_plan(request, store if first else None)
-        _same_sweep(path, document, plan)
+        _same_sweep(path, document, plan, request if first else None)
         told = progress(request.entry.name, plan.runs, plan.missing) if first else contextlib.nullcontext(_silent)
         with told as tell:
             execute_spanning(plan, store, tell=tell, found=request.found, stop=lambda: stop.asked)
@@ -122,8 +122,8 @@ def _do(study, plan: Plan, store: Store, request: Request, worker: int, of: int,
     return Outcome(written, failed)
 
 
-def _same_sweep(path: FilePath, document: Document, plan: Plan) -> None:
-    """Refuse a plan that today's study would not make; another kind of machine makes a plan of its own."""
+def _same_sweep(path: FilePath, document: Document, plan: Plan, request: Request | None) -> None:
+    """Refuse a plan that today's study would not make; another kind of machine makes a plan of its own, with its name."""
     digest, mine = plan.document()
     if digest == path.stem:
         return
@@ -132,6 +132,9 @@ def _same_sweep(path: FilePath, document: Document, plan: Plan) -> None:
         what = "asks for what the study does no longer: it was edited since"
         raise Mistake("PLAN", f"{path} {what}", "submit it again")
     print(f"another machine than the plan's ({marks}): its tiles have names of their own", file=sys.stderr)
+    if request is not None:
+        request.store.prepare()
+        request.give_name(request.store.write_plan(digest, mine, **request.found))
 
 
 def _exit_code(request: Request, outcome: Outcome, stop: Stop) -> int:

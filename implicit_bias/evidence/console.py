@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..sweep.ask.document import Document, runs_asked_for
+from ..sweep.ask.names import asked
 from .claims import Judgement
 from .kinds import Identity
 from .sharpness import LeftOut
@@ -81,3 +83,27 @@ def _seen(one: LeftOut) -> list[str]:
         words.append(one.measured)
     counts = ((one.ended_badly, "ended badly"), (one.undefined, "undefined"), (one.unknown, "of unknown slack"))
     return [*words, *(f"{n:,} {word}" for n, word in counts if n)]
+
+
+def comparison_table(
+    labels: Sequence[str], documents: Sequence[Document], judgements: Sequence[Sequence[Judgement]], changed: str
+) -> tuple[str, int]:
+    """(the claims of two results side by side, how many verdicts differ), under what was asked for; `changed` is what computed them."""
+    lines = [
+        f"{label}: {runs_asked_for(document):,} runs, {asked(document) or 'the grid of the study itself'}"
+        for label, document in zip(labels, documents)
+    ]
+    lines.append(f"computed by {changed}" if changed else "computed by the same versions on the same kind of machine")
+    both = [{j.claim.id: j for j in side} for side in judgements]
+    rows, differ = [("claim", "worst/tol", "verdict", "worst/tol", "verdict", "")], 0
+    for claim in dict.fromkeys(name for side in both for name in side):
+        pair = [side.get(claim) for side in both]
+        words = [j.verdict if j else "no such claim" for j in pair]
+        worst = ["-" if j is None or j.finding is None else f"{j.worst:.2g}" for j in pair]
+        differ += words[0] != words[1]
+        rows.append((claim, worst[0], words[0], worst[1], words[1], "differs" if words[0] != words[1] else ""))
+    widths = [max(len(row[i]) for row in rows) for i in range(6)]
+    cells = [(f"{c:{'>' if i in (1, 3) else '<'}{w}}" for i, (c, w) in enumerate(zip(row, widths))) for row in rows]
+    lines += ["  " + "  ".join(row).rstrip() for row in cells]
+    lines.append(f"{differ} verdict{'s' * (differ != 1)} of {len(rows) - 1} differ{'s' * (differ == 1)}")
+    return "\n".join(lines), differ

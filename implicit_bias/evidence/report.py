@@ -13,10 +13,10 @@ import dataclasses
 import importlib.metadata
 import math
 import re
-import shlex
 import urllib.parse
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ import numpy as np
 from .._errors import Mistake
 from .._lazy import lazy
 from .._results import Status
+from ..sweep.ask.document import LAPTOP
 from .claims import Data, Judgement
 from .figures import Figure
 from .page import Markup, clean, described, element, inline_svg, join, note, page, section, table
@@ -98,7 +99,7 @@ def _runs(j: Judgement) -> Markup:
     return join(f"{j.inside:,}", *map(note, notes))
 
 
-def _claim(j: Judgement) -> tuple[Markup, Markup, Markup, str, Markup]:
+def _claim(j: Judgement, replay: str | None) -> tuple[Markup, Markup, Markup, str, Markup]:
     claim = j.claim
     where = ", ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in j.where.items())
     said = join(
@@ -107,7 +108,8 @@ def _claim(j: Judgement) -> tuple[Markup, Markup, Markup, str, Markup]:
         element("p", claim.statement),
         note(claim.reason),
     )
-    return said, _runs(j), join(number(j.worst), note("at ", where) if where else ""), j.measured, _badge(j)
+    worst = join(number(j.worst), note("at ", where) if where else "", note(element("code", replay)) if replay else "")
+    return said, _runs(j), worst, j.measured, _badge(j)
 
 
 def _statuses(data: Data, document: Mapping[str, Any]) -> dict[str, Counter[Status]]:
@@ -170,13 +172,11 @@ def _provenance(document: Mapping[str, Any]) -> Markup:
     return join(described([*axes, *facts]), table("Programs", ["Grid", "Rewriting", "Law of motion", "Program"], rows))
 
 
-def _reproduce(name: str, document: Mapping[str, Any]) -> Markup:
-    settings = [f"{k}={v}" for k, v in document.get("settings", {}).items()]
-    return join(
-        element("pre", shlex.join(["implicit-bias", "run", name, *settings]), tabindex=0),
-        element("p", "Runs that are done are not computed again. This page shows the axes listed under Provenance; "
-                 "give name=value for one that differs from the study's own."),
-    )  # fmt: skip
+def _reproduce(command: str | None) -> Markup:
+    if command is None:
+        return element("p", "These runs were asked for in Python, by `study.run(...)` with the axes and settings above.")
+    done = "Runs that are done are not computed again; where there are none, it computes all that this page shows."
+    return join(element("pre", command, tabindex=0), element("p", done))
 
 
 def _statement(text: str) -> Markup:
@@ -192,8 +192,14 @@ def study_page(
     judgements: Sequence[Judgement],
     figures: Sequence[tuple[Figure, bytes]],
     document: Mapping[str, Any],
+    label: str = LAPTOP,
+    command: str | None = None,
+    replays: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
-    """A study's page: `figures` with their drawings as SVG; `document` is the plan that its results were read by."""
+    """A study's page: `figures` with their drawings as SVG; `document` is the plan that its results were read by.
+
+    `command` asks for these runs again, and a claim's of `replays` for its worst run.
+    """
     statuses = _statuses(data, document)
     asked = sum(count.total() for count in statuses.values())
     done = asked - sum(count[Status.ABSENT] for count in statuses.values())
@@ -201,18 +207,18 @@ def study_page(
         "Verdicts": judgements and table(
             "Verdicts",
             ["Claim", "Runs inside the hypotheses", "Worst residual / tolerance", "Measured", "Verdict"],
-            map(_claim, judgements),
+            [_claim(j, replays.get(j.claim.id)) for j in judgements],
             numeric=(1, 2),
         ),
         "Figures": figures and join(*(_figure(n, *f, data, judgements) for n, f in enumerate(figures, 1))),
         "How the runs ended": _endings(statuses),
         "Provenance": _provenance(document),
-        "How to reproduce": _reproduce(name, document),
+        "How to reproduce": _reproduce(command),
     }  # fmt: skip
     said = f"{done:,} of {asked:,} runs computed. {_outcome(judgements)}"
     return page(
         name,
-        element("h1", name),
+        element("h1", name if label == LAPTOP else f"{name}@{label}"),
         _statement(statement),
         element("p", said, _tally(judgements), class_="summary"),
         *(section(title, content) for title, content in sections.items() if content),

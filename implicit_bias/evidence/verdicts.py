@@ -24,7 +24,6 @@ import dataclasses
 import hashlib
 import json
 import math
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -98,13 +97,6 @@ def decode(value: Any) -> Any:
                 raise ValueError(f"{name} is not made here")
             return kind(**{field: decode(v) for field, v in fields.items()})
     raise ValueError("it holds what no verdict has")
-
-
-def replay(study: str, asked: Mapping[str, str], where: Mapping[str, Any], on: str | None = None) -> str:
-    """The command that runs the worst run again, alone, in a folder of its own."""
-    del on
-    words = dict(asked) | {k: v if isinstance(v, str) else repr(v) for k, v in where.items() if k != "record"}
-    return shlex.join(["implicit-bias", "run", study, *(f"{k}={v}" for k, v in words.items()), "--out", "replay"])
 
 
 @dataclasses.dataclass(frozen=True)

@@ -307,9 +307,11 @@ def test_where_the_numbers_come_from():
     }  # fmt: skip
     document["batches"][0]["program"] = "0123456789abcdef" * 4
     text = Elements(report.study_page(
-        name="wu2020/path", statement="First\nparagraph.\n\nSecond.", data=results(), judgements=[], figures=[], document=document
+        name="wu2020/path", statement="First\nparagraph.\n\nSecond.", data=results(), judgements=[], figures=[],
+        document=document, label="fine", command="implicit-bias run wu2020/path rows=20 'law=a b' --as fine",
     )).text  # fmt: skip
-    assert "implicit-bias run wu2020/path rows=20 'law=a b'" in text
+    assert "wu2020/path@fine" in text and "implicit-bias run wu2020/path rows=20 'law=a b' --as fine" in text
+    assert "asked for in Python" in Elements(page()).text
     assert "scale: 5 values from 0.01 to 4" in text and "rows: 20" in text
     assert "0123456789ab" in text and "0123456789abc" not in text
     assert "First paragraph." in text and "Second" not in text

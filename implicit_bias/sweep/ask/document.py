@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
 from ..._errors import Mistake, one_line
-from ..._files import FilePath, read
+from ..._files import RESULTS, FilePath, read
 from .grid import MOST_RUNS
 from .keywords import decoded
-from ..keep.store import LARGEST_PLAN, TILE_NAME, Store
+from ..keep.store import LARGEST_PLAN, TILE_NAME
 
 Document = Mapping[str, Any]
+LAPTOP = "laptop"
+"""The size that a study has unless another is named, and the name of the result of its own grid."""
 
 MOST_IN_A_TILE = 2**18
 """Runs of a tile: 16 blocks of 4,096 lanes, and room for wider ones."""
@@ -41,15 +44,19 @@ def read_plan(path: FilePath) -> Document:
     return document
 
 
-def plan_of(path: FilePath, name: str = "STUDY") -> tuple[Store, FilePath]:
-    """(store, plan file) of a plan file, or of the newest plan in a results folder."""
-    if path.is_file():
-        return Store(path.parent.parent), path
-    store = Store(path)
-    plan = store.latest_plan()
-    if plan is None:
-        raise Mistake("path", f"{path} holds no results", f"`implicit-bias run {name}` makes them")
-    return store, plan
+def command(
+    study: str, words: Mapping[str, str], size: str, out: str, name: str | None = None, verb: str = "run"
+) -> str:
+    """What a user types for a request.
+
+    >>> command("mine.py", {"scale": "0.1,1"}, "paper", "results", "fine")
+    'implicit-bias run mine.py scale=0.1,1 --size paper --as fine'
+    """
+    typed = ["implicit-bias", verb, study, *(f"{k}={v}" for k, v in words.items())]
+    typed += ["--size", size] * (size != LAPTOP)
+    typed += ["--as", name or ""] * (name is not None)
+    typed += ["--out", out] * (out != RESULTS)
+    return shlex.join(typed)
 
 
 def runs_asked_for(document: Document) -> int:
@@ -69,7 +76,7 @@ def _check(document: Any) -> None:
     for name, written in document["keywords"].items():
         decoded(name, written)
     asked = document.get("request") or {"settings": {}, "size": ""}
-    words = (*asked["settings"].keys(), *asked["settings"].values(), asked["size"])
+    words = (*asked["settings"].keys(), *asked["settings"].values(), asked["size"], asked.get("study", ""))
     _need(all(isinstance(w, str) for w in words), "its request is no words")
     for grid in document["grids"]:
         _need(isinstance(grid["name"], str) and sorted(grid["order"]) == sorted(grid["axes"]), "a grid has no axes")

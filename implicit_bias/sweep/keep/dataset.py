@@ -18,7 +18,8 @@ from ..._errors import Mistake
 from ..._files import FilePath, place
 from ..._lazy import lazy
 from ..._results import Status, owner
-from ..ask.document import plan_of, read_plan
+from ..ask.document import read_plan
+from ..ask.names import place_of, plan_of
 from ..ask.keywords import decoded
 from .store import Store, Tile
 
@@ -28,11 +29,11 @@ RESERVED = ("status", "steps", "time", "clock")
 
 
 def open_results(path: FilePath | str) -> xr.Dataset | xr.DataTree:
-    """The results in a study's folder (its newest plan), or those of one plan file.
+    """The results that a study's folder means (`ib.open("results/mine")`), those of FOLDER@NAME, or of a plan file.
 
     A `Dataset` where the study has one grid, else a `DataTree` with a dataset for each grid, named by its words.
     """
-    store, plan = plan_of(place(path))
+    store, plan = plan_of(place_of(path))
     document = read_plan(plan)
     try:
         return assemble(document, store)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shlex
+import time
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from ..._errors import one_line
-from ..._files import FilePath
+from ..._files import FilePath, modified
 from ..._results import Status
-from ..ask.document import Document, plan_of, read_plan, runs_asked_for
+from ..ask.document import read_plan, runs_asked_for
+from ..ask.names import again, asked, explorations, label, named, plan_of
 from ..work.journal import SILENT, Journal
 from .store import Store
 
@@ -40,27 +43,33 @@ def describe(name: str, path: FilePath) -> str:
                 if inside and key not in runs:
                     runs.add(key)
                     ended[Status(int(status)).label] += 1
-    lines = [one_line(f"{name}: {len(runs):,} of {total:,} runs done ({plan.stem})")]
+    lines = [one_line(f"{name}: {len(runs):,} of {total:,} runs done ({label(store, plan)})")]
     lines += [f"  {label:<10} {count:>9,}  {Status[label.upper()].advice}" for label, count in sorted(ended.items())]
     if damaged:
         lines.append(
             f"  {damaged} damaged tile{'s' if damaged > 1 else ''}: `run` sets them aside and computes them again"
         )
     lines += [*_failed(store), *_working(store)]
-    if len(runs) < total:
-        lines.append(f"  go on with: {one_line(how_to_go_on(name, document, store))}")
+    if len(runs) < total and (command := again(store, plan, document)):
+        lines.append(f"  go on with: {one_line(command)}")
     return "\n".join(lines)
 
 
-def how_to_go_on(name: str, document: Document, store: Store) -> str:
-    """The command that computes the rest of a plan."""
-    study = document["study"]
-    out = str(store.folder).removesuffix(f"/{study}")
-    request = document.get("request") or {}
-    size = request.get("size", "laptop")
-    words = [f"{name}={value}" for name, value in request.get("settings", {}).items()]
-    words += ["--size", size] * (size != "laptop") + ["--out", out] * (out not in ("results", study))
-    return shlex.join(["implicit-bias", "run", name, *words])
+def others(path: FilePath, most: int = 5) -> list[str]:
+    """What else is kept in a study's folder: results of other names, and explorations, dated and newest first."""
+    store, shown = plan_of(path)
+    lines = [
+        f"  @{name:<9} {said(read_plan(plan), plan)}" for name, plan in named(store).items() if plan.name != shown.name
+    ]
+    rest = [plan for plan in explorations(store) if plan.name != shown.name]
+    lines += [f"  @{plan.stem[:9]} {said(read_plan(plan), plan)}" for plan in rest[:most]]
+    return [*lines, *[f"  and {len(rest) - most} explorations before"] * (len(rest) > most)]
+
+
+def said(document: Mapping[str, Any], plan: FilePath) -> str:
+    """A plan in a line: when it was asked for, how many runs, with which words."""
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(modified(plan)))
+    return one_line(f"{when} {runs_asked_for(document):,} runs {asked(document)}", most=200).rstrip()
 
 
 def _failed(store: Store) -> list[str]:

@@ -225,8 +225,5 @@ class Store:
         data = json.dumps({**plan, **found}, sort_keys=True, indent=1, allow_nan=False).encode()
         if len(data) > LARGEST_PLAN:
             raise Mistake("size", f"makes a plan of {written_bytes(len(data))}", "ask for fewer runs at a time")
-        touch(path, data)  # the newest plan is what `check` and `report` show
+        touch(path, data)  # an exploration has the date at which it was asked for last
         return path
-
-    def latest_plan(self) -> FilePath | None:
-        return max(listed(self.plans, ".json"), key=lambda p: (modified(p), p.name), default=None)
