@@ -50,6 +50,15 @@ def one_line(text: object, most: int = 4000) -> str:
     return _shorter("".join(c if c.isprintable() else "\ufffd" for c in words), most, " ... ")
 
 
+def shorten(line: str, most: int) -> str:
+    """A line that ends with dots where it is longer.
+
+    >>> shorten("Where does it end?", 12)
+    'Where does ...'
+    """
+    return line if len(line) <= most else line[: most - 4].rsplit(" ", 1)[0].rstrip(" ,;:") + " ..."
+
+
 def _shorter(text: str, most: int, gap: str) -> str:
     half = (most - len(gap)) // 2
     return text if len(text) <= most else text[:half] + gap + text[-half:]

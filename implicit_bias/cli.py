@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import catalogue
-from ._errors import Mistake, nearest, one_line, warn
+from ._errors import Mistake, nearest, one_line, shorten, warn
 from ._files import RESULTS, FilePath, place
 
 if TYPE_CHECKING:
@@ -53,7 +53,9 @@ def _parser() -> argparse.ArgumentParser:
         prog="implicit-bias",
         description="Of the many solutions that fit, which one does training choose, and does the theorem say so?",
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+    parser.add_argument("--version", action="store_true", help="of the package, and exit")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    parser.set_defaults(run=lambda arguments: _version() if arguments.version else parser.print_help())
 
     def command(name: str, text: str, **more) -> argparse.ArgumentParser:
         sub = commands.add_parser(
@@ -67,7 +69,8 @@ def _parser() -> argparse.ArgumentParser:
             "--out", default=RESULTS, metavar="DIR", help="results folder, or s3://... or gs://... (default: results)"
         )
 
-    command("list", "studies by paper, one line each")
+    sub = command("list", "studies by paper, one line each")
+    sub.add_argument("papers", nargs="*", metavar="PAPER", help="papers or studies (default: all)")
 
     plans = "what a run would compute: runs, blocks, tiles, programs, memory, what is done"
     runs = "run, resume or extend a study; then its verdicts, figures and page"
@@ -209,13 +212,26 @@ def main(argv: Sequence[str] | None = None) -> int:
 # -- commands that need no JAX -----------------------------------------------------------------------------------------
 
 
+WIDTH = 100
+"""Columns of a list."""
+
+
+def _version() -> None:
+    import importlib.metadata
+
+    print(f"implicit-bias {importlib.metadata.version('implicit-bias')}")
+
+
 def _list(arguments: argparse.Namespace) -> None:
+    chosen = catalogue.expand(arguments.papers)
+    wide = max((len(entry.name) for entry in chosen), default=0)
     paper = None
-    for entry in catalogue.entries():
+    for entry in chosen:
         if entry.paper != paper:
             paper = entry.paper
             print(paper)
-        print(f"  {entry.name:<24} {entry.summary}")
+        question = re.split(r"(?<=[?.:])\s{2,}", entry.summary)[0]  # what is said after it is on the page
+        print(shorten(f"  {entry.name:<{wide}}  {question}", WIDTH))
 
 
 def _new(arguments: argparse.Namespace) -> None:
@@ -238,13 +254,13 @@ def _new(arguments: argparse.Namespace) -> None:
 def _status(arguments: argparse.Namespace) -> None:
     from .cluster.scheduler import queue_lines
     from .library import folder_of
-    from .session import verdict_line
+    from .session import caps_by_design, verdict_line
     from .sweep.ask.names import meant
     from .sweep.keep.status import describe, others
     from .sweep.keep.store import Store
 
     for name, plan in _found(arguments):
-        print(describe(name, plan))
+        print(describe(name, plan, capped_by_design=caps_by_design(plan)))
         print(verdict_line(name, plan))
         for line in queue_lines(folder_of(plan)):
             print(f"  {line}")
@@ -292,7 +308,7 @@ def _check(arguments: argparse.Namespace) -> int:
     unexpected = 0
     for name, folder in _found(arguments):
         judged = judge_folder(name, folder)
-        print(verdict_table(judged.name, judged.judgements))
+        print(verdict_table(judged.name, judged.judgements, measured=True))
         if arguments.sharp:
             from .evidence.console import sharpness_table
             from .evidence.sharpness import sharpness

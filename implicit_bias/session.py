@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from . import catalogue, memo, sources
 from ._errors import Mistake, one_line, written_bytes
 from ._files import CannotWrite, FilePath, is_local, read
+from ._results import Status
 from .catalogue import Entry
 from .devices import settings as device_settings
 from .evidence import verdicts
@@ -217,6 +218,12 @@ def verdict_line(name: str, path: FilePath) -> str:
     return f"  verdicts   {len(kept.judgements)}, all as expected"
 
 
+def caps_by_design(plan: FilePath) -> bool:
+    """Whether claims of a study are about runs that reach their last step, as the verdicts told that were kept last."""
+    kept = verdicts.read_kept(plan)
+    return kept is not None and any(Status.CAPPED in j.claim.accepts for j in kept.judgements)
+
+
 def drawn_in(kept: Kept, folder: FilePath) -> bool:
     """Whether a study's page and drawings are there as they were made from these verdicts."""
     if not kept.page or not is_local(folder):
@@ -339,7 +346,7 @@ def describe_plan(request: Request) -> str:
     import jax
 
     from .sweep.work.execute import workers_of
-    from .sweep.keep.status import rate
+    from .sweep.keep.status import rate, seconds_a_run
 
     store = request.store
     begun = time.perf_counter()
@@ -362,6 +369,13 @@ def describe_plan(request: Request) -> str:
         f"  programs  {len(programs)}, of which {len(pending)} to compile (traced in {traced:.1f} s; "
         f"about {2.5 * len(pending):.0f} s to compile, less if cached)",
     ]
+    each = seconds_a_run(store)
+    if each and plan.missing:
+        compiling = 2.5 * len(pending)
+        predicted = each * plan.missing / at_once + compiling
+        lines.append(f"  seconds   about {predicted:.0f}: {each:.2g} a run by the log, {compiling:.0f} to compile")
+    elif plan.missing:
+        lines.append("  seconds   no run of this study is in the log yet: `run` says what is left after its first tile")
     speed = rate(store)
     if speed and plan.missing:
         lines.append(f"  speed     {speed / 1e6:.1f} million run-steps a second so far, by the log")

@@ -45,7 +45,6 @@ def mine(capsys):
 
 MISTAKES = {
     "a command": (["runn", "x"], "did you mean 'run'"),
-    "no command": ([], "--help"),
     "a study": (["run", "wu2020/robustnes"], "did you mean 'wu2020/robustness'"),
     "a study of two papers": (
         ["run", "limit"],
@@ -222,6 +221,21 @@ def test_grammar_list_and_status_do_not_import_jax(tmp_path):
         done = subprocess.run([sys.executable, "-c", script, *argv], capture_output=True, text=True, cwd=tmp_path)
         assert done.returncode == 0, (argv, done.stderr)
         assert "Traceback" not in done.stderr
+
+
+def test_the_bare_command_shows_help_and_a_version_is_told(capsys):
+    code, out, _ = run(capsys)
+    assert code == 0 and out.startswith("usage: implicit-bias") and "refute" in out
+    code, out, _ = run(capsys, "--version")
+    assert code == 0 and out.startswith("implicit-bias ") and len(out.split()) == 2
+
+
+def test_a_paper_is_listed_in_a_hundred_columns(capsys):
+    code, out, _ = run(capsys, "list", "wu2020")
+    lines = out.splitlines()
+    assert code == 0 and lines[0] == "wu2020" and all(line.startswith("  wu2020/") for line in lines[1:])
+    assert max(map(len, run(capsys, "list")[1].splitlines())) <= 100
+    assert run(capsys, "list", "wu202")[0] == 2
 
 
 def test_list_shows_each_study_on_one_line(capsys):

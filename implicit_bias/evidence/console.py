@@ -11,8 +11,8 @@ from .kinds import Identity
 from .sharpness import LeftOut
 
 
-def verdict_table(study: str, judgements: Sequence[Judgement]) -> str:
-    """Claim, runs tested of those inside the hypotheses, worst residual over tolerance, verdict.
+def verdict_table(study: str, judgements: Sequence[Judgement], measured: bool = False) -> str:
+    """Claim, runs tested of those inside the hypotheses, worst residual over tolerance, verdict; below it what was measured.
 
     >>> print(verdict_table("mine/path", []))
     mine/path: no claims
@@ -35,6 +35,8 @@ def verdict_table(study: str, judgements: Sequence[Judgement]) -> str:
         rows.append((j.claim.id, tested, "-" if j.finding is None else f"{j.worst:.2g}", verdict))
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
     lines = [f"  {row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]}" for row in rows]
+    if measured:
+        lines[1:] = [f"{line.rstrip()}\n      {j.measured}" for line, j in zip(lines[1:], judgements)]
     return "\n".join([study, *(line.rstrip() for line in lines)])
 
 

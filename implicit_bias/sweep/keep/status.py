@@ -20,7 +20,7 @@ from ..work.journal import SILENT, Journal
 from .store import Store
 
 
-def describe(name: str, path: FilePath) -> str:
+def describe(name: str, path: FilePath, capped_by_design: bool = False) -> str:
     """A few lines: runs done of asked for, how they ended, what is damaged, and how to go on."""
     store, plan = plan_of(path, name)
     document = read_plan(plan)
@@ -44,7 +44,10 @@ def describe(name: str, path: FilePath) -> str:
                     runs.add(key)
                     ended[Status(int(status)).label] += 1
     lines = [one_line(f"{name}: {len(runs):,} of {total:,} runs done ({label(store, plan)})")]
-    lines += [f"  {label:<10} {count:>9,}  {Status[label.upper()].advice}" for label, count in sorted(ended.items())]
+    advice = {status.label: status.advice for status in Status}
+    if capped_by_design:
+        advice[Status.CAPPED.label] = "took as many steps as the study asks for: its claims are about such runs"
+    lines += [f"  {label:<10} {count:>9,}  {advice[label]}" for label, count in sorted(ended.items())]
     if damaged:
         lines.append(
             f"  {damaged} damaged tile{'s' if damaged > 1 else ''}: `run` sets them aside and computes them again"
@@ -99,6 +102,15 @@ def _working(store: Store) -> list[str]:
 
 def _places(grid: dict, axes: list[str]) -> dict[str, set[str]]:
     return {a: set(grid["axes"][a]["values"]) for a in axes}
+
+
+def seconds_a_run(store: Store) -> float | None:
+    """What a run of the latest tiles took, by the log; None without a history."""
+    found = []
+    for event in Journal(store).latest():
+        with contextlib.suppress(KeyError, TypeError, ValueError, OverflowError, ZeroDivisionError):
+            found += [float(event["seconds"]) / float(event["runs"])] if event["event"] == "tile" else []
+    return float(np.median(found)) if found else None
 
 
 def rate(store: Store) -> float | None:
