@@ -144,9 +144,10 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument(f"--{name}", type=int, default=count, metavar="N", help=f"{text} ({count})")
     sub.add_argument("--to", type=Path, metavar="FILE", help="default: <the study's name>-spectrum.png, in the current folder")
 
-    sub = command("export", "results as tables: csv or netcdf, with a codebook")
-    sub.add_argument("target", metavar="RESULT|STUDY")
-    sub.add_argument("--format", choices=["csv", "netcdf"], default="csv")
+    sub = command("export", "results as a table, csv or parquet, or whole as netcdf: with what claims say, and a codebook")
+    sub.add_argument("target", metavar="RESULT|STUDY[@NAME]")
+    sub.add_argument("--format", choices=["csv", "parquet", "netcdf"], default="csv")
+    sub.add_argument("--records", choices=["last", "all"], default="last", help="of a table: a row a run, or a row a record")
     sub.add_argument("--to", type=Path, metavar="FILE", help="default: the study's name, in the current folder")
     results(sub)
 
@@ -360,14 +361,19 @@ def _report(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> None:
-    from .evidence.export import export
+    from .evidence.export import export, left_out
     from .session import completed_results
 
     arguments.targets = [arguments.target]
-    ((name, folder), *more) = _found(arguments)
+    ((name, plan), *more) = _found(arguments)
     if more:
         raise Mistake("RESULT", f"{arguments.target} names several studies", "export one at a time")
-    for path in export(completed_results(name, folder), arguments.format, arguments.to or Path(Path(name).stem)):
+    study, data, claims = completed_results(name, plan)
+    to = arguments.to or Path(study.replace("/", "-"))
+    if arguments.format != "netcdf" and (gone := left_out(data, arguments.records)):
+        what = "arrays and records" if arguments.records == "last" else "arrays"
+        print(f"note: left out of the table, which has no place for {what}: {', '.join(gone)}", file=sys.stderr)
+    for path in export(data, arguments.format, to, study, claims, arguments.records):
         print(path)
 
 

@@ -21,7 +21,7 @@ from ._results import Status
 from .catalogue import Entry
 from .devices import settings as device_settings
 from .evidence import verdicts
-from .evidence.claims import Data, Judgement, judge_all
+from .evidence.claims import Claim, Data, Judgement, judge_all
 from .evidence.verdicts import Kept
 from .progress import progress
 from .request import Request
@@ -177,16 +177,23 @@ def judge_folder(name: str, path: FilePath, computed: int = 0) -> Judged:
     return judged
 
 
-def completed_results(name: str, path: FilePath) -> Data:
-    """A results folder or plan file with what its study predicts; as measured, where the study is not there any more."""
+def completed_results(name: str, path: FilePath) -> tuple[str, Data, list[tuple[Claim, str]]]:
+    """(study and name, results with what the study predicts, its claims with verdicts) of a results folder or a plan file.
+
+    As measured and without claims, where the study is not there any more.
+    """
     from .sweep.keep.dataset import open_results
 
-    data = open_results(path)
+    store, plan = plan_of(path, name)
+    said, document = names.label(store, plan), read_plan(plan)
+    told = document["study"] + f"@{said}" * (said != names.LAPTOP)
     try:
-        study = catalogue.load(catalogue.find(name))
+        catalogue.load(catalogue.find(name))
     except Mistake:
-        return data
-    return study.complete(data)
+        return told, open_results(plan), []
+    judged = judge_folder(name, plan)
+    verdict = {j.claim.id: j.verdict for j in judged.judgements}
+    return told, judged.data, [(claim, verdict[claim.id]) for claim in judged.study.claims]
 
 
 def newest_verdicts(entry: Entry, path: FilePath) -> Kept | None:
