@@ -54,7 +54,7 @@ def shorten(line: str, most: int) -> str:
     """A line that ends with dots where it is longer.
 
     >>> shorten("Where does it end?", 12)
-    'Where does ...'
+    'Where ...'
     """
     return line if len(line) <= most else line[: most - 4].rsplit(" ", 1)[0].rstrip(" ,;:") + " ..."
 

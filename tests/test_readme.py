@@ -7,6 +7,7 @@ from pathlib import Path
 import implicit_bias as ib
 from implicit_bias import catalogue
 from implicit_bias.cli import _parser
+from implicit_bias.sweep.ask import names
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -35,11 +36,11 @@ def test_every_command_in_the_readme_parses_and_names_what_exists():
         arguments = _parser().parse_args(words[1:])
         named = [
             getattr(arguments, "study", None),
-            getattr(arguments, "target", None),
+            *(getattr(arguments, name, None) for name in ("target", "first", "second")),
             *getattr(arguments, "targets", []),
         ]
         for target in filter(None, named):
-            assert catalogue.expand([target])
+            assert catalogue.expand([names.target(target)[0]])
 
 
 def test_the_notebook_cell_runs():

@@ -171,7 +171,7 @@ def bootstrap(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Each point by itself, by the same draws. Where one has fewer than three units, or a single value, there is none.
 
     >>> low, high = bootstrap(np.arange(20.0)[:, None])
-    >>> 6.5 < low[0] < 7.5, 11.5 < high[0] < 12.5
+    >>> bool(6.5 < low[0] < 7.5), bool(11.5 < high[0] < 12.5)
     (True, True)
     """
     from scipy import stats
