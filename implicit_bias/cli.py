@@ -137,6 +137,15 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--budget", type=int, default=512, metavar="N", help="runs drawn for each size and word (512)")
     sub.add_argument("--seed", type=int, default=0, metavar="N", help="of the search (default: 0)")
 
+    sub = command("replay", "one run again, to the bits of the original, with every step, its weights, new observables", epilog=_VALUES)
+    sub.add_argument("study", metavar="STUDY[@NAME]", help=f"a result, or {_STUDY}")
+    sub.add_argument("settings", nargs="*", metavar="name=value", help="which run: one value for each axis")
+    sub.add_argument("--every", type=float, metavar="K", help="look at every K steps, or K of time (default: at the study's records)")
+    sub.add_argument("--keep", nargs="+", action="extend", default=[], metavar="WHAT", help="theta, memory, predictor")
+    sub.add_argument("--observe", nargs="+", action="extend", default=[], metavar="FILE:NAME", help="observables of your own")
+    sub.add_argument("--to", type=Path, metavar="FILE", help=".nc holds all, .csv what has one number a record; .png, .svg, .pdf are drawn")
+    results(sub)
+
     sub = command("spectrum", "the Hessian's spectrum along one run of a study, drawn", epilog=_VALUES)
     sub.add_argument("study", metavar="RESULT|STUDY", help=f"a results folder, or {_STUDY}")
     sub.add_argument("settings", nargs="*", metavar="name=value", help="which run: axes not named take their first value")
@@ -429,6 +438,12 @@ def _spectrum(arguments: argparse.Namespace) -> None:
     from .spectra import along_a_run
 
     along_a_run(arguments)
+
+
+def _replay(arguments: argparse.Namespace) -> None:
+    from .replay import command
+
+    command(arguments)
 
 
 def _refute(arguments: argparse.Namespace) -> int:

@@ -141,7 +141,7 @@ class Judged:
         study = self.study
         with sources.listening():
             judgements = _judged(str(self.entry.path), study, self.data)
-        worst = {j.claim.id: names.one_of(self.document, j.where) for j in judgements if j.where}
+        worst = {j.claim.id: names.replay(self.store, self.plan, self.document, j.where) for j in judgements if j.where}
         return Kept(
             plan=content_of(self.plan),
             tiles=sources.together(self._there),

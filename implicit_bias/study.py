@@ -225,6 +225,25 @@ class Study:
                 names.give(store, as_ or size, file)
             return self.complete(open_results(file))
 
+    def replay(
+        self,
+        where: Mapping[str, Any] | None = None,
+        /,
+        *,
+        out: str | Path | None = None,
+        every: float | None = None,
+        keep: Sequence[str] = (),
+        observe: Mapping[str, Any] | None = None,
+        **settings: Any,
+    ):
+        """One run again, as xarray: at every so many steps, with what `keep` names and what `observe` adds.
+
+        With `out`, a results folder of this study, it is held against the run there; `.attrs["replay"]` says how it stands.
+        """
+        from .replay import in_python
+
+        return in_python(self, {**(where or {}), **settings}, out, every, keep, observe or {})
+
 
 def _keywords_remedy(name: str, study: Study) -> str:
     return nearest(name, [*study._keywords, "seed"])

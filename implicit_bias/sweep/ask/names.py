@@ -145,13 +145,15 @@ def again(store: Store, plan: FilePath, document: Document) -> str | None:
     return command(_typed(document), request["settings"], request["size"], out or RESULTS, name)
 
 
-def one_of(document: Document, where: Mapping[str, object]) -> str | None:
-    """The command that runs one run of a plan again, alone, in a folder of its own; None as for `again`."""
-    request = document.get("request")
-    if request is None:
+def replay(store: Store, plan: FilePath, document: Document, where: Mapping[str, object]) -> str | None:
+    """The command that runs one run of a plan again, alone; None as for `again`."""
+    if document.get("request") is None:
         return None
+    said = label(store, plan)
+    study = _typed(document) + f"@{said}" * (said != LAPTOP)
     at = {k: v if isinstance(v, str) else repr(v) for k, v in where.items() if k != "record"}
-    return command(_typed(document), {**request["settings"], **at}, request["size"], "replay")
+    out = str(store.folder).removesuffix(document["study"]).removesuffix("/")
+    return command(study, at, LAPTOP, out or RESULTS, verb="replay")
 
 
 def _typed(document: Document) -> str:

@@ -1,0 +1,322 @@
+"""One run again, looked at as often as is asked, with its weights and with observables that were written since.
+
+    implicit-bias replay wu2020/path scale=0.3 seed=7 --every 1 --keep theta --observe mine.py:sparsity
+
+The program is the study's own with more records, in blocks of the same width, so its numbers should be the result's own to
+the last bit. They are held against it at every record of the original, and what differs is said with the likely reason.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import importlib.util
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+
+from . import catalogue
+from ._errors import Mistake, nearest
+from ._files import FilePath, place
+from .evidence.figures import WIDTH
+from .evidence.figures.base import house_style
+from .observables.base import Snapshot
+from .parameterizations.network import name_at
+from .request import parsed
+from .session import guarded, start
+from .study import Study
+from .sweep.ask import names
+from .sweep.ask.document import Document, read_plan
+from .sweep.ask.grid import Grid, Grids, Labelled
+from .sweep.ask.records import Records
+from .sweep.keep.dataset import open_results
+from .sweep.keep.store import Store
+from .sweep.program.fingerprint import difference, fingerprint
+
+MOST_PANELS = 12
+SHOWN = 12
+"""Records of the table on the terminal."""
+
+
+def _leaves(tree: Any) -> Any:
+    """A pytree as an observable's value: one array, or arrays by their ways in it."""
+    found = {name_at(way).replace("/", "."): leaf for way, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]}
+    return found if list(found) != [""] else found[""]
+
+
+KEEP: Mapping[str, Callable[[Snapshot], Any]] = {
+    "theta": lambda snapshot: _leaves(snapshot.theta),
+    "memory": lambda snapshot: _leaves(snapshot.memory),
+    "predictor": lambda snapshot: _leaves(snapshot.pred),
+}
+"""What `--keep` knows: weights, what the law keeps, and what they are the predictor of."""
+
+
+def denser(records: Records, every: float) -> Records:
+    """The same records, and one at every so many steps, or so much time."""
+
+    def clock(dynamics):
+        if not isinstance(dynamics.end, int | float):
+            what = "cannot be counted: the end of this run is a number that the program computes"
+            raise Mistake("every", what, "leave --every out, or give max_steps or max_time as a setting of the study")
+        step = max(1, round(every)) if dynamics.unit == "steps" else every
+        more = np.arange(0, dynamics.end, step)
+        try:
+            with jax.ensure_compile_time_eval():
+                given = np.asarray(records(dynamics))
+        except jax.errors.TracerArrayConversionError:  # moments that hang on an axis, as times of steps of its length do
+            given = records(dynamics)
+            return jnp.sort(jnp.concatenate([given, jnp.asarray(more, given.dtype)]))
+        return jnp.asarray(np.unique(np.concatenate([given, more])).astype(given.dtype))
+
+    return clock
+
+
+@dataclasses.dataclass(frozen=True)
+class _Place:
+    """One run of a study: the axes and settings that make it, and whether the grid that was asked for has it."""
+
+    axes: Mapping[str, Any]
+    fixed: Mapping[str, Any]
+    inside: bool
+
+    @property
+    def words(self) -> dict[str, Any]:
+        return {name: getattr(value, "label", value) for name, value in self.axes.items()}
+
+
+def _placed(study: Study, settings: Mapping[str, Any], size: str, where: Mapping[str, Any]) -> _Place:
+    grids, fixed = study.resolve(settings, size)
+    wanted = {}
+    for name, given in where.items():
+        values = [*study._coerce(name, given)] if study._accepts(name) else []
+        if len(values) == 1:
+            wanted[name] = values[0]
+    for grid in grids:
+        found = {n: [v for v in vs if n not in wanted or _same(v, wanted[n])] for n, vs in grid.axes.items()}
+        if all(len(vs) == 1 for vs in found.values()) and {*wanted} <= {*found}:
+            return _Place({n: vs[0] for n, vs in found.items()}, fixed, True)
+    grids, fixed = study.resolve({**settings, **where}, size)
+    for grid in grids:
+        if grid.size == 1:
+            return _Place({n: vs[0] for n, vs in grid.axes.items()}, fixed, False)
+    name, values = next((n, vs) for n, vs in grids[0].axes.items() if len(vs) > 1)
+    words = ", ".join(str(getattr(v, "label", v)) for v in values[:4]) + ", ..." * (len(values) > 4)
+    raise Mistake(name, f"has {len(values)} values ({words}), and a replay is of one run", f"write {name}={getattr(values[0], 'label', values[0])}")
+
+
+def _same(value: Any, wanted: Any) -> bool:
+    if isinstance(value, Labelled) or isinstance(value, str):
+        return getattr(value, "label", value) == getattr(wanted, "label", wanted)
+    return value == wanted
+
+
+def replay(
+    study: Study, place: _Place, every: float | None, observe: Mapping[str, Any], width: int | None
+) -> xr.Dataset:
+    """The run alone, with its records; what is added is looked at in a run of its own.
+
+    Beside other observables the compiler arranges those of the study anew, and their last bits change.
+    """
+    one = dataclasses.replace(
+        study, grids=Grids([Grid({n: (v,) for n, v in place.axes.items()})]), claims=(), figures=(), predict={},
+        records=study.records if every is None else denser(study.records, every),
+    )  # fmt: skip
+    found = one.run(dict(place.fixed), width=width)
+    if observe:
+        added = dataclasses.replace(one, observe=observe, facts={}).run(dict(place.fixed), width=width)
+        found = found.assign({n: v for n, v in added.data_vars.items() if n not in found})
+    return found.squeeze([n for n in place.axes if n in found.dims])
+
+
+# -- beside the original ---------------------------------------------------------------------------------------------------
+
+
+def original_of(plan: FilePath, place: _Place) -> xr.Dataset | None:
+    """The run as a result has it; None where it has not."""
+    data = open_results(plan)
+    nodes = [n.to_dataset() for n in data.children.values()] if isinstance(data, xr.DataTree) else [data]
+    for ds in nodes:
+        try:
+            run = ds.sel({n: v for n, v in place.words.items() if n in ds.dims})
+        except KeyError:
+            continue
+        if {*place.words} <= {*ds.coords} and int(run["status"]) >= 0:
+            return run
+    return None
+
+
+def compared(again: xr.Dataset, original: xr.Dataset | None, document: Document | None) -> str:
+    """Whether a replay has the bits of its original, at its records; else by how much it differs, and why."""
+    if original is None or document is None:
+        return "no run to hold it against: no result has it"
+    at = [int(abs(again.clock.values - moment).argmin()) for moment in original.clock.values]
+    named = [str(v) for v in original.data_vars if "record" in original[v].dims and v != "clock" and v in again]
+    worst, where, differ = 0.0, "", []
+    for name in named:
+        seen = again[name].isel(record=at).transpose(*original[name].dims).values.astype(float)
+        kept = original[name].values.astype(float)
+        if not np.array_equal(seen, kept, equal_nan=True):
+            differ.append(name)
+            off = float(np.nanmax(abs(seen - kept)) / (np.nanmax(abs(kept)) or 1.0))
+            worst, where = max((worst, where), (off, name))
+    if not differ and int(again.steps) == int(original.steps) and int(again.status) == int(original.status):
+        return f"the bits of the original, at its {len(at)} records: {', '.join(named)}"
+    mine = difference(document["fingerprint"], fingerprint())
+    why = f"computed by {mine}" if mine else "a program with other records, which the compiler arranges anew: rounding alone"
+    if not mine and (worst > 1e-6 or int(again.steps) != int(original.steps)):
+        why = "the study has changed since, or its run is chaotic and grows what rounding began"
+    steps = f"; it took {int(again.steps):,} steps for {int(original.steps):,}" * (int(again.steps) != int(original.steps))
+    return f"NOT the bits of the original: {', '.join(differ)} differ, by {worst:.1g} of {where or 'nothing'} at most{steps} ({why})"
+
+
+# -- the command -----------------------------------------------------------------------------------------------------------
+
+
+def scalars(ds: xr.Dataset) -> list[str]:
+    """What has one number a record."""
+    return [str(v) for v in ds.data_vars if ds[v].dims == ("record",) and v != "clock"]
+
+
+def stop_of(ds: xr.Dataset) -> float:
+    """Where a run ended, on its clock."""
+    return float(ds.steps if ds.clock.attrs.get("units", "steps") == "steps" else ds.time)
+
+
+def table(ds: xr.Dataset) -> str:
+    """Some records until the run ended, of what has one number each: the loss first, as many as there is room for."""
+    named = sorted(scalars(ds), key=lambda n: n != "loss")
+    wide = {n: max(13, len(n)) for n in ("clock", *named)}
+    shown = [n for k, n in enumerate(wide) if sum([*wide.values()][: k + 1]) + 2 * k <= 98]
+    last = int((ds.clock.values < stop_of(ds)).sum())  # the first record that is not before the end
+    rows = sorted({*np.linspace(0, min(last, ds.sizes["record"] - 1), SHOWN).round().astype(int).tolist()})
+    at = {n: np.minimum(ds[n].values, stop_of(ds)) if n == "clock" else ds[n].values for n in shown}
+    lines = ["  " + "  ".join(f"{n:>{wide[n]}}" for n in shown)]
+    lines += ["  " + "  ".join(f"{float(at[n][k]):{wide[n]}.7g}" for n in shown) for k in rows]
+    return "\n".join(lines)
+
+
+def draw(ds: xr.Dataset, original: xr.Dataset | None, title: str, path: Path) -> None:
+    """Every number of the run against its clock, with the records of the original as points."""
+    shown = scalars(ds)[:MOST_PANELS]
+    columns = min(3, len(shown))
+    rows = -(-len(shown) // columns)
+    stop = stop_of(ds)
+    with house_style() as plt:
+        drawing, panels = plt.subplots(rows, columns, figsize=(WIDTH, 2.2 * rows + 0.4), squeeze=False, layout="constrained")
+        for axes, name in zip(panels.flat, shown):
+            values = ds[name].where(ds.clock <= stop)
+            axes.plot(ds.clock, values, lw=1)
+            if original is not None and name in original:
+                axes.plot(original.clock.where(original.clock <= stop), original[name], ".", ms=4, color="0.3")
+            positive = bool((values > 0).any() and values.min() > 0 and values.max() > 100 * values.min())
+            axes.set(xlabel=ds.clock.attrs.get("units", "steps"), ylabel=name, yscale="log" if positive else "linear")
+        for axes in panels.flat[len(shown) :]:
+            axes.set_axis_off()
+        drawing.suptitle(title)
+        drawing.savefig(path)
+        plt.close(drawing)
+
+
+def _observable(word: str) -> tuple[str, Any]:
+    """FILE:NAME as (NAME, the observable)."""
+    file, colon, name = word.rpartition(":")
+    if not colon or not Path(file).is_file():
+        raise Mistake("observe", f"{word!r} is no FILE:NAME", "name a Python file that is there, and what it defines")
+    spec = importlib.util.spec_from_file_location(f"_observed_{Path(file).stem}", file)
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise Mistake("observe", catalogue.blame(error, Path(file).resolve().parent), f"mend {file}") from error
+    if not hasattr(module, name):
+        defined = [n for n in vars(module) if not n.startswith("_")]
+        raise Mistake("observe", f"{file} defines no {name!r}", nearest(name, defined))
+    return name, getattr(module, name)
+
+
+def command(arguments: argparse.Namespace) -> None:
+    """`replay STUDY[@NAME] name=value ...`."""
+    where = parsed(arguments.settings)
+    endings = (".png", ".svg", ".pdf", ".nc", ".csv")
+    if arguments.every is not None and arguments.every <= 0:
+        raise Mistake("every", f"must be above 0, got {arguments.every:g}", "write --every 1 for each step")
+    if unknown := [word for word in arguments.keep if word not in KEEP]:
+        raise Mistake("keep", f"{unknown[0]!r} is nothing that a run has", nearest(unknown[0], KEEP))
+    name, plan = _result(arguments.study, place(arguments.out))
+    entry = catalogue.find(name)
+    path = arguments.to or Path(f"{entry.name.replace('/', '-')}-replay.png")
+    if path.suffix not in endings:
+        raise Mistake("to", f"{path} has no ending that is known", f"write --to FILE{', '.join(endings)}")
+    start()
+    observe = {word: KEEP[word] for word in arguments.keep} | dict(map(_observable, arguments.observe))
+
+    def act() -> tuple[xr.Dataset, xr.Dataset | None, _Place, str]:
+        study = catalogue.load(entry)
+        return _replayed(study, plan, where, arguments.every, observe)
+
+    ds, original, run, said = guarded(entry, act)
+    title = ", ".join([entry.name, *(f"{n}={v:g}" if isinstance(v, float) else f"{n}={v}" for n, v in run.words.items())])
+    print(title)
+    print(table(ds))
+    print(said)
+    _write(ds, original, title, path)
+    print(path)
+
+
+def _replayed(
+    study: Study, plan: FilePath | None, where: Mapping[str, Any], every: float | None, observe: Mapping[str, Any]
+) -> tuple[xr.Dataset, xr.Dataset | None, _Place, str]:
+    if clash := [name for name in observe if name in study.observe]:
+        raise Mistake("observe", f"{clash[0]!r} is what the study observes already", "give it another name")
+    document = None if plan is None else read_plan(plan)
+    request = (document or {}).get("request") or {"settings": {}, "size": names.LAPTOP}
+    settings = parsed([f"{k}={v}" for k, v in request["settings"].items()])
+    run = _placed(study, settings, request["size"], where)
+    widths = {b["width"] for b in (document or {"batches": []})["batches"]}
+    ds = replay(study, run, every, observe, widths.pop() if len(widths) == 1 else None)
+    original = original_of(plan, run) if plan is not None and run.inside else None
+    said = compared(ds, original, document)
+    return ds.assign_attrs(replay=said), original, run, said
+
+
+def _result(target: str, out: FilePath) -> tuple[str, FilePath | None]:
+    from .library import found
+
+    try:
+        ((name, plan), *more) = found([target], out)
+    except Mistake as gone:
+        if gone.field != "RESULT" or names.target(target)[1]:
+            raise
+        return target, None
+    if more:
+        raise Mistake("STUDY", f"{target} names several studies", "replay a run of one")
+    return name, plan
+
+
+def _write(ds: xr.Dataset, original: xr.Dataset | None, title: str, path: Path) -> None:
+    try:
+        if path.suffix == ".nc":
+            ds.to_netcdf(path)
+        elif path.suffix == ".csv":
+            ds[["clock", *scalars(ds)]].to_dataframe().to_csv(path)
+        else:
+            draw(ds, original, title, path)
+    except OSError as error:
+        raise Mistake("to", f"cannot write {path} ({error.strerror or error})", "choose another file with --to") from None
+
+
+def in_python(
+    study: Study, where: Mapping[str, Any], out: str | Path | None, every: float | None, keep: Sequence[str],
+    observe: Mapping[str, Any],
+) -> xr.Dataset:  # fmt: skip
+    """`study.replay(...)`: held against the result in `out`, its study's folder, where one is given."""
+    if unknown := [word for word in keep if word not in KEEP]:
+        raise Mistake("keep", f"{unknown[0]!r} is nothing that a run has", nearest(unknown[0], KEEP))
+    plan = None if out is None else names.meant(Store(place(out)))
+    return _replayed(study, plan, where, every, {word: KEEP[word] for word in keep} | dict(observe))[0]
