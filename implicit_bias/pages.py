@@ -76,7 +76,6 @@ def write_index(out: FilePath, known: Sequence[Judged] = ()) -> FilePath:
             continue
         store, plan = plan_of(folder)
         kept = judged_now.get((entry.name, plan.name)) or newest_verdicts(entry, plan)
-        drawings = [n for n in (kept and kept.page) or () if n.endswith(".svg") and (folder / n).is_file()]
         where, said = names.place_of_page(store, plan), names.label(store, plan)
         listed.append(
             report.Entry(
@@ -85,7 +84,6 @@ def write_index(out: FilePath, known: Sequence[Judged] = ()) -> FilePath:
                 href=f"{entry.name}/{where}{PAGE}",
                 runs=kept.runs if kept else 0,
                 judgements=kept.judgements if kept else None,
-                thumbnail=(folder / drawings[0]).read_text(errors="replace") if drawings else None,
             )
         )
     write_page(out / "index.html", report.index_page(listed))

@@ -121,11 +121,14 @@ def write_page(path: FilePath | str, page: str | bytes) -> None:
 
 
 _CSS = """
-:root { --ink: #1b1f24; --quiet: #57606a; --line: #d5d9de;
+:root { color-scheme: light dark; --paper: #fff; --ink: #1b1f24; --quiet: #57606a; --line: #d5d9de; --link: #0b4f8a;
+  --code: #f6f8fa; --good: #1a5e36; --calm: #44505c; --loud: #9b1c1c; --row: #fdf0ef;
   --serif: Charter, "Bitstream Charter", "Iowan Old Style", Palatino, Georgia, "Liberation Serif", serif;
   --sans: system-ui, "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", Arial, sans-serif; }
+@media (prefers-color-scheme: dark) { :root { --paper: #14171a; --ink: #e6e8eb; --quiet: #a3adb7; --line: #3a4047;
+  --link: #82bdf5; --code: #1e2226; --good: #84d6a6; --calm: #b9c3cc; --row: #361f1e; } }
 * { box-sizing: border-box; }
-body { margin: 0; background: #fff; color: var(--ink); font: 1.0625rem/1.5 var(--serif); overflow-wrap: break-word; }
+body { margin: 0; background: var(--paper); color: var(--ink); font: 1.0625rem/1.5 var(--serif); overflow-wrap: break-word; }
 main { max-width: 64rem; margin: 0 auto; padding: 2.5rem 1.25rem 4rem; }
 h1 { font-size: 2rem; line-height: 1.2; margin: 0 0 .5rem; }
 h2 { font-size: 1.3rem; margin: 2.5rem 0 .75rem; }
@@ -135,33 +138,38 @@ p { margin: .4rem 0; }
 .summary, table, dl, pre { font-family: var(--sans); font-size: .9rem; line-height: 1.45; }
 .note { color: var(--quiet); font-size: .8rem; }
 code, pre { font-family: ui-monospace, Menlo, Consolas, "Liberation Mono", monospace; }
-pre { padding: .75rem 1rem; border: 1px solid var(--line); background: #f6f8fa; overflow-x: auto; }
-a { color: #0b4f8a; }
-a:focus-visible, [tabindex]:focus-visible { outline: 3px solid #0b4f8a; outline-offset: 2px; }
+pre { padding: .75rem 1rem; border: 1px solid var(--line); background: var(--code); overflow-x: auto; }
+a { color: var(--link); }
+a:focus-visible, [tabindex]:focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; vertical-align: top; padding: .6rem .75rem; border-bottom: 1px solid var(--line); }
 thead th { color: var(--quiet); font-size: .8rem; vertical-align: bottom; border-bottom: 2px solid var(--ink); }
 tbody th { font-weight: normal; max-width: 26rem; }
-tbody th code { font-weight: bold; }
+tbody th > a code { font-weight: bold; }
 th.n, td.n { text-align: right; }
-[aria-label="Verdicts"] :is(th, td) { width: 15%; }
-[aria-label="Verdicts"] :is(th, td):first-child { width: 40%; }
-tr:has(.against) { background: #fdf0ef; }
+[aria-label="Verdicts"] :is(th, td) { width: 16%; }
+[aria-label="Verdicts"] :is(th, td):first-child { width: 44%; }
+[aria-label="Verdicts"] tbody th a { color: inherit; text-decoration: none; }
+[aria-label="Verdicts"] tbody th a:is(:hover, :focus-visible) { text-decoration: underline; }
+tr:has(:target) { outline: 2px solid var(--link); outline-offset: -2px; }
+tr:has(.against) { background: var(--row); }
 .verdict { display: inline-block; padding: .1rem .5rem; margin: .1rem 0; border: 1px solid; border-radius: .25rem; }
-.good { color: #1a5e36; } .calm { color: #44505c; }
-.against { color: #fff; background: #9b1c1c; border-color: #9b1c1c; font-weight: bold; }
+.good { color: var(--good); } .calm { color: var(--calm); }
+.against { color: #fff; background: var(--loud); border-color: var(--loud); font-weight: bold; }
 dl { display: grid; grid-template-columns: 8rem 1fr; gap: .4rem 1.25rem; margin: .75rem; }
 dt { color: var(--quiet); } dt, dd { margin: 0; min-width: 0; overflow-wrap: anywhere; }
 figure { margin: 1.5rem 0 2.5rem; }
 figcaption { margin: .75rem auto 0; font-size: 1rem; }
-svg { display: block; width: 100%; height: auto; margin: 0 auto; }
+svg { display: block; width: 100%; height: auto; margin: 0 auto; background: #fff; }
 svg * { stroke-linejoin: round; stroke-linecap: butt; }
-article { display: grid;
-  grid-template-columns: 12rem 1fr; gap: 1.25rem; padding: 1rem 0; border-top: 1px solid var(--line); }
+article { padding: 1rem 0; border-top: 1px solid var(--line); }
+article dl { grid-template-columns: 5rem 1fr; margin: .4rem 0 0; }
 @media (max-width: 40rem) { body { font-size: 1rem; } main { padding-top: 1.25rem; } table { min-width: 40rem; }
-  article, dl { grid-template-columns: minmax(0, 1fr); gap: .2rem; } dd { margin-bottom: .5rem; } }
+  tbody th { max-width: 84vw; } dl, article dl { grid-template-columns: minmax(0, 1fr); gap: .2rem; } dd { margin-bottom: .5rem; } }
 @media print { @page { margin: 16mm 14mm; } html { font-size: 8.5pt; } main { padding: 0; max-width: none; }
+  :root { color-scheme: light; --paper: #fff; --ink: #1b1f24; --quiet: #57606a; --line: #d5d9de; --link: #0b4f8a;
+    --code: #f6f8fa; --good: #1a5e36; --calm: #44505c; --row: #fdf0ef; }
   .scroll { overflow: visible; } tr, figure, article, pre { break-inside: avoid; } h2 { break-after: avoid; }
   .against { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
 """

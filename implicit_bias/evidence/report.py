@@ -8,7 +8,6 @@ formula that is refuted as expected is not.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import importlib.metadata
 import math
@@ -99,17 +98,28 @@ def _runs(j: Judgement) -> Markup:
     return join(f"{j.inside:,}", *map(note, notes))
 
 
-def _claim(j: Judgement, replay: str | None) -> tuple[Markup, Markup, Markup, str, Markup]:
+def anchor(claim: str) -> str:
+    """Where a claim stands on its study's page: letters, digits, and what may stand beside them in an address.
+
+    >>> anchor("limit-decays-like-1/c")
+    'claim-limit-decays-like-1-c'
+    """
+    return "claim-" + re.sub(r"[^A-Za-z0-9_.-]+", "-", claim)
+
+
+def _claim(j: Judgement, replay: str | None) -> tuple[Markup, Markup, Markup, str]:
     claim = j.claim
     where = ", ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in j.where.items())
     said = join(
-        element("code", claim.id),
+        _badge(j), " ",
+        element("a", element("code", claim.id), id=anchor(claim.id), href=f"#{anchor(claim.id)}"),
         note(claim.source),
         element("p", claim.statement),
         note(claim.reason),
+        note("its worst run again: ", element("code", replay)) if replay else "",
     )
-    worst = join(number(j.worst), note("at ", where) if where else "", note(element("code", replay)) if replay else "")
-    return said, _runs(j), worst, j.measured, _badge(j)
+    worst = join(number(j.worst), note("at ", where) if where else "")
+    return said, _runs(j), worst, j.measured
 
 
 def _statuses(data: Data, document: Mapping[str, Any]) -> dict[str, Counter[Status]]:
@@ -206,7 +216,7 @@ def study_page(
     sections = {
         "Verdicts": judgements and table(
             "Verdicts",
-            ["Claim", "Runs inside the hypotheses", "Worst residual / tolerance", "Measured", "Verdict"],
+            ["Verdict and claim", "Runs inside the hypotheses", "Worst residual / tolerance", "Measured"],
             [_claim(j, replays.get(j.claim.id)) for j in judgements],
             numeric=(1, 2),
         ),
@@ -235,7 +245,6 @@ class Entry:
     runs: int
     judgements: Sequence[Judgement] | None
     """None where there are no verdicts that are true of its results and its code."""
-    thumbnail: str | None = None
 
     def __post_init__(self):
         if not self.href or self.href.startswith("/"):
@@ -243,32 +252,41 @@ class Entry:
 
     @property
     def link(self) -> Markup:
+        return self.to(self.name)
+
+    def to(self, text: object, claim: str = "") -> Markup:
+        """A link to its page, or to a claim on it."""
         # quoting leaves no colon: whatever the path is, it names a file and no scheme
-        return element("a", self.name, href=urllib.parse.quote(clean(self.href)))
+        href = urllib.parse.quote(clean(self.href))
+        return element("a", text, href=href + f"#{anchor(claim)}" * bool(claim))
 
 
-def _card(entry: Entry, prefix: str) -> Markup:
-    thumbnail = Markup()
-    # a drawing read from a file, which somebody may have edited: `ParseError` is a `SyntaxError`
-    with contextlib.suppress(ValueError, SyntaxError, RecursionError):
-        if entry.thumbnail:
-            thumbnail = inline_svg(entry.thumbnail, prefix, f"First figure of {entry.name}")
+def _card(entry: Entry) -> Markup:
+    """What a study says: which claims hold, which are refuted, which are open."""
     if entry.judgements is None:
         tally = f"not judged since its results or its code changed: `implicit-bias report {entry.name}` does"
     else:
         runs = f"{entry.runs:,} runs "
         tally = join(runs, _tally(entry.judgements) if entry.judgements else "no claim is made")
     said = element("p", tally, class_="summary")
-    told = element("div", element("h3", entry.link), _statement(entry.statement), said)
-    return element("article", element("div", thumbnail, class_="thumbnail"), told)
+    kinds: dict[str, list[Markup]] = {}
+    for j in entry.judgements or ():
+        word = {"supported": "holds", "refuted": "refuted"}.get(j.verdict, "open")
+        kinds.setdefault(word, []).append(entry.to(element("code", j.claim.id), j.claim.id))
+    listed = [
+        (word, join(*(join(", " * (place > 0), link) for place, link in enumerate(kinds[word]))))
+        for word in ("holds", "refuted", "open")
+        if word in kinds
+    ]
+    return element("article", element("h3", entry.link), _statement(entry.statement), said, described(listed))
 
 
 def index_page(entries: Sequence[Entry]) -> str:
     """All studies by paper; verdicts against expectation first."""
     papers: dict[str, list[Markup]] = {}
-    for place, entry in enumerate(entries, 1):
+    for entry in entries:
         paper = entry.name.partition("/")[0] if "/" in entry.name else "studies"
-        papers.setdefault(paper, []).append(_card(entry, f"t{place}-"))
+        papers.setdefault(paper, []).append(_card(entry))
     judged = [(entry, j) for entry in entries for j in entry.judgements or ()]
     against = [(e.link, element("code", j.claim.id), j.measured, _badge(j)) for e, j in judged if not j.as_expected]
     loud = table("Against expectation", ["Study", "Claim", "Measured", "Verdict"], against)

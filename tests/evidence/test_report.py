@@ -51,7 +51,7 @@ class Elements(HTMLParser):
     @property
     def shape(self):
         """All that a word must not change: attributes that carry words only by name."""
-        worded = ("aria-label", "href")
+        worded = ("aria-label", "href", "id")
         return [(t, {k: None if k in worded else v for k, v in a.items()}) for t, a in self.tags], self.ends
 
     @property
@@ -115,7 +115,7 @@ def page(text="word", data=None, judgements=None, figures=(), document=None, dra
 
 def index(text="word"):
     entry = dict(
-        name=text, statement=text, href=text, runs=3, judgements=[judgement("refuted", text=text)], thumbnail=SVG
+        name=text, statement=text, href=text, runs=3, judgements=[judgement("refuted", text=text)]
     )
     return report.index_page([report.Entry(**entry), report.Entry(**entry)])
 
@@ -215,19 +215,18 @@ def test_a_page_loads_nothing_and_runs_nothing():
             t for t, _ in found.tags
         }
         assert "://" not in text and "@import" not in text
-        assert all(re.match(r"#|data:image/png;base64,|word$", link) for link in found.every("href"))
+        assert all(re.match(r"#|data:image/png;base64,|word(#claim-word)?$", link) for link in found.every("href"))
         assert not found.every("src")
 
 
 def test_two_figures_share_no_id_and_find_their_own_parts():
     drawings = [Figure(id="a", draw=draw, caption="c"), Figure(id="b", draw=draw, caption="c")]
-    for text in (page(figures=drawings), index()):
-        found = Elements(text)
-        ids = found.every("id")
-        assert len(ids) == len(set(ids)) > 0
-        used = re.findall(r'(?:url\(#|href="#)([^")]+)', text)
-        assert set(used) <= set(ids)
-    assert {i[:3] for i in Elements(page(figures=drawings)).every("id")} == {"f1-", "f2-"}
+    text = page(figures=drawings)
+    ids = Elements(text).every("id")
+    assert len(ids) == len(set(ids)) > 0
+    used = re.findall(r'(?:url\(#|href="#)([^")]+)', text)
+    assert set(used) <= set(ids)
+    assert {i[:3] for i in ids if not i.startswith("claim-")} == {"f1-", "f2-"}
 
 
 def test_a_drawing_scales_and_has_a_name():
@@ -381,3 +380,21 @@ def test_pages_need_no_jax():
 
 def test_the_examples_hold():
     assert doctest.testmod(report).failed == 0
+
+
+def test_the_index_says_of_each_study_what_holds_what_is_refuted_and_what_is_open():
+    """By claims, each a link to its place on the study's page, which is there."""
+    found = [judgement(), judgement("refuted", "refuted", text="as-printed"), judgement("unresolved", "unresolved", text="who-knows")]
+    entry = report.Entry(name="wu2020/path", statement="s", href="wu2020/path/report.html", runs=5, judgements=found)
+    index = report.index_page([entry])
+    said = re.findall(r"<dt>(\w+)</dt><dd>(.*?)</dd>", index)
+    assert [word for word, _ in said] == ["holds", "refuted", "open"]
+    assert "as-printed" in said[1][1] and "who-knows" in said[2][1]
+    there = set(re.findall('id="(claim-[^"]*)"', page(judgements=found)))
+    assert {href.partition("#")[2] for href in re.findall('href="([^"]*#[^"]*)"', index)} == there and len(there) == 3
+
+
+def test_the_verdict_comes_first():
+    """In the first cell of its row, which a narrow screen shows."""
+    row = re.search("<tbody><tr>(.*?)</tr>", page())[1]
+    assert row.startswith('<th scope="row"><span class="verdict')

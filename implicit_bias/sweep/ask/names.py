@@ -146,8 +146,9 @@ def again(store: Store, plan: FilePath, document: Document) -> str | None:
 
 
 def replay(store: Store, plan: FilePath, document: Document, where: Mapping[str, object]) -> str | None:
-    """The command that runs one run of a plan again, alone; None as for `again`."""
-    if document.get("request") is None:
+    """The command that runs one run of a plan again, alone; None as for `again`, and where several runs are meant."""
+    several = [{a for a in grid["order"] if len(grid["axes"][a]["values"]) > 1} for grid in document["grids"]]
+    if document.get("request") is None or not any(axes <= {*where} for axes in several):
         return None
     said = label(store, plan)
     study = _typed(document) + f"@{said}" * (said != LAPTOP)
