@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from implicit_bias import _files, cli
+from implicit_bias.sweep.ask.names import meant
 from implicit_bias.sweep.keep.store import DamagedTile, Store
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
@@ -72,7 +73,7 @@ def test_the_way_of_a_user(folder, capsys):
     assert cli.main(["export", f"{folder}/mine", "--to", "table.csv"]) == 0
     assert len(Path("table.csv").read_text().splitlines()) == 7
     page = _files.place(f"{folder}/mine/report.html").read_text()
-    assert page.startswith("<!DOCTYPE html>") and f"--out {folder}" not in page
+    assert page.startswith("<!DOCTYPE html>") and f"implicit-bias run mine.py --out {folder}<" in page
     assert len(_files.listed(_files.place(f"{folder}/mine/log"), ".jsonl")) == 2  # one a run
 
 
@@ -83,7 +84,7 @@ def test_a_worker_does_a_plan_there(folder, capsys):
     store = Store(f"{folder}/mine")
     for name in store.names():
         store.path(name).unlink()
-    assert cli.main(["work", str(store.latest_plan()), "--worker", "1", "--of", "2"]) == 0
+    assert cli.main(["work", str(meant(store)), "--worker", "1", "--of", "2"]) == 0
     assert remote_tiles(folder) == expected
 
 
