@@ -30,7 +30,7 @@ from implicit_bias import _errors, cli, request
 from implicit_bias.cluster import scheduler
 from implicit_bias.evidence import export  # noqa: F401
 from implicit_bias.sweep.keep import dataset, status
-from implicit_bias.sweep.ask.document import plan_of
+from implicit_bias.sweep.ask.names import plan_of
 from implicit_bias.sweep.work.journal import Journal
 from implicit_bias.sweep.keep.store import Store
 

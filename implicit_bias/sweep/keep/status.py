@@ -6,12 +6,10 @@ import contextlib
 import json
 import time
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
-from ..._errors import one_line
+from ..._errors import Mistake, one_line
 from ..._files import FilePath, modified
 from ..._results import Status
 from ..ask.document import read_plan, runs_asked_for
@@ -61,17 +59,19 @@ def describe(name: str, path: FilePath, capped_by_design: bool = False) -> str:
 def others(path: FilePath, most: int = 5) -> list[str]:
     """What else is kept in a study's folder: results of other names, and explorations, dated and newest first."""
     store, shown = plan_of(path)
-    lines = [
-        f"  @{name:<9} {said(read_plan(plan), plan)}" for name, plan in named(store).items() if plan.name != shown.name
-    ]
-    rest = [plan for plan in explorations(store) if plan.name != shown.name]
-    lines += [f"  @{plan.stem[:9]} {said(read_plan(plan), plan)}" for plan in rest[:most]]
+    kept = [(name, plan) for name, plan in named(store).items() if plan.name != shown.name]
+    rest = [(plan.stem[:9], plan) for plan in explorations(store) if plan.name != shown.name]
+    lines = [f"  @{one_line(name):<9} {said(plan)}" for name, plan in [*kept, *rest[:most]]]
     return [*lines, *[f"  and {len(rest) - most} explorations before"] * (len(rest) > most)]
 
 
-def said(document: Mapping[str, Any], plan: FilePath) -> str:
+def said(plan: FilePath) -> str:
     """A plan in a line: when it was asked for, how many runs, with which words."""
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(modified(plan)))
+    try:
+        document = read_plan(plan)
+    except Mistake as mistake:
+        return one_line(f"{when} {mistake}", most=200)
     return one_line(f"{when} {runs_asked_for(document):,} runs {asked(document)}", most=200).rstrip()
 
 
