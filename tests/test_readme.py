@@ -58,3 +58,8 @@ def test_the_table_of_studies_is_complete():
 def test_every_relative_link_leads_somewhere():
     for target in re.findall(r"\]\(([^)#:]+)\)", README):
         assert (ROOT / target).exists(), target
+
+
+def test_the_citation_names_the_version():
+    said = re.search(r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text(), re.M)[1]
+    assert f"\nversion: {said}\n" in (ROOT / "CITATION.cff").read_text()

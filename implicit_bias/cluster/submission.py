@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from .._errors import Mistake
 from .._files import RESULTS, FilePath, is_local, place
 from ..request import Request
+from ..sweep.ask.document import LAPTOP
 from . import pods, sbatch, scheduler
 
 if TYPE_CHECKING:
@@ -128,7 +129,9 @@ def _to_slurm(
         print(f"note: already in the queue, and the same tiles may be computed twice: {line}", file=sys.stderr)
     job = scheduler.submit(script, jobs, plan=path, tasks=tasks, again=again)
     workers = tasks * sbatch.tasks_of(site)
-    words = [arguments.study, *(["--out", arguments.out] if arguments.out != RESULTS else [])]
+    said = request.label or path.rpartition("/")[2].removesuffix(".json")[:9]
+    target = arguments.study if said == LAPTOP else f"{arguments.study}@{said}"
+    words = [target, *(["--out", arguments.out] if arguments.out != RESULTS else [])]
     work = f"{missing:,} runs of {name} in {tiles:,} tile{'s' * (tiles > 1)}"
     print(f"job {job.id}: {workers:,} worker{'s' * (workers > 1)} for {work}; logs in {jobs}")
     print(f"  how it stands  {shlex.join(['implicit-bias', 'status', *words])}")

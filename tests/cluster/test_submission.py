@@ -62,7 +62,9 @@ def test_submit_status_cancel(capsys, slurm, somewhere):
     assert code == 0 and not (somewhere / "results").exists()
     code, out, _ = run(capsys, *words)
     assert code == 0 and out.startswith("job 12: 2 workers for 4 runs of mine in 1 tile; ")
-    assert "implicit-bias status mine.py\n" in out and "implicit-bias cancel mine.py\n" in out
+    (plan,) = Path("results/mine/plans").iterdir()
+    for command in ("status", "cancel"):
+        assert f"implicit-bias {command} mine.py@{plan.stem[:9]}\n" in out
     text = (slurm / "script").read_text()
     assert text == dry
     assert parts(text)[0][-2:] == ["#SBATCH --partition=short", "#SBATCH --mem=1G"]
@@ -253,7 +255,7 @@ def test_cancel_and_status_import_no_jax(tmp_path):
 
 def test_the_script_in_the_page_is_the_script():
     lab = "/home/me/lab"
-    words = "wu2020/robustness seed=0..199 --workers 8 --slurm partition=gpu time=60 gres=gpu:1"
+    words = "wu2020/robustness seed=0..199 --as full --workers 8 --slurm partition=gpu time=60 gres=gpu:1"
     text = sbatch.slurm_script(
         name="wu2020/robustness",
         plan=f"{lab}/results/wu2020/robustness/plans/5ab05f0bc1e27a0c.json",
