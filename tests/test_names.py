@@ -155,3 +155,20 @@ def test_results_of_before_there_were_names(tmp_path):
     (tmp_path / "names/laptop.json").write_text("torn")
     with pytest.raises(ib.Mistake, match="is no name of a result"):
         names.named(store)
+
+
+def test_the_command_of_a_worst_run_is_of_one_run(tmp_path, monkeypatch):
+    """With the result's name and its folder; none where the worst is a point of several runs, or where Python asked."""
+    monkeypatch.chdir(tmp_path)
+    store = Store("elsewhere/mine")
+    store.prepare()
+    document = {**readable.document(), "request": {"settings": {"rows": "3"}, "size": "laptop", "study": "mine.py"}}
+    plan = store.plans / f"{'a' * 16}.json"
+    plan.write_text(json.dumps(document))
+    where = {"seed": 0, "method": "wn", "scale": 0.1, "record": 4}
+    names.give(store, "fine", plan)
+    said = names.replay(store, plan, document, where)
+    assert said == "implicit-bias replay mine.py@fine seed=0 method=wn scale=0.1 --out elsewhere"
+    assert names.replay(store, plan, document, {"seed": 0, "method": "wn"}) is None
+    assert names.replay(store, plan, {**document, "request": None}, where) is None
+    assert names.again(store, plan, document) == "implicit-bias run mine.py rows=3 --as fine --out elsewhere"

@@ -12,7 +12,7 @@ from implicit_bias._results import Status
 from implicit_bias.evidence import kinds, verdicts
 from implicit_bias.evidence.claims import Claim, judge
 from implicit_bias.evidence.console import verdict_table
-from implicit_bias.evidence.verdicts import Kept, decode, encode, path_of, read_kept, replay, write
+from implicit_bias.evidence.verdicts import Kept, decode, encode, path_of, read_kept, write
 
 SCALES = np.geomspace(0.01, 1.0, 5)
 
@@ -87,8 +87,3 @@ def test_what_write_did_not_write_is_none(tmp_path):
     path.unlink()
     path.mkdir()
     assert read_kept(plan) is None
-
-
-def test_the_worst_run_can_be_run_again():
-    said = replay("wu2020/limit", {"rows": "8", "scale": "0.1,1"}, {"scale": 0.1, "seed": 3, "method": "wn", "record": 4})
-    assert said == "implicit-bias run wu2020/limit rows=8 scale=0.1 seed=3 method=wn --out replay"
