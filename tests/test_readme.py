@@ -6,7 +6,7 @@ from pathlib import Path
 
 import implicit_bias as ib
 from implicit_bias import catalogue
-from implicit_bias.cli import _parser
+from implicit_bias.grammar import parser
 from implicit_bias.sweep.ask import names
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,7 +33,7 @@ def test_every_command_in_the_readme_parses_and_names_what_exists():
     assert len(commands) >= 8
     for words in commands:
         words = words[: words.index("&&")] if "&&" in words else words
-        arguments = _parser().parse_args(words[1:])
+        arguments = parser().parse_args(words[1:])
         named = [
             getattr(arguments, "study", None),
             *(getattr(arguments, name, None) for name in ("target", "first", "second")),

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from implicit_bias._errors import Mistake
-from implicit_bias.cli import _parse, main
+from implicit_bias.cli import main
+from implicit_bias.grammar import parse
 from implicit_bias.cluster import COUNT, STOPPED, pods, sbatch, scheduler
 from tests.cluster.test_pods import read_yaml
 from tests.cluster.test_sbatch import parts, program
@@ -275,7 +276,7 @@ def test_every_command_in_the_page_parses():
     assert len(commands) >= 6
     for words in commands:
         if words[1] != "work":
-            _parse(words[1 : words.index(">") if ">" in words else None])
+            parse(words[1 : words.index(">") if ">" in words else None])
 
 
 def test_the_page_says_what_the_code_does():

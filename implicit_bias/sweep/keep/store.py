@@ -30,7 +30,6 @@ from ..._files import (
     is_local,
     listed,
     make_folder,
-    modified,
     move,
     place,
     put,
