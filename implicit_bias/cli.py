@@ -275,7 +275,7 @@ def _spectrum(arguments: argparse.Namespace) -> None:
 
 
 def _replay(arguments: argparse.Namespace) -> None:
-    from .replay import command
+    from .replay_command import command
 
     command(arguments)
 

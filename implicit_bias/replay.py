@@ -8,9 +8,7 @@ the last bit. They are held against it at every record of the original, and what
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
-import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,27 +18,20 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from . import catalogue
 from ._errors import Mistake, nearest
 from ._files import FilePath, place
-from .evidence.figures import WIDTH
-from .evidence.figures.base import house_style
 from .observables.base import Snapshot
 from .parameterizations.network import name_at
-from .request import parsed
-from .session import guarded, start
-from .study import Study
 from .sweep.ask import names
 from .sweep.ask.document import Document, read_plan
-from .sweep.ask.grid import Grid, Grids, Labelled
+from .sweep.ask.grid import Grid, Grids, Labelled, parse
 from .sweep.ask.records import Records
 from .sweep.keep.dataset import open_results
 from .sweep.keep.store import Store
 from .sweep.program.fingerprint import difference, fingerprint
 
-MOST_PANELS = 12
-SHOWN = 12
-"""Records of the table on the terminal."""
+Study = Any
+"""An `ib.Study`, which has `replay` as a method and so stands above this file."""
 
 
 def _leaves(tree: Any) -> Any:
@@ -78,7 +69,7 @@ def denser(records: Records, every: float) -> Records:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Place:
+class Place:
     """One run of a study: the axes and settings that make it, and whether the grid that was asked for has it."""
 
     axes: Mapping[str, Any]
@@ -90,7 +81,7 @@ class _Place:
         return {name: getattr(value, "label", value) for name, value in self.axes.items()}
 
 
-def _placed(study: Study, settings: Mapping[str, Any], size: str, where: Mapping[str, Any]) -> _Place:
+def _placed(study: Study, settings: Mapping[str, Any], size: str, where: Mapping[str, Any]) -> Place:
     grids, fixed = study.resolve(settings, size)
     wanted = {}
     for name, given in where.items():
@@ -100,11 +91,11 @@ def _placed(study: Study, settings: Mapping[str, Any], size: str, where: Mapping
     for grid in grids:
         found = {n: [v for v in vs if n not in wanted or _same(v, wanted[n])] for n, vs in grid.axes.items()}
         if all(len(vs) == 1 for vs in found.values()) and {*wanted} <= {*found}:
-            return _Place({n: vs[0] for n, vs in found.items()}, fixed, True)
+            return Place({n: vs[0] for n, vs in found.items()}, fixed, True)
     grids, fixed = study.resolve({**settings, **where}, size)
     for grid in grids:
         if grid.size == 1:
-            return _Place({n: vs[0] for n, vs in grid.axes.items()}, fixed, False)
+            return Place({n: vs[0] for n, vs in grid.axes.items()}, fixed, False)
     name, values = next((n, vs) for n, vs in grids[0].axes.items() if len(vs) > 1)
     words = ", ".join(str(getattr(v, "label", v)) for v in values[:4]) + ", ..." * (len(values) > 4)
     raise Mistake(name, f"has {len(values)} values ({words}), and a replay is of one run", f"write {name}={getattr(values[0], 'label', values[0])}")
@@ -117,7 +108,7 @@ def _same(value: Any, wanted: Any) -> bool:
 
 
 def replay(
-    study: Study, place: _Place, every: float | None, observe: Mapping[str, Any], width: int | None
+    study: Study, place: Place, every: float | None, observe: Mapping[str, Any], width: int | None
 ) -> xr.Dataset:
     """The run alone, with its records; what is added is looked at in a run of its own.
 
@@ -137,7 +128,7 @@ def replay(
 # -- beside the original ---------------------------------------------------------------------------------------------------
 
 
-def original_of(plan: FilePath, place: _Place) -> xr.Dataset | None:
+def original_of(plan: FilePath, place: Place) -> xr.Dataset | None:
     """The run as a result has it; None where it has not."""
     data = open_results(plan)
     nodes = [n.to_dataset() for n in data.children.values()] if isinstance(data, xr.DataTree) else [data]
@@ -175,140 +166,23 @@ def compared(again: xr.Dataset, original: xr.Dataset | None, document: Document 
     return f"NOT the bits of the original: {', '.join(differ)} differ, by {worst:.1g} of {where or 'nothing'} at most{steps} ({why})"
 
 
-# -- the command -----------------------------------------------------------------------------------------------------------
+# -- all of it -------------------------------------------------------------------------------------------------------------
 
 
-def scalars(ds: xr.Dataset) -> list[str]:
-    """What has one number a record."""
-    return [str(v) for v in ds.data_vars if ds[v].dims == ("record",) and v != "clock"]
-
-
-def stop_of(ds: xr.Dataset) -> float:
-    """Where a run ended, on its clock."""
-    return float(ds.steps if ds.clock.attrs.get("units", "steps") == "steps" else ds.time)
-
-
-def table(ds: xr.Dataset) -> str:
-    """Some records until the run ended, of what has one number each: the loss first, as many as there is room for."""
-    named = sorted(scalars(ds), key=lambda n: n != "loss")
-    wide = {n: max(13, len(n)) for n in ("clock", *named)}
-    shown = [n for k, n in enumerate(wide) if sum([*wide.values()][: k + 1]) + 2 * k <= 98]
-    last = int((ds.clock.values < stop_of(ds)).sum())  # the first record that is not before the end
-    rows = sorted({*np.linspace(0, min(last, ds.sizes["record"] - 1), SHOWN).round().astype(int).tolist()})
-    at = {n: np.minimum(ds[n].values, stop_of(ds)) if n == "clock" else ds[n].values for n in shown}
-    lines = ["  " + "  ".join(f"{n:>{wide[n]}}" for n in shown)]
-    lines += ["  " + "  ".join(f"{float(at[n][k]):{wide[n]}.7g}" for n in shown) for k in rows]
-    return "\n".join(lines)
-
-
-def draw(ds: xr.Dataset, original: xr.Dataset | None, title: str, path: Path) -> None:
-    """Every number of the run against its clock, with the records of the original as points."""
-    shown = scalars(ds)[:MOST_PANELS]
-    columns = min(3, len(shown))
-    rows = -(-len(shown) // columns)
-    stop = stop_of(ds)
-    with house_style() as plt:
-        drawing, panels = plt.subplots(rows, columns, figsize=(WIDTH, 2.2 * rows + 0.4), squeeze=False, layout="constrained")
-        for axes, name in zip(panels.flat, shown):
-            values = ds[name].where(ds.clock <= stop)
-            axes.plot(ds.clock, values, lw=1)
-            if original is not None and name in original:
-                axes.plot(original.clock.where(original.clock <= stop), original[name], ".", ms=4, color="0.3")
-            positive = bool((values > 0).any() and values.min() > 0 and values.max() > 100 * values.min())
-            axes.set(xlabel=ds.clock.attrs.get("units", "steps"), ylabel=name, yscale="log" if positive else "linear")
-        for axes in panels.flat[len(shown) :]:
-            axes.set_axis_off()
-        drawing.suptitle(title)
-        drawing.savefig(path)
-        plt.close(drawing)
-
-
-def _observable(word: str) -> tuple[str, Any]:
-    """FILE:NAME as (NAME, the observable)."""
-    file, colon, name = word.rpartition(":")
-    if not colon or not Path(file).is_file():
-        raise Mistake("observe", f"{word!r} is no FILE:NAME", "name a Python file that is there, and what it defines")
-    spec = importlib.util.spec_from_file_location(f"_observed_{Path(file).stem}", file)
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise Mistake("observe", catalogue.blame(error, Path(file).resolve().parent), f"mend {file}") from error
-    if not hasattr(module, name):
-        defined = [n for n in vars(module) if not n.startswith("_")]
-        raise Mistake("observe", f"{file} defines no {name!r}", nearest(name, defined))
-    return name, getattr(module, name)
-
-
-def command(arguments: argparse.Namespace) -> None:
-    """`replay STUDY[@NAME] name=value ...`."""
-    where = parsed(arguments.settings)
-    endings = (".png", ".svg", ".pdf", ".nc", ".csv")
-    if arguments.every is not None and arguments.every <= 0:
-        raise Mistake("every", f"must be above 0, got {arguments.every:g}", "write --every 1 for each step")
-    if unknown := [word for word in arguments.keep if word not in KEEP]:
-        raise Mistake("keep", f"{unknown[0]!r} is nothing that a run has", nearest(unknown[0], KEEP))
-    name, plan = _result(arguments.study, place(arguments.out))
-    entry = catalogue.find(name)
-    path = arguments.to or Path(f"{entry.name.replace('/', '-')}-replay.png")
-    if path.suffix not in endings:
-        raise Mistake("to", f"{path} has no ending that is known", f"write --to FILE{', '.join(endings)}")
-    start()
-    observe = {word: KEEP[word] for word in arguments.keep} | dict(map(_observable, arguments.observe))
-
-    def act() -> tuple[xr.Dataset, xr.Dataset | None, _Place, str]:
-        study = catalogue.load(entry)
-        return _replayed(study, plan, where, arguments.every, observe)
-
-    ds, original, run, said = guarded(entry, act)
-    title = ", ".join([entry.name, *(f"{n}={v:g}" if isinstance(v, float) else f"{n}={v}" for n, v in run.words.items())])
-    print(title)
-    print(table(ds))
-    print(said)
-    _write(ds, original, title, path)
-    print(path)
-
-
-def _replayed(
+def replayed(
     study: Study, plan: FilePath | None, where: Mapping[str, Any], every: float | None, observe: Mapping[str, Any]
-) -> tuple[xr.Dataset, xr.Dataset | None, _Place, str]:
+) -> tuple[xr.Dataset, xr.Dataset | None, Place, str]:
     if clash := [name for name in observe if name in study.observe]:
         raise Mistake("observe", f"{clash[0]!r} is what the study observes already", "give it another name")
     document = None if plan is None else read_plan(plan)
     request = (document or {}).get("request") or {"settings": {}, "size": names.LAPTOP}
-    settings = parsed([f"{k}={v}" for k, v in request["settings"].items()])
+    settings = {name: parse(name, text) for name, text in request["settings"].items()}
     run = _placed(study, settings, request["size"], where)
     widths = {b["width"] for b in (document or {"batches": []})["batches"]}
     ds = replay(study, run, every, observe, widths.pop() if len(widths) == 1 else None)
     original = original_of(plan, run) if plan is not None and run.inside else None
     said = compared(ds, original, document)
     return ds.assign_attrs(replay=said), original, run, said
-
-
-def _result(target: str, out: FilePath) -> tuple[str, FilePath | None]:
-    from .library import found
-
-    try:
-        ((name, plan), *more) = found([target], out)
-    except Mistake as gone:
-        if gone.field != "RESULT" or names.target(target)[1]:
-            raise
-        return target, None
-    if more:
-        raise Mistake("STUDY", f"{target} names several studies", "replay a run of one")
-    return name, plan
-
-
-def _write(ds: xr.Dataset, original: xr.Dataset | None, title: str, path: Path) -> None:
-    try:
-        if path.suffix == ".nc":
-            ds.to_netcdf(path)
-        elif path.suffix == ".csv":
-            ds[["clock", *scalars(ds)]].to_dataframe().to_csv(path)
-        else:
-            draw(ds, original, title, path)
-    except OSError as error:
-        raise Mistake("to", f"cannot write {path} ({error.strerror or error})", "choose another file with --to") from None
 
 
 def in_python(
@@ -319,4 +193,4 @@ def in_python(
     if unknown := [word for word in keep if word not in KEEP]:
         raise Mistake("keep", f"{unknown[0]!r} is nothing that a run has", nearest(unknown[0], KEEP))
     plan = None if out is None else names.meant(Store(place(out)))
-    return _replayed(study, plan, where, every, {word: KEEP[word] for word in keep} | dict(observe))[0]
+    return replayed(study, plan, where, every, {word: KEEP[word] for word in keep} | dict(observe))[0]
