@@ -49,7 +49,7 @@ SMALL = {
     "woodworth2020/entropy": dict(seed=range(3), alpha=[0.03, 0.1, 0.3, 1.0, 2.0, 2.8, 4.0]),
     "xu2023/classes": dict(seed=range(6), decay=[0.0, 4e-3]),
     "xu2023/collapse": dict(batch=[4, 0], seed=range(6)),
-    "xu2023/flow": dict(seed=range(6)),
+    "xu2023/flow": {},
     "wu2020/robustness": dict(seed=range(3), scale=[0.1, 1.0, 4.0]),
     "wu2020/limit": dict(seed=range(3), ratio=[0.3, 3.0, 30.0], scale=[0.1, 1.0, 4.0]),
     "wu2020/path": {},
