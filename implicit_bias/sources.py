@@ -39,6 +39,9 @@ _COARSE = 0.02
 _BEFORE = frozenset(sys.modules)
 """What the launcher had loaded: no study asked for it."""
 
+_LAUNCHER = ("__main__", "__mp_main__")
+"""The script that was started, under both its names: what loads multiprocessing (xarray does) adds the second."""
+
 _loaded: dict[str, float] = {}
 """Folder of a study -> when its first module was imported."""
 _opened: dict[str, float] = {}
@@ -159,7 +162,7 @@ def _modules(folder: Path) -> dict[str, str]:
     found = {}
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if file and name != "__main__" and name.rpartition(".")[0] not in others and _is_users(file):
+        if file and name not in _LAUNCHER and name.rpartition(".")[0] not in others and _is_users(file):
             found[name] = os.path.abspath(file)
     return found
 

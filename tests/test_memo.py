@@ -300,3 +300,16 @@ def test_a_saved_file_is_judged_again_while_it_is_watched(lab, edited):
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 0 and "Traceback" not in err, err
+
+
+def test_the_script_that_was_started_is_no_source(tmp_path, monkeypatch):
+    """The launcher that pip writes asks for `sys.argv`: by its second name it made every verdict true for nobody."""
+    import types
+
+    from implicit_bias import sources
+
+    launcher = types.ModuleType("__mp_main__")
+    (tmp_path / "implicit-bias").write_text("import sys\n")
+    launcher.__file__ = str(tmp_path / "implicit-bias")
+    monkeypatch.setitem(sys.modules, "__mp_main__", launcher)
+    assert launcher.__file__ not in sources._modules(tmp_path).values()
