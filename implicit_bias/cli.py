@@ -150,8 +150,8 @@ def _check(arguments: argparse.Namespace) -> int:
     from .session import judge_folder
 
     unexpected = 0
-    for name, folder in _found(arguments):
-        judged = judge_folder(name, folder)
+    for name, plan in _found(arguments):
+        judged = judge_folder(name, plan)
         print(verdict_table(judged.name, judged.judgements, measured=True))
         if arguments.sharp:
             from .evidence.console import sharpness_table
@@ -169,21 +169,15 @@ def _check(arguments: argparse.Namespace) -> int:
 
 def _compare(arguments: argparse.Namespace) -> int:
     from .evidence.console import comparison_table
-    from .library import found
+    from .library import one
     from .session import judge_folder
     from .sweep.program.fingerprint import difference
 
-    both = []
-    for target in (arguments.first, arguments.second):
-        ((name, plan), *more) = found([target], place(arguments.out))
-        if more:
-            raise Mistake("RESULT", f"{target} names several studies", "compare two results of one")
-        both.append(judge_folder(name, plan))
-    first, second = both
+    labels = arguments.first, arguments.second
+    first, second = both = [judge_folder(*one(target, place(arguments.out))) for target in labels]
     if first.name != second.name:
         what = f"{arguments.first} is of {first.name}, and {arguments.second} of {second.name}"
         raise Mistake("RESULT", what, "compare two results of one study")
-    labels = arguments.first, arguments.second
     changed = difference(first.document["fingerprint"], second.document["fingerprint"])
     text, differ = comparison_table(labels, [one.document for one in both], [one.judgements for one in both], changed)
     print(text)
@@ -196,7 +190,7 @@ def _report(arguments: argparse.Namespace) -> int:
     from .pages import write_index, write_report
     from .session import judge_folder
 
-    judged = [judge_folder(name, folder) for name, folder in _found(arguments)]
+    judged = [judge_folder(name, plan) for name, plan in _found(arguments)]
     for one in judged:
         print(write_report(one))
     print(write_index(place(arguments.out), judged))
@@ -205,13 +199,10 @@ def _report(arguments: argparse.Namespace) -> int:
 
 def _export(arguments: argparse.Namespace) -> None:
     from .evidence.export import export, left_out
+    from .library import one
     from .session import completed_results
 
-    arguments.targets = [arguments.target]
-    ((name, plan), *more) = _found(arguments)
-    if more:
-        raise Mistake("RESULT", f"{arguments.target} names several studies", "export one at a time")
-    study, data, claims = completed_results(name, plan)
+    study, data, claims = completed_results(*one(arguments.target, place(arguments.out)))
     to = arguments.to or Path(study.replace("/", "-"))
     if arguments.format != "netcdf" and (gone := left_out(data, arguments.records)):
         what = "arrays and records" if arguments.records == "last" else "arrays"
@@ -314,6 +305,7 @@ def _reproduce(arguments: argparse.Namespace) -> int:
     from .pair import Done, run_all
     from .request import Request
     from .session import judge_folder, known_already
+    from .sweep.ask.names import meant
 
     words = ["implicit-bias", "reproduce", *arguments.papers]
     words += ["--size", arguments.size] * (arguments.size != "laptop")
@@ -325,7 +317,8 @@ def _reproduce(arguments: argparse.Namespace) -> int:
         if outcome.error:
             print(f"error: {outcome.error} ({request.entry.name})", file=sys.stderr)
             return
-        judged = judge_folder(str(request.entry.path), request.store.folder, computed=outcome.computed)
+        plan = meant(request.store, request.label)  # of this size, whatever else the folder holds
+        judged = judge_folder(str(request.entry.path), plan, computed=outcome.computed)
         print(verdict_table(judged.name, judged.judgements), flush=True)
         done.append(judged)
 

@@ -39,6 +39,8 @@ def write_report(judged: Judged) -> FilePath:
     where = names.place_of_page(judged.store, judged.plan)
     if not judged.again and drawn_in(judged.kept, judged.folder) and f"{where}{PAGE}" in judged.kept.page:
         return judged.folder / f"{where}{PAGE}"
+    label = names.label(judged.store, judged.plan)
+    replays = {j.claim.id: names.replay(judged.store, label, judged.document, j.where) for j in judged.judgements if j.where}
     with sources.listening():
         drawn = _drawn(judged)
         page = report.study_page(
@@ -48,9 +50,9 @@ def write_report(judged: Judged) -> FilePath:
             judgements=judged.judgements,
             figures=[(figure, svg) for figure, svg, _ in drawn],
             document=judged.document,
-            label=names.label(judged.store, judged.plan),
+            label=label,
             command=names.again(judged.store, judged.plan, judged.document),
-            replays=judged.kept.replays,
+            replays={claim: command for claim, command in replays.items() if command},
         )
     files = {f"{where}{PAGE}": page.encode()}
     for figure, svg, png in drawn:

@@ -48,6 +48,13 @@ KEEP: Mapping[str, Callable[[Snapshot], Any]] = {
 """What `--keep` knows: weights, what the law keeps, and what they are the predictor of."""
 
 
+def kept(words: Sequence[str]) -> dict[str, Callable[[Snapshot], Any]]:
+    """The observables of some words of `KEEP`."""
+    if unknown := [word for word in words if word not in KEEP]:
+        raise Mistake("keep", f"{unknown[0]!r} is nothing that a run has", nearest(unknown[0], KEEP))
+    return {word: KEEP[word] for word in words}
+
+
 def denser(records: Records, every: float) -> Records:
     """The same records, and one at every so many steps, or so much time."""
 
@@ -166,6 +173,14 @@ def compared(again: xr.Dataset, original: xr.Dataset | None, document: Document 
     return f"NOT the bits of the original: {', '.join(differ)} differ, by {worst:.1g} of {where or 'nothing'} at most{steps} ({why})"
 
 
+def _width(document: Document | None, place: Place) -> int | None:
+    """Lanes of the blocks that a run was computed in; None where a result does not tell."""
+    words = {name: str(value) for name, value in place.words.items()}
+    batches = document["batches"] if document else []
+    widths = {b["width"] for b in batches if all(words.get(a, v) == v for a, v in b["statics"].items())}
+    return widths.pop() if len(widths) == 1 else None
+
+
 # -- all of it -------------------------------------------------------------------------------------------------------------
 
 
@@ -178,8 +193,7 @@ def replayed(
     request = (document or {}).get("request") or {"settings": {}, "size": names.LAPTOP}
     settings = {name: parse(name, text) for name, text in request["settings"].items()}
     run = _placed(study, settings, request["size"], where)
-    widths = {b["width"] for b in (document or {"batches": []})["batches"]}
-    ds = replay(study, run, every, observe, widths.pop() if len(widths) == 1 else None)
+    ds = replay(study, run, every, observe, _width(document, run))
     original = original_of(plan, run) if plan is not None and run.inside else None
     said = compared(ds, original, document)
     return ds.assign_attrs(replay=said), original, run, said
@@ -190,7 +204,5 @@ def in_python(
     observe: Mapping[str, Any],
 ) -> xr.Dataset:  # fmt: skip
     """`study.replay(...)`: held against the result in `out`, its study's folder, where one is given."""
-    if unknown := [word for word in keep if word not in KEEP]:
-        raise Mistake("keep", f"{unknown[0]!r} is nothing that a run has", nearest(unknown[0], KEEP))
     plan = None if out is None else names.meant(Store(place(out)))
-    return replayed(study, plan, where, every, {word: KEEP[word] for word in keep} | dict(observe))[0]
+    return replayed(study, plan, where, every, kept(keep) | dict(observe))[0]

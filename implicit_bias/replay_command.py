@@ -15,10 +15,12 @@ from ._errors import Mistake, nearest
 from ._files import FilePath, place
 from .evidence.figures import WIDTH
 from .evidence.figures.base import house_style
-from .replay import KEEP, Place, replayed
+from .library import NoResults, one
+from .replay import Place, kept, replayed
 from .request import parsed
 from .session import guarded, start
 from .sweep.ask import names
+from .sweep.keep.dataset import stops, until_stopped
 
 MOST_PANELS = 12
 SHOWN = 12
@@ -30,21 +32,16 @@ def scalars(ds: xr.Dataset) -> list[str]:
     return [str(v) for v in ds.data_vars if ds[v].dims == ("record",) and v != "clock"]
 
 
-def stop_of(ds: xr.Dataset) -> float:
-    """Where a run ended, on its clock."""
-    return float(ds.steps if ds.clock.attrs.get("units", "steps") == "steps" else ds.time)
-
-
 def table(ds: xr.Dataset) -> str:
     """Some records until the run ended, of what has one number each: the loss first, as many as there is room for."""
     named = sorted(scalars(ds), key=lambda n: n != "loss")
     wide = {n: max(13, len(n)) for n in ("clock", *named)}
     shown = [n for k, n in enumerate(wide) if sum([*wide.values()][: k + 1]) + 2 * k <= 98]
-    last = int((ds.clock.values < stop_of(ds)).sum())  # the first record that is not before the end
+    ds = until_stopped(ds)
+    last = int((ds.clock < float(stops(ds))).sum())  # the first record that is not before the end
     rows = sorted({*np.linspace(0, min(last, ds.sizes["record"] - 1), SHOWN).round().astype(int).tolist()})
-    at = {n: np.minimum(ds[n].values, stop_of(ds)) if n == "clock" else ds[n].values for n in shown}
     lines = ["  " + "  ".join(f"{n:>{wide[n]}}" for n in shown)]
-    lines += ["  " + "  ".join(f"{float(at[n][k]):{wide[n]}.7g}" for n in shown) for k in rows]
+    lines += ["  " + "  ".join(f"{float(ds[n][k]):{wide[n]}.7g}" for n in shown) for k in rows]
     return "\n".join(lines)
 
 
@@ -53,7 +50,7 @@ def draw(ds: xr.Dataset, original: xr.Dataset | None, title: str, path: Path) ->
     shown = scalars(ds)[:MOST_PANELS]
     columns = min(3, len(shown))
     rows = -(-len(shown) // columns)
-    stop = stop_of(ds)
+    stop = float(stops(ds))
     with house_style() as plt:
         drawing, panels = plt.subplots(rows, columns, figsize=(WIDTH, 2.2 * rows + 0.4), squeeze=False, layout="constrained")
         for axes, name in zip(panels.flat, shown):
@@ -93,15 +90,14 @@ def command(arguments: argparse.Namespace) -> None:
     endings = (".png", ".svg", ".pdf", ".nc", ".csv")
     if arguments.every is not None and arguments.every <= 0:
         raise Mistake("every", f"must be above 0, got {arguments.every:g}", "write --every 1 for each step")
-    if unknown := [word for word in arguments.keep if word not in KEEP]:
-        raise Mistake("keep", f"{unknown[0]!r} is nothing that a run has", nearest(unknown[0], KEEP))
+    keep = kept(arguments.keep)
     name, plan = _result(arguments.study, place(arguments.out))
     entry = catalogue.find(name)
     path = arguments.to or Path(f"{entry.name.replace('/', '-')}-replay.png")
     if path.suffix not in endings:
         raise Mistake("to", f"{path} has no ending that is known", f"write --to FILE{', '.join(endings)}")
     start()
-    observe = {word: KEEP[word] for word in arguments.keep} | dict(map(_observable, arguments.observe))
+    observe = keep | dict(map(_observable, arguments.observe))
 
     def act() -> tuple[xr.Dataset, xr.Dataset | None, Place, str]:
         study = catalogue.load(entry)
@@ -117,17 +113,11 @@ def command(arguments: argparse.Namespace) -> None:
 
 
 def _result(target: str, out: FilePath) -> tuple[str, FilePath | None]:
-    from .library import found
-
+    """(study, the plan that a run is taken from); None where a study has no results, so that any run of it is new."""
     try:
-        ((name, plan), *more) = found([target], out)
-    except Mistake as gone:
-        if gone.field != "RESULT" or names.target(target)[1]:
-            raise
+        return one(target, out)
+    except NoResults:
         return target, None
-    if more:
-        raise Mistake("STUDY", f"{target} names several studies", "replay a run of one")
-    return name, plan
 
 
 def _write(ds: xr.Dataset, original: xr.Dataset | None, title: str, path: Path) -> None:
@@ -135,7 +125,7 @@ def _write(ds: xr.Dataset, original: xr.Dataset | None, title: str, path: Path) 
         if path.suffix == ".nc":
             ds.to_netcdf(path)
         elif path.suffix == ".csv":
-            ds[["clock", *scalars(ds)]].to_dataframe().to_csv(path)
+            until_stopped(ds)[["clock", *scalars(ds)]].to_dataframe().to_csv(path)
         else:
             draw(ds, original, title, path)
     except OSError as error:

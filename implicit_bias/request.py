@@ -52,14 +52,10 @@ class Request:
 
     def refuse_another(self) -> None:
         """A name that is given to what was asked for with other words is a mistake."""
-        if self.name is None:
-            return
-        taken = names.named(self.store).get(names.checked(self.name))
-        before = taken and (read_plan(taken).get("request") or {"settings": None, "size": None})
-        if before and (before["settings"], before["size"]) != (dict(self.words), self.size):
-            said, study = names.asked(read_plan(taken)) or "the study's own grid", self.typed or self.entry.name
-            how = f"choose another name, or `implicit-bias rm {study}@{self.name}` first"
-            raise Mistake("as", f"{self.name!r} is the result of {said}", how)
+        words = {"settings": dict(self.words), "size": self.size}
+        if self.name is not None:
+            study = self.typed or self.entry.name
+            names.refuse_another(self.store, self.name, study, lambda d: words.items() <= (d.get("request") or {}).items())
 
     def give_name(self, plan: FilePath) -> None:
         if self.label is not None:

@@ -141,7 +141,8 @@ class Judged:
         study = self.study
         with sources.listening():
             judgements = _judged(str(self.entry.path), study, self.data)
-        worst = {j.claim.id: names.replay(self.store, self.plan, self.document, j.where) for j in judgements if j.where}
+        by_digest = functools.partial(names.replay, self.store, self.plan.stem, self.document)  # true whatever is named
+        worst = {j.claim.id: by_digest(j.where) for j in judgements if j.where}
         return Kept(
             plan=content_of(self.plan),
             tiles=sources.together(self._there),
@@ -353,7 +354,7 @@ def describe_plan(request: Request) -> str:
     import jax
 
     from .sweep.work.execute import workers_of
-    from .sweep.keep.status import rate, seconds_a_run
+    from .sweep.keep.status import by_the_log
 
     store = request.store
     begun = time.perf_counter()
@@ -376,14 +377,14 @@ def describe_plan(request: Request) -> str:
         f"  programs  {len(programs)}, of which {len(pending)} to compile (traced in {traced:.1f} s; "
         f"about {2.5 * len(pending):.0f} s to compile, less if cached)",
     ]
-    each = seconds_a_run(store)
+    each = by_the_log(store, "seconds", over="runs")
     if each and plan.missing:
         compiling = 2.5 * len(pending)
         predicted = each * plan.missing / at_once + compiling
         lines.append(f"  seconds   about {predicted:.0f}: {each:.2g} a run by the log, {compiling:.0f} to compile")
     elif plan.missing:
         lines.append("  seconds   no run of this study is in the log yet: `run` says what is left after its first tile")
-    speed = rate(store)
+    speed = by_the_log(store, "steps", over="seconds")
     if speed and plan.missing:
         lines.append(f"  speed     {speed / 1e6:.1f} million run-steps a second so far, by the log")
     for b in programs.values():

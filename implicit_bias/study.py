@@ -216,11 +216,15 @@ class Study:
             folder = out if out is not None else stack.enter_context(tempfile.TemporaryDirectory())
             store = Store(folder)
             plan = self.plan(settings, size=size, store=store, width=width)
+            digest, document = plan.document()
+            if as_:
+                same = ("grids", "keywords")
+                names.refuse_another(store, as_, self.name, lambda taken: all(taken[k] == document[k] for k in same))
             outcome = self.execute(plan, store, tell=tell, devices=devices, segment=segment)
             if outcome.failed:
                 tile, why = next(iter(outcome.failed.items()))
                 warnings.warn(f"{len(outcome.failed)} tiles failed, for instance {tile}: {why}", stacklevel=2)
-            file = store.plans / f"{plan.document()[0]}.json"
+            file = store.plans / f"{digest}.json"
             if as_ or not settings:
                 names.give(store, as_ or size, file)
             return self.complete(open_results(file))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import implicit_bias as ib
+from implicit_bias import catalogue
 from implicit_bias.cli import main
 from implicit_bias.sweep.ask import names
 from implicit_bias.sweep.keep.store import Store
@@ -168,8 +169,44 @@ def test_the_command_of_a_worst_run_is_of_one_run(tmp_path, monkeypatch):
     plan.write_text(json.dumps(document))
     where = {"seed": 0, "method": "wn", "scale": 0.1, "record": 4}
     names.give(store, "fine", plan)
-    said = names.replay(store, plan, document, where)
+    said = names.replay(store, "fine", document, where)
     assert said == "implicit-bias replay mine.py@fine seed=0 method=wn scale=0.1 --out elsewhere"
-    assert names.replay(store, plan, document, {"seed": 0, "method": "wn"}) is None
-    assert names.replay(store, plan, {**document, "request": None}, where) is None
+    assert names.replay(store, "fine", document, {"seed": 0, "method": "wn"}) is None
+    assert names.replay(store, "fine", {**document, "request": None}, where) is None
     assert names.again(store, plan, document) == "implicit-bias run mine.py rows=3 --as fine --out elsewhere"
+
+
+def test_what_another_name_means_is_not_removed(lab, capsys):
+    """A second name of the own grid: to remove it with its runs takes the name alone; and its digest is no way around."""
+    assert run(capsys, "run", "me/lemma", "seed=0..1", "scale=0.2,1", "--as", "twin")[0] == 0
+    store = Store("results/me/lemma")
+    twin, own = names.meant(store, "twin"), names.meant(store, "laptop")
+    assert twin == own  # the same grid in other words
+    tiles = store.names()
+    code, _, err = run(capsys, "rm", f"me/lemma@{own.stem[:9]}", "--tiles")
+    assert code == 2 and "is what me/lemma@laptop means" in err
+    code, out, _ = run(capsys, "rm", "me/lemma@twin", "--tiles")
+    assert code == 0 and "its runs are those of me/lemma@laptop, and stay" in out
+    assert store.names() == tiles and runs("results/me/lemma") == 4 and Path("results/me/lemma/report.html").is_file()
+    assert "twin" not in names.named(store)
+
+
+def test_results_are_opened_by_the_name_of_their_study(lab):
+    assert [runs(name) for name in ("me/lemma", "me/lemma@paper", "me/lemma@fine")] == [4, 6, 4]
+    with pytest.raises(ib.Mistake, match="did you mean 'fine'"):
+        ib.open("me/lemma@fin")
+
+
+def test_in_python_a_name_is_given_once_too(lab, tmp_path):
+    study = catalogue.load(catalogue.find("me/lemma"))
+    study.run(out=tmp_path, as_="few", seed=0)
+    study.run(out=tmp_path, as_="few", seed=0)
+    with pytest.raises(ib.Mistake, match="'few' is the result of"):
+        study.run(out=tmp_path, as_="few", seed=1)
+    assert runs(f"{tmp_path}@few") == 2
+
+
+def test_reproduce_judges_the_size_that_it_computed(lab, capsys):
+    """Not `laptop`, which the folder means."""
+    code, out, err = run(capsys, "reproduce", "me/lemma", "--size", "paper")
+    assert code == 0 and "6 of 6" in out and "all 6 runs of 1 studies are done" in out

@@ -13,7 +13,7 @@ import numpy as np
 import implicit_bias as ib
 
 from .._classifiers import CAPPED, at_next_larger_batch, times_decayed, training
-from .readers import in_batches, noise, of, on_all, with_decay
+from .readers import in_batches, noise, of, on_all, panels, vanishes, with_decay
 
 
 def cell(*, batch, decay, key, step=0.1, classes=5, of_each=16, width=32, data="digits", max_steps=10_000):
@@ -39,13 +39,6 @@ def improves(name, label, said, where=lambda ds: {}):
     )  # fmt: skip
 
 
-def vanishes(name, label, said, level):
-    return claim(
-        id=f"{label}-vanishes", statement=f"with decay {said}: at most {level:g} at the end", expected="refuted",
-        residual=of(name), tolerance=lambda ds: level, because="what is left of it in the paper's figures, or more",
-    )  # fmt: skip
-
-
 CLAIMS = [
     improves("within", "nc1", "classes are tighter about their means"),
     claim(
@@ -60,9 +53,9 @@ CLAIMS = [
     ),
     improves("angles", "nc2", "cosines of class means vary less", on_all),
     improves("duality_centred", "nc3", "rows of the last matrix are nearer to the class means"),
-    vanishes("norms", "nc2-norms", "the norms of class means become equal, std / mean -> 0", 0.02),
-    vanishes("angles", "nc2-angles", "the cosines of class means become equal, std -> 0", 0.05),
-    vanishes("duality_centred", "nc3", "class means and rows of the last matrix become parallel", 0.1),
+    vanishes(claim, "norms", "nc2-norms", "with decay the norms of class means become equal, std / mean -> 0", 0.02),
+    vanishes(claim, "angles", "nc2-angles", "with decay the cosines of class means become equal, std -> 0", 0.05),
+    vanishes(claim, "duality_centred", "nc3", "with decay class means and rows of the last matrix become parallel", 0.1),
     claim(
         id="nc3-levels-off", kind=ib.Inequality(), statement="from the middle of training on NC3 moves by less than a fifth",
         hypotheses=lambda ds: on_all(ds) | {"2 eta lam T is 8 or more": ds.times_decayed - 7.99},
@@ -94,19 +87,9 @@ CLAIMS = [
 # -- figures -----------------------------------------------------------------------------------------------------------
 
 
-def against_steps(name):
-    return ib.curves_of(
-        f"collapse.{name}", x="clock", by="decay", name=r"$\lambda = {:g}$", of={"batch": "last"}, accepts=CAPPED
-    )
-
-
 collapse = ib.Figure(
     id="collapse",
-    panels=[
-        ib.panel(against_steps("within"), x="step", y=r"NC1: tr$(S_W S_B^+)/C$", log="y"),
-        ib.panel(against_steps("angles"), x="step", y="NC2: deviation of cosines", ylim=(0, None), legend=None),
-        ib.panel(against_steps("duality_centred"), x="step", y="NC3: means against weights", ylim=(0, None), legend=None),
-    ],
+    panels=panels(by="decay", name=r"$\lambda = {:g}$", of={"batch": "last"}, accepts=CAPPED),
     caption="Gradient descent on all examples, {classes} classes of {of_each} digits, medians and ranges over {seed.count} "
     "seeds. NC1 falls with decay, further with the smaller one; NC2 and NC3 improve with decay and level off.",
     claims=["decay-improves-nc1", "more-decay-collapses-more", "nc2-angles-vanishes", "nc3-vanishes"],

@@ -1,7 +1,9 @@
-"""What `collapse` reads from its runs, and the hypotheses of its claims."""
+"""What `collapse` and `classes` read from their runs, say of it and draw; and hypotheses of claims."""
 
 import numpy as np
 import xarray as xr
+
+import implicit_bias as ib
 
 
 def noise(moved, clock):
@@ -14,6 +16,27 @@ def noise(moved, clock):
 def of(name, at=1.0):
     """A number of the collapse at the end of a run, or at a share of its records."""
     return lambda ds: ds[f"collapse.{name}"].isel(record=round(at * (ds.sizes["record"] - 1)))
+
+
+def vanishes(claim, name, label, said, level, **more):
+    """A claim, as read, that a number of the collapse has vanished by the end."""
+    return claim(
+        id=f"{label}-vanishes", statement=f"{said}: at most {level:g} at the end", expected="refuted", residual=of(name),
+        tolerance=lambda ds: level, because="what is left of it in the paper's figures, or more", **more,
+    )  # fmt: skip
+
+
+def panels(**series):
+    """NC1, NC2 and NC3 against the step."""
+
+    def panel(name, y, **options):
+        return ib.panel(ib.curves_of(f"collapse.{name}", x="clock", **series), x="step", y=y, **options)
+
+    return [
+        panel("within", r"NC1: tr$(S_W S_B^+)/C$", log="y"),
+        panel("angles", "NC2: deviation of cosines", ylim=(0, None), legend=None),
+        panel("duality_centred", "NC3: means against weights", ylim=(0, None), legend=None),
+    ]
 
 
 def _slack(condition):

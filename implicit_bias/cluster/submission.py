@@ -44,7 +44,7 @@ def submit(arguments: argparse.Namespace, request: Request) -> None:
     digest, document = plan.document()
     file = request.store.plans / f"{digest}.json"
     asked_before = file.is_file()
-    if plan.missing and not arguments.dry_run:
+    if (plan.missing or request.name) and not arguments.dry_run:
         _write(request, plan, digest, document)
     path = str(file.absolute() if is_local(file) else file)
     tiles, name = sum(1 for _ in plan.pending()), request.entry.name
@@ -61,6 +61,8 @@ def submit(arguments: argparse.Namespace, request: Request) -> None:
             if not asked_before:  # a plan that nothing works on would be shown as a result
                 file.unlink()
             raise
+    if file.is_file() and not arguments.dry_run:
+        request.give_name(file)
 
 
 def _write(request: Request, plan: Plan, digest: str, document: Mapping[str, Any]) -> None:
@@ -70,7 +72,7 @@ def _write(request: Request, plan: Plan, digest: str, document: Mapping[str, Any
     if what := disk_too_small(plan, request.store):
         raise Mistake("size", what, LESS)
     request.store.prepare()
-    request.give_name(request.store.write_plan(digest, document, **request.found))
+    request.store.write_plan(digest, document, **request.found)
 
 
 def _check(arguments: argparse.Namespace) -> None:

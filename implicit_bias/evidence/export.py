@@ -21,7 +21,7 @@ import numpy as np
 from .._errors import Mistake, one_line
 from .._lazy import lazy
 from .._results import Status
-from ..sweep.keep.dataset import to_dataframe
+from ..sweep.keep.dataset import to_dataframe, until_stopped
 from .claims import Claim, Data, weigh
 
 xr = lazy("xarray")
@@ -65,9 +65,9 @@ def codebook(data: Data) -> list[Row]:
 def _said(claim: Claim, verdict: str, ds: xr.Dataset) -> dict[str, xr.DataArray]:
     """The columns of a claim, with their definitions."""
     found = weigh(claim, ds)
-    runs = " ".join(claim.statement.split())
+    statement = " ".join(claim.statement.split())
     columns = {
-        "residual": (found.residual, f"of: {runs} ({claim.reason})"),
+        "residual": (found.residual, f"of: {statement} ({claim.reason})"),
         "tolerance": (found.tolerance, f"of {claim.id}: a run passes where its residual is at most this"),
     }
     for number, (name, slack) in enumerate(found.slacks.items(), 1):
@@ -107,14 +107,13 @@ def _columns(ds: xr.Dataset, records: str) -> Iterator[str]:
 
 def _frame(ds: xr.Dataset, records: str):
     if records == "last":
-        return _with_settings(to_dataframe(ds.drop_vars("clock", errors="ignore")), ds)
+        return _with_settings(to_dataframe(ds), ds)
+    if "clock" in ds:
+        ds = until_stopped(ds)
+        ds = ds.assign(goes_on=~(ds["clock"] <= ds["clock"].shift(record=1, fill_value=-np.inf)))
     table = ds[[*_columns(ds, records)]].to_dataframe().reset_index()
-    if "record" in table and "clock" in table:
-        stop = table["time"] if ds["clock"].attrs.get("units", "steps") != "steps" else table["steps"]
-        at = table["clock"].astype(float)
-        before = at.groupby([table[d] for d in ds["status"].dims], sort=False, dropna=False).shift(1, fill_value=-np.inf)
-        table["clock"] = np.minimum(at, stop)
-        table = table[before < stop] if (stop > 0).any() else table
+    if "goes_on" in table:
+        table = table[table.pop("goes_on").astype(bool)]
     table["status"] = [Status(int(s)).label for s in table["status"]]
     return _with_settings(table.reset_index(drop=True), ds)
 

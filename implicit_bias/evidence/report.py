@@ -226,9 +226,10 @@ def study_page(
         "How to reproduce": _reproduce(command),
     }  # fmt: skip
     said = f"{done:,} of {asked:,} runs computed. {_outcome(judgements)}"
+    title = name if label == LAPTOP else f"{name}@{label}"
     return page(
-        name,
-        element("h1", name if label == LAPTOP else f"{name}@{label}"),
+        title,
+        element("h1", title),
         _statement(statement),
         element("p", said, _tally(judgements), class_="summary"),
         *(section(title, content) for title, content in sections.items() if content),

@@ -40,7 +40,8 @@ def test_a_row_is_a_run_with_its_settings_and_what_claims_say(tmp_path):
     np.testing.assert_array_equal(seen["falls:fast.residual"], seen.loss)  # repr of a float64: every digit
     assert set(seen["falls:fast.tolerance"]) == {0.4} and set(seen["falls:fast.verdict"]) == {"refuted"}
     np.testing.assert_array_equal(seen["falls:fast.slack.1"], 8.0 - seen.steps)
-    assert "clock" not in seen and "w" not in seen and left_out(results(), "last") == ["w"]
+    np.testing.assert_array_equal(seen.clock, seen.steps)  # the true stop, and not the last record's moment
+    assert "w" not in seen and left_out(results(), "last") == ["w"]
     rows = {row["variable"]: row["definition"] for row in csv.DictReader(book.read_text().splitlines())}
     assert rows["study"] == "me/mine" and "short" in rows["falls:fast.slack.1"] and "slow" in rows["falls:fast.slack.2"]
     assert {*seen.columns} <= {*rows}

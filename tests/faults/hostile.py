@@ -71,7 +71,7 @@ def _journal(folder: Path) -> int:
     """What `plan` and a worker read and write besides."""
     store = Store(folder)
     journal = Journal(store)
-    status.rate(store), journal.latest(), journal.failures(), journal.workers()
+    status.by_the_log(store, "steps", over="seconds"), journal.latest(), journal.failures(), journal.workers()
     journal.log(event="tile", steps=1, seconds=1.0)
     journal.clear_failure("a" * 32)
     return 0

@@ -9,9 +9,10 @@ means `laptop`; where that was never run, the newest other name; where there is 
 
 from __future__ import annotations
 
+import functools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from ..._errors import Mistake, nearest
 from ..._files import RESULTS, FilePath, listed, make_folder, modified, place, put, read
@@ -39,6 +40,14 @@ def give(store: Store, name: str, plan: FilePath) -> None:
     put(folder / f"{checked(name)}.json", json.dumps({"plan": plan.stem}).encode())
 
 
+def refuse_another(store: Store, name: str, study: str, same: Callable[[Document], bool]) -> None:
+    """A name is given once: that it is the result of something else is a mistake."""
+    taken = named(store).get(checked(name))
+    if taken and not same(document := read_plan(taken)):
+        how = f"choose another name, or `implicit-bias rm {study}@{name}` first"
+        raise Mistake("as", f"{name!r} is the result of {asked(document) or 'the grid of the study itself'}", how)
+
+
 def named(store: Store) -> dict[str, FilePath]:
     """Name -> plan file, of names whose plan is there: the study's own grid first, then as they were given."""
     files = sorted(listed(store.folder / "names", ".json"), key=lambda p: (p.stem != LAPTOP, modified(p), p.stem))
@@ -57,14 +66,17 @@ def named(store: Store) -> dict[str, FilePath]:
 def _of_own_grids(store: Store) -> dict[str, FilePath]:
     """Results of a version that gave no names: the newest plan of the study's own grid, for each size."""
     found = {}
-    for plan in sorted(plans(store), key=lambda p: (modified(p), p.name)):
-        request = _request(plan)
+    for when, plan in sorted(((modified(p), p) for p in plans(store)), key=lambda one: (one[0], one[1].name)):
+        request = _request(plan, when)
         if request is not None and not request["settings"]:
             found[request["size"]] = plan
     return {name: found[name] for name in sorted(found, key=lambda n: n != LAPTOP) if _NAME.fullmatch(name)}
 
 
-def _request(plan: FilePath) -> Mapping | None:
+@functools.lru_cache(maxsize=4096)
+def _request(plan: FilePath, when: float) -> Mapping | None:
+    """What a plan file asks for, read once for each time that it is written."""
+    del when
     try:
         return read_plan(plan).get("request")
     except Mistake:  # whoever opens it will be told
@@ -141,29 +153,36 @@ def again(store: Store, plan: FilePath, document: Document) -> str | None:
         return None
     said = label(store, plan)
     name = said if said not in (plan.stem, request["size"]) else None
-    out = str(store.folder).removesuffix(document["study"]).removesuffix("/")
-    return command(_typed(document), request["settings"], request["size"], out or RESULTS, name)
+    return command(_typed(document), request["settings"], request["size"], _out(store, document), name)
 
 
-def replay(store: Store, plan: FilePath, document: Document, where: Mapping[str, object]) -> str | None:
-    """The command that runs one run of a plan again, alone; None as for `again`, and where several runs are meant."""
+def replay(store: Store, said: str, document: Document, where: Mapping[str, object]) -> str | None:
+    """The command that runs one run of a plan again, alone: of the result that is called so, by its name or its digest.
+
+    None as for `again`, and where several runs are meant.
+    """
     several = [{a for a in grid["order"] if len(grid["axes"][a]["values"]) > 1} for grid in document["grids"]]
     if document.get("request") is None or not any(axes <= {*where} for axes in several):
         return None
-    said = label(store, plan)
     study = _typed(document) + f"@{said}" * (said != LAPTOP)
     at = {k: v if isinstance(v, str) else repr(v) for k, v in where.items() if k != "record"}
-    out = str(store.folder).removesuffix(document["study"]).removesuffix("/")
-    return command(study, at, LAPTOP, out or RESULTS, verb="replay")
+    return command(study, at, LAPTOP, _out(store, document), verb="replay")
 
 
 def _typed(document: Document) -> str:
     return document["request"].get("study") or document["study"]
 
 
+def _out(store: Store, document: Document) -> str:
+    """The folder of all results, of which the store is one study's."""
+    return str(store.folder).removesuffix(document["study"]).removesuffix("/") or RESULTS
+
+
 def place_of(path: FilePath | str) -> FilePath:
-    """A folder or plan file, as given; FOLDER@NAME is the plan of that name."""
-    where, name = target(str(path)) if isinstance(path, str) else (path, None)
-    if name is None or place(str(path)).exists():
+    """A folder or plan file, as given; STUDY is its folder among the results here, FOLDER@NAME a plan of that name."""
+    if not isinstance(path, str) or place(path).exists():
         return place(path)
-    return meant(Store(where), name, where)
+    where, name = target(path)
+    here = place(RESULTS) / where
+    folder = here if not place(where).exists() and (here / "plans").is_dir() else place(where)
+    return folder if name is None else meant(Store(folder), name, where)

@@ -235,13 +235,24 @@ def _reduce(array: np.ndarray, status: np.ndarray, axes: list[int]) -> np.ndarra
     return array
 
 
+def stops(ds: xr.Dataset) -> xr.DataArray:
+    """Where each run ended, on its clock."""
+    return ds["steps"] if ds["clock"].attrs.get("units", "steps") == "steps" else ds["time"]
+
+
+def until_stopped(ds: xr.Dataset) -> xr.Dataset:
+    """With a clock for each run, which stands still where the run has ended: records after that are of its end."""
+    return ds.assign(clock=np.minimum(ds["clock"], stops(ds)).assign_attrs(ds["clock"].attrs)) if "clock" in ds else ds
+
+
 def to_dataframe(data: xr.Dataset | xr.DataTree, record: int = -1):
-    """A tidy table with each run once: axes, status by name, facts, folds, and the observables at one record."""
+    """A tidy table with each run once: axes, status by name, facts, folds, and clock and observables at one record."""
     import pandas as pd
 
     if isinstance(data, xr.DataTree):
         parts = [(name, node.to_dataset()) for name, node in data.children.items()]
         return pd.concat([to_dataframe(d, record).assign(grid=name) for name, d in parts], ignore_index=True)
+    data = until_stopped(data)
     flat = data.isel(record=record) if "record" in data.dims else data
     flat = flat[[v for v in flat.data_vars if set(flat[v].dims) <= set(data["status"].dims)]]
     frame = flat.to_dataframe().reset_index()

@@ -104,19 +104,10 @@ def _places(grid: dict, axes: list[str]) -> dict[str, set[str]]:
     return {a: set(grid["axes"][a]["values"]) for a in axes}
 
 
-def seconds_a_run(store: Store) -> float | None:
-    """What a run of the latest tiles took, by the log; None without a history."""
+def by_the_log(store: Store, of: str, over: str) -> float | None:
+    """One number of the latest tiles over another: `steps` over `seconds`, `seconds` over `runs`; None without a history."""
     found = []
     for event in Journal(store).latest():
         with contextlib.suppress(KeyError, TypeError, ValueError, OverflowError, ZeroDivisionError):
-            found += [float(event["seconds"]) / float(event["runs"])] if event["event"] == "tile" else []
+            found += [float(event[of]) / float(event[over])] if event["event"] == "tile" else []
     return float(np.median(found)) if found else None
-
-
-def rate(store: Store) -> float | None:
-    """Run-steps a second of the latest tiles in the log; None without a history."""
-    speeds = []
-    for event in Journal(store).latest():
-        with contextlib.suppress(KeyError, TypeError, ValueError, OverflowError, ZeroDivisionError):
-            speeds += [float(event["steps"]) / float(event["seconds"])] if event["event"] == "tile" else []
-    return float(np.median(speeds)) if speeds else None
