@@ -49,6 +49,14 @@ def roots() -> list[Path]:
     return list(dict.fromkeys(p for p in candidates if p.is_dir()))
 
 
+def bibliography(entry: Entry) -> str:
+    """The paper of a study as BibTeX: `paper.bib` in the study's folder; "" where there is none."""
+    try:
+        return (entry.path.parent / "paper.bib").read_text()
+    except OSError:
+        return ""
+
+
 def template() -> Path:
     for root in roots():
         if (root / "_template.py").is_file():

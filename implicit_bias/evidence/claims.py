@@ -32,6 +32,7 @@ import numpy as np
 from .._errors import Mistake
 from .._lazy import lazy
 from .._results import Status
+from .formula import read
 from .kinds import Finding, Identity, Inequality, Kind, Seen, over_tolerance, span
 from .losses import distinct, is_short, lost_runs
 
@@ -50,6 +51,7 @@ class Claim:
     id: str
     source: str
     statement: str
+    """Words, with mathematics between dollars: see `tex`."""
     residual: Callable[[Any], xr.DataArray]
     tolerance: Callable[[Any], xr.DataArray | float] | None = None
     """Asked for where the kind has one in its verdict, and there alone."""
@@ -75,6 +77,7 @@ class Claim:
     def __post_init__(self):
         if self.expected not in VERDICTS:
             raise Mistake("expected", f"is {self.expected!r}", f"give one of {', '.join(VERDICTS)}")
+        read(self.statement, "statement", f"claim {self.id}: ")
         name = f"claim {self.id}: {self.kind.name}"
         if self.kind.uses_tolerance and self.tolerance is None:
             raise Mistake("tolerance", f"{name} is judged with one, and has none", "give tolerance= and because=")
@@ -191,8 +194,11 @@ def weigh(claim: Claim, ds: xr.Dataset) -> Weighed:
     if claim.bound is not None:
         said["bound"] = claim.bound(ds)
     at_worst = _at_worst({name: _array(value) for name, value in said.items()}, computed)
+    hypotheses = claim.hypotheses(ds)
+    for name in hypotheses:
+        read(name, "hypotheses", f"claim {claim.id}: ")
     return Weighed(
-        slacks={name: _on_runs(slack, computed) for name, slack in claim.hypotheses(ds).items()},
+        slacks={name: _on_runs(slack, computed) for name, slack in hypotheses.items()},
         residual=at_worst["residual"],
         tolerance=at_worst["tolerance"],
         bound=at_worst.get("bound"),
@@ -258,7 +264,7 @@ def judge_all(claims: Sequence[Claim], data: Data) -> list[Judgement]:
 
 def _array(value: xr.DataArray | float) -> xr.DataArray:
     value = value if isinstance(value, xr.DataArray) else xr.DataArray(np.asarray(value, dtype=float))
-    return value.astype(float)
+    return value.drop_vars("clock", errors="ignore").astype(float)  # its moments are not those of the others
 
 
 def _on_runs(slack: xr.DataArray | float, runs: xr.DataArray) -> xr.DataArray:

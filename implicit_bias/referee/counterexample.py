@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 
 from ..evidence.claims import Claim
+from ..evidence.formula import split
+from ..evidence.tex import plain
 
 LONG = 1000
 """A denominator beyond which a number is shown as a decimal."""
@@ -94,7 +96,7 @@ class Counterexample:
         lines += [
             ("residual", f"{self.residual:.12g}"),
             ("tolerance", f"{self.tolerance:.12g}"),
-            ("slacks", json.dumps({n: float(f"{v:.12g}") for n, v in self.slacks.items()})),
+            ("slacks", json.dumps({plain(n): float(f"{v:.12g}") for n, v in self.slacks.items()})),
         ]
         return "{\n" + "".join(f"    {json.dumps(n)}: {v},\n" for n, v in lines) + "}"
 
@@ -115,7 +117,7 @@ class Counterexample:
     def _arrays_in_latex(self) -> list[str]:
         """Of data that are given; where a seed gives them, the seed and the axes are all there is to say."""
         if self.A is None:
-            axes = [rf"\mathtt{{{_text(n)}}} = {_tex(v)}" for n, v in self.axes.items()]
+            axes = [rf"\mathtt{{{escaped(n)}}} = {_tex(v)}" for n, v in self.axes.items()]
             return [*axes, rf"\mathtt{{seed}} = {self.seed}"]
         whole, _, length = self._length()
         A = r" \\ ".join(" & ".join(map(_tex, row)) for row in self.A)
@@ -133,15 +135,15 @@ class Counterexample:
             said.append(rf"c = {first} \text{{ until }} t = {switch} \text{{, then }} {second}")
         elif self.ratio is not None:
             said.append(f"c = {_tex(self.ratio)}")
-        words = "".join(f", {_text(n)} {_text(str(v))}" for n, v in self.words.items())
-        slacks = "; ".join(rf"${_number(v)} \ge 0$ for \texttt{{{_text(n)}}}" for n, v in self.slacks.items())
+        words = "".join(f", {escaped(n)} {escaped(str(v))}" for n, v in self.words.items())
+        slacks = "; ".join(rf"${_number(v)} \ge 0$ for {_named(n)}" for n, v in self.slacks.items())
         inside = f" It is inside the hypotheses ({slacks})." if slacks else ""
         return "\n".join(
             [
                 r"\begin{example}",
                 rf"% against {self.claim.source}: {self.claim.statement}",
                 f"Let ${'$, $'.join(said)}${words}.{inside}",
-                rf"The residual of \texttt{{{_text(self.claim.id)}}} is ${_number(self.residual)}$, its tolerance "
+                rf"The residual of \texttt{{{escaped(self.claim.id)}}} is ${_number(self.residual)}$, its tolerance "
                 + rf"${_number(self.tolerance)}$ ({self.precision}).",
                 r"\end{example}",
             ]
@@ -175,7 +177,20 @@ def _number(value: float) -> str:
     return text if not e else rf"{mantissa} \times 10^{{{int(power)}}}"
 
 
-def _text(words: str) -> str:
+def _named(name: str) -> str:
+    """A hypothesis: its mathematics goes in as it is.
+
+    >>> print(_named("step $< 1$"), _named("3_seeds"))
+    step $< 1$ \\texttt{3\\_seeds}
+    """
+    first, *rest = split(name)
+    if not rest:
+        return rf"\texttt{{{escaped(name)}}}"
+    return escaped(first) + "".join(f"${piece}$" if i % 2 == 0 else escaped(piece) for i, piece in enumerate(rest))
+
+
+def escaped(words: str) -> str:
+    """Words for LaTeX."""
     for mark in "&%$#_{}":
         words = words.replace(mark, f"\\{mark}")
     return words.replace("^", r"\textasciicircum{}").replace("~", r"\textasciitilde{}")

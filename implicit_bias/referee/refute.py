@@ -1,4 +1,4 @@
-"""`implicit-bias refute CLAIM`: find the claim and its runs, search, shrink, recheck, and say what was found.
+"""`implicit-bias refute CLAIM`: its runs, search, shrink, recheck, and say what was found.
 
 What is looked for, and how, is told in `search`; how a study's cell takes given arrays in `recast`; how a run is done
 again in more digits in `recheck`. A failure that was found is printed whatever becomes of its recheck.
@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 
 from .. import catalogue
-from .._errors import Mistake, message_of, nearest
+from .._errors import Mistake, message_of
 from .._results import Status
 from ..catalogue import Entry
 from ..evidence.claims import Claim
+from ..evidence.tex import plain
 from ..problems.linear import Linear
 from ..session import guarded
 from ..sweep.ask.plan import show
@@ -61,7 +62,7 @@ class Outcome:
         return (self.counterexample is not None) == (self.claim.expected == "refuted")
 
     def text(self) -> str:
-        lines = [f"{self.study}: {self.claim.id}", f"  {self.claim.statement}", f"  {self.free}"]
+        lines = [f"{self.study}: {self.claim.id}", f"  {plain(self.claim.statement)}", f"  {self.free}"]
         if self.counterexample is None:
             if self.tested:
                 found = f"largest residual/tolerance {self.largest:.3g} ({self.where})"
@@ -88,36 +89,7 @@ class Outcome:
         return [example.python(), "", example.latex(), ""]
 
 
-# -- which claim -------------------------------------------------------------------------------------------------------
-
-
-def find_claim(text: str) -> tuple[Entry, Any, Claim]:
-    """The study and the claim that `id` or `study:id` names."""
-    where, colon, name = text.rpartition(":")
-    if colon:
-        entry = catalogue.find(where)
-        study = catalogue.load(entry)
-        known = {c.id: c for c in study.claims}
-        if name not in known:
-            raise Mistake("claim", f"{entry.name} has no claim {name!r}", nearest(name, known))
-        return entry, study, known[name]
-    found, known, broken = [], [], None
-    for entry in catalogue.entries():
-        try:
-            study = catalogue.load(entry)
-        except Mistake as mistake:  # a file that cannot be read is no obstacle to a claim of another
-            broken = broken or mistake
-            continue
-        known += [c.id for c in study.claims]
-        found += [(entry, study, c) for c in study.claims if c.id == text]
-    if not found and broken is not None and Path(text).suffix != ".py":
-        raise broken if not known else Mistake("claim", f"there is no claim {text!r}", nearest(text, known))
-    if not found:
-        raise Mistake("claim", f"there is no claim {text!r}", nearest(text, known))
-    if len(found) > 1:
-        names = " or ".join(f"{e.name}:{text}" for e, _, _ in found)
-        raise Mistake("claim", f"{text} is a claim of {len(found)} studies", f"write {names}")
-    return found[0]
+# -- which runs --------------------------------------------------------------------------------------------------------
 
 
 def subject_of(study: Any, claim: Claim, settings: Mapping[str, Any]) -> Subject:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import implicit_bias as ib
-from implicit_bias import catalogue
+from implicit_bias import catalogue, claim_names
 from implicit_bias.referee import recheck, refute
 from implicit_bias.referee.motion import motion_of
 from implicit_bias.referee.recast import Subject, form_of
@@ -148,7 +148,7 @@ def test_an_exception_of_the_study_is_blamed_on_its_file(tmp_path):
         "                 residual=lambda ds: ds.nothing(), tolerance=lambda ds: 1.0)\n"
         "study = ib.Study(cell=cell, grids=ib.grid(seed=range(2), scale=[0.1, 0.5]), claims=[claim])\n"
     )
-    entry, study, claim = refute.find_claim(f"{file}:c")
+    entry, study, claim = claim_names.one(f"{file}:c")
     with pytest.raises(ib.Mistake, match="mine.py:5: AttributeError.*mend mine.py"):
         refute.refute(entry, study, claim, budget=8)
 

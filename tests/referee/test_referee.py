@@ -19,7 +19,8 @@ from implicit_bias.referee.counterexample import exact, rational
 from implicit_bias.referee.motion import motion_of
 from implicit_bias.referee.recast import Form, Subject, form_of
 from implicit_bias.referee.recheck import Motion, NotAvailable, recheck
-from implicit_bias.referee.refute import find_claim, refute
+from implicit_bias.claim_names import one
+from implicit_bias.referee.refute import refute
 from implicit_bias.referee.region import Family, Region
 from implicit_bias.referee.runs import Runs
 from implicit_bias.referee.shrink import canonical, complexity
@@ -325,12 +326,12 @@ def test_a_claim_that_is_nan_everywhere_is_not_said_to_hold():
 
 
 def test_a_claim_is_found_by_its_id_and_a_slip_of_the_pen_is_named():
-    entry, _, found = find_claim("wu2020/limit:limit-excess-exact")
+    entry, _, found = one("wu2020/limit:limit-excess-exact")
     assert entry.name == "wu2020/limit" and found.id == "limit-excess-exact"
-    assert find_claim("limit-excess-exact")[2].id == found.id
+    assert one("limit-excess-exact")[2].id == found.id
     for wrong in ("limit-norm-exac", "wu2020/limit:limit-norm-exac"):
         with pytest.raises(ib.Mistake, match="did you mean 'limit-excess-exact'"):
-            find_claim(wrong)
+            one(wrong)
 
 
 # -- the command, on the shipped claims --------------------------------------------------------------------------------
