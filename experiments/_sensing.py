@@ -82,22 +82,22 @@ PREDICTED = {
 
 
 def small(ds):
-    return {"alpha <= 0.003": np.log(LARGEST_FIT) - np.log(ds.scale)}
+    return {r"$\alpha \le 0.003$": np.log(LARGEST_FIT) - np.log(ds.scale)}
 
 
 def of_rank_one(ds):
-    return {"r = 1": 0.5 - abs(ds["rank"].astype(float) - 1)}
+    return {"$r = 1$": 0.5 - abs(ds["rank"].astype(float) - 1)}
 
 
 def read_closely(ds, steps_per_log):
     """A moment between records is known to second order in what Z grows by from one to the next."""
     growth = ds.spacing / steps_per_log
-    return small(ds) | {"from record to record Z grows by a factor 2.2 at most": 0.8 - growth}
+    return small(ds) | {"from record to record $Z$ grows by a factor 2.2 at most": 0.8 - growth}
 
 
 def with_room(ds):
     """What X does not see is left behind: with too few measurements for r it grows about as fast, and nothing vanishes."""
-    return small(ds) | {"measurements leave p >= 1/2": ds.exponent - 0.5}
+    return small(ds) | {r"measurements leave $p \ge 1/2$": ds.exponent - 0.5}
 
 
 def slope_gap(ds, steps_per_log):
@@ -122,28 +122,30 @@ def claims_of_the_start(source, *, bound, prefix=""):
     return [
         claim(
             "time-per-log-alpha", "iteration count (derived constant)",
-            "with A*A = I, a start e times smaller needs 1/ln(1 + mu sigma_min(X)) steps more to an error of 10 %",
+            r"with $A^*A = I$, a start $e$ times smaller needs $1/\ln(1 + \mu \sigma_{\min}(X))$ steps more to an "
+            "error of 10 %",
             "population", residual=lambda ds: slope_gap(ds, ds.steps_per_log), tolerance=lambda ds: 0.02,
             hypotheses=lambda ds: read_closely(ds, ds.steps_per_log),
             because="what else has grown by then is of the order of alpha; the moment is interpolated between records",
         ),
         claim(
             "time-per-log-alpha-sensing", "iteration count (derived constant)",
-            "under sensing of r = 1, a start e times smaller needs 1/ln(1 + mu sigma_1(A*A(X))) steps more", "gaussian",
+            r"under sensing of $r = 1$, a start $e$ times smaller needs $1/\ln(1 + \mu \sigma_1(A^*A(X)))$ steps more",
+            "gaussian",
             residual=lambda ds: slope_gap(ds, ds.steps_per_log_seen), tolerance=lambda ds: 0.02,
             hypotheses=lambda ds: read_closely(ds, ds.steps_per_log_seen) | of_rank_one(ds),
             because="as with A*A = I: while Z is small its leading direction grows as A*A(X) says",
         ),
         claim(
             "error-exponent-population", "error against alpha (derived for A*A = I)",
-            f"with A*A = I, {at_the_stop} proportional to alpha^2", "population",
+            rf"with $A^*A = I$, {at_the_stop} proportional to $\alpha^2$", "population",
             kind=ib.Exponent(against="scale", value=2.0, within=0.05), residual=lambda ds: ds.stopped_error,
             because="what X does not see of the start stays; by then the rest has contracted to below it",
         ),
         claim(
             f"error-exponent-beside-{bound}", "main theorem (exponent derived; its own bound was not read)",
-            f"under sensing of r = 1, {at_the_stop} proportional to alpha^p, p = 2 - 2 ln(1 + mu m_2) / ln(1 + mu m_1), "
-            "m_i the leading singular values of A*A(X), to 0.1 in the exponent",
+            rf"under sensing of $r = 1$, {at_the_stop} proportional to $\alpha^p$, $p = 2 - 2 \ln(1 + \mu m_2) / "
+            r"\ln(1 + \mu m_1)$, $m_i$ the leading singular values of $A^*A(X)$, to 0.1 in the exponent",
             "gaussian", hypotheses=lambda ds: small(ds) | of_rank_one(ds),
             kind=ib.Exponent(against="scale", value=0.0, within=0.1),
             residual=lambda ds: ds.stopped_error / ds.scale**ds.exponent,
@@ -152,23 +154,23 @@ def claims_of_the_start(source, *, bound, prefix=""):
         ),
         claim(
             "error-vanishes-with-alpha", "main theorem (its limit)",
-            "under sensing, at that moment, the error tends to zero with alpha", "gaussian",
+            r"under sensing, at that moment, the error tends to zero with $\alpha$", "gaussian",
             hypotheses=with_room, kind=ib.Limit(against="scale"),
             residual=lambda ds: ds.stopped_error, tolerance=lambda ds: 1e-3, because="seen down to alpha = 1e-6",
         ),
         claim(
             "rank-of-the-truth", "main theorem (the nuisance part)",
-            "at that moment sigma_{r+1}(Z) / sigma_r(Z) tends to zero with alpha", "gaussian",
+            r"at that moment $\sigma_{r+1}(Z) / \sigma_r(Z)$ tends to zero with $\alpha$", "gaussian",
             hypotheses=with_room, kind=ib.Limit(against="scale"),
             residual=lambda ds: ds.stopped_rank, tolerance=lambda ds: 1e-3, because="seen down to alpha = 1e-6",
         ),
         claim(
             "large-start-does-not-recover", "the role of small initialisation (control)",
-            "from alpha >= 1/2 the run ends with at least ten times the error of the smallest start", "gaussian",
+            r"from $\alpha \ge 1/2$ the run ends with at least ten times the error of the smallest start", "gaussian",
             kind=ib.Inequality(), residual=short_of_ten_times, tolerance=lambda ds: 0.0,
             hypotheses=lambda ds: {
-                "alpha >= 1/2": np.log(ds.scale) - np.log(LARGE),
-                "the smallest alpha <= 0.003": np.log(LARGEST_FIT) - np.log(ds.scale.min()),
+                r"$\alpha \ge 1/2$": np.log(ds.scale) - np.log(LARGE),
+                r"the smallest $\alpha \le 0.003$": np.log(LARGEST_FIT) - np.log(ds.scale.min()),
             },
             because="a factor of ten",
         ),
@@ -182,16 +184,23 @@ GRIDS = {
     "gaussian": dict(label="Gaussian sensing", looks={None: dict(colour="blue")}),
 }
 SLOPES = {"population": "steps_per_log", "gaussian": "steps_per_log_seen"}
+WITHIN = {"population": 0.05, "gaussian": 0.1}
 
 
-def figure_of_the_start(id, *, product, bound, remembered, prefix="", caveat=""):
-    """Steps, error and rank at the stop against alpha; `product` is Z in TeX."""
+def _exponent(ds, on):
+    return ds.exponent if on == "gaussian" else 2.0
 
-    def measured(name, on, **more):
-        """Of the largest condition, large starts apart. The first panel says which is which."""
-        value = lambda ds: ds[name].where(np.isfinite(ds[name]) & (ds.scale < LARGE))  # noqa: E731
+
+def figure_of_the_start(id, *, product, bound, prefix=""):
+    """Steps, error and rank at the stop against alpha, and the error's exponent; `product` is Z in TeX."""
+
+    def measured(value, on, **more):
+        """Of the largest condition, large starts apart."""
+        def shown(ds):
+            found = value(ds)
+            return found.where(np.isfinite(found) & (ds.scale < LARGE))
         of = {"condition": "last", "rank": "last"}
-        return ib.curves_of(value, x="scale", on=on, of=of, accepts=ANY_END, join=False, **(GRIDS[on] | more))
+        return ib.curves_of(shown, x="scale", on=on, of=of, accepts=ANY_END, join=False, **(GRIDS[on] | more))
 
     def from_the_smallest(on):
         """The derived slope, through the time from the smallest start."""
@@ -200,8 +209,20 @@ def figure_of_the_start(id, *, product, bound, remembered, prefix="", caveat="")
             return first - ds[SLOPES[on]] * np.log(scale / ds.scale[0])
         return steps
 
-    def power(value, label, on, **more):
-        return ib.guide(value, label, on=on, series=-1, through="first", within=(0.0, LARGEST_FIT), **more)
+    def power_from_the_smallest(on):
+        """The derived power of alpha, through the error from the smallest start."""
+        def error(ds):
+            scale = ds.scale.where(ds.scale <= LARGEST_FIT)
+            return ds.stopped_error.isel(scale=0) * (scale / ds.scale[0]) ** _exponent(ds, on)
+        return error
+
+    def local_exponent(on):
+        """From each start to the next, less the derived one."""
+        def off(ds):
+            log, at = np.log(ds.stopped_error.where(ds.scale <= LARGEST_FIT)), np.log(ds.scale)
+            rise = (ib.curves.at_next(log, "scale") - log) / (ib.curves.at_next(at, "scale") - at)
+            return rise - _exponent(ds, on)
+        return off
 
     def caption(data):
         slopes, exponents = [], []
@@ -210,38 +231,52 @@ def figure_of_the_start(id, *, product, bound, remembered, prefix="", caveat="")
                 ds = data[on].to_dataset()
                 ds = ds.isel({axis: -1 for axis in ("condition", "rank") if axis in ds.dims})
                 power = ib.curves.per_log(np.log(ds.stopped_error.where(ds.scale <= LARGEST_FIT)), "scale")
+                half = 2 * float(power.std(ddof=int(power.size > 1))) / power.size**0.5
                 slopes.append(f"{float(ds[SLOPES[on]].mean()):.3g} {words}")
-                least = f"sigma_min(X) = {float(ds.least.mean()):.2g}, {power.size} seeds"
-                exponents.append(f"{words} ({least}) {float(power.mean()):.2f}")
+                due = float(np.mean(_exponent(ds, on)))
+                of = f"derived: {due:.3g}; sigma_min(X) = {float(ds.least.mean()):.2g}, {power.size} seeds"
+                exponents.append(f"{float(power.mean()):.3f} +- {half:.3f} {words} ({of})")
         return (
-            "Left: steps until |Z - X| <= |X|/10, against the size of the start; the lines have the derived slope "
-            f"1/ln(1 + mu sigma), {' and '.join(slopes)}, sigma the least singular value of X that A*A(X) shows. Middle: "
-            f"the error at three times that moment; its exponent is {' and '.join(exponents)}. The bound as remembered, not "
-            f"read, asks for {bound}{caveat}. Right: what there is besides rank r at that moment. Median and range over "
-            "seeds."
+            "Against the size of the start. Top left: steps until |Z - X| <= |X|/10; the lines have the derived "
+            f"slope 1/ln(1 + mu sigma), {' and '.join(slopes)}, sigma the least singular value of X that A*A(X) "
+            "shows. Top right: the error at three times that moment, with the derived power of alpha through the "
+            f"smallest start; measured up to {LARGEST_FIT:g}, to two standard errors: {' and '.join(exponents)}. Bottom "
+            "left: its exponent from each start to the next, less the derived one of the seed, mean and two standard "
+            "errors, and what the claims allow (dotted). Bottom right: what there is besides rank r at that moment. Else median and "
+            "range over seeds."
         )
 
     alpha = dict(x=r"size of the start $\alpha$")
+    steps, error = lambda ds: ds.time_to_ten_percent, lambda ds: ds.stopped_error
+    slopes = dict(theory_label="derived slope")
     return ib.Figure(
         id=id,
         panels=[
-            ib.panel(
-                *(measured("time_to_ten_percent", on, theory=from_the_smallest(on), theory_label="derived slope") for on in GRIDS),
-                **alpha, y="steps to an error of 10 %", log="x",
-            ),
-            ib.panel(
-                measured("stopped_error", "population", label=""),
-                power(2.0, "slope 2", "population"),
-                measured("stopped_error", "gaussian", label=""),
-                power(lambda ds: ds.exponent, "slope {:.2f}, derived", "gaussian"),
-                power(remembered, f"slope {bound}, as remembered", "gaussian", line=":"),
-                **alpha, y=rf"$|{product} - X| / |X|$", log="xy", legend="lower right",
-            ),
-            ib.panel(
-                *(measured("stopped_rank", on, label="") for on in GRIDS),
-                **alpha, y=r"$\sigma_{r+1}(Z) / \sigma_r(Z)$", log="xy", legend="lower right",
-            ),
+            [
+                ib.panel(
+                    *(measured(steps, on, theory=from_the_smallest(on), **slopes) for on in GRIDS),
+                    y="steps to an error of 10 %", log="x",
+                ),
+                ib.panel(
+                    *(measured(error, on, theory=power_from_the_smallest(on), **slopes) for on in GRIDS),
+                    y=rf"$|{product} - X| / |X|$", log="xy",
+                ),
+            ],
+            [
+                ib.panel(
+                    *(measured(local_exponent(on), on, middle="mean", spread="error") for on in GRIDS),
+                    *(ib.level(sign * width, on=on) for on, width in WITHIN.items() for sign in (-1, 1)),
+                    *(ib.level(0.0, on=on, line="-") for on in GRIDS),
+                    **alpha, y="exponent of the error, less the derived", log="x", ylim=(-0.15, 0.15),
+                ),
+                ib.panel(
+                    *(measured(lambda ds: ds.stopped_rank, on) for on in GRIDS),
+                    **alpha, y=r"$\sigma_{r+1}(Z) / \sigma_r(Z)$", log="xy", legend=None,
+                ),
+            ],
         ],
+        share="x",
+        height=2.9,
         caption=caption,
         claims=[
             prefix + name

@@ -16,8 +16,8 @@ def cell(*, scale, key, ratio=1.0, rows=5, columns=12, step=2e-2):
 shrinks = ib.Claim(
     id="orthogonal-part-shrinks",
     source="Wu et al. 2020, Lemma 2.5",
-    statement="where |g| has grown, |w_perp| has shrunk",
-    hypotheses=lambda ds: {"|g| grew": abs(ds.g.isel(record=-1)) - ds.scale},
+    statement=r"where $|g|$ has grown, $|w_\perp|$ has shrunk",
+    hypotheses=lambda ds: {"$|g|$ grew": abs(ds.g.isel(record=-1)) - ds.scale},
     residual=lambda ds: ds.log_w_perp.isel(record=-1) - ds.log_w_perp.isel(record=0),
     tolerance=lambda ds: 1e-12,
     because="the invariant gives the sign; rounding of a logarithm",

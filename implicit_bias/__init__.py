@@ -61,6 +61,7 @@ _PUBLIC = {
     "sweep.ask.grid": ["grid", "linspace", "logspace"],
     "sweep.program.prepare": ["Run"],
     "sweep.ask.records": ["linear_records", "log_records", "records_at", "time_records"],
+    "sweep.keep.clock": ["at_clock"],
     "sweep.keep.dataset": ["to_dataframe"],
     "evidence.claims": ["Claim", "claims_with", "judge"],
     "evidence.figures": [

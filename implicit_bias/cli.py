@@ -211,6 +211,12 @@ def _export(arguments: argparse.Namespace) -> None:
         print(path)
 
 
+def _figure(arguments: argparse.Namespace) -> None:
+    from .figure_command import command
+
+    command(arguments)
+
+
 # -- commands that compute ---------------------------------------------------------------------------------------------
 
 
@@ -271,6 +277,12 @@ def _replay(arguments: argparse.Namespace) -> None:
     command(arguments)
 
 
+def _refine(arguments: argparse.Namespace) -> int:
+    from .refine.command import command
+
+    return command(arguments)
+
+
 def _refute(arguments: argparse.Namespace) -> int:
     from .request import parsed
 
@@ -278,14 +290,13 @@ def _refute(arguments: argparse.Namespace) -> int:
     for name, least in (("budget", 1), ("seed", 0)):
         if getattr(arguments, name) < least:
             raise Mistake(name, f"must be at least {least}", f"write --{name} {max(least, 64 * (name == 'budget'))}")
-    if ":" in arguments.claim:
-        catalogue.find(arguments.claim.rpartition(":")[0])
     from .session import guarded, start
 
     start()
-    from .referee.refute import find_claim, refute
+    from . import claim_names
+    from .referee.refute import refute
 
-    entry, study, claim = find_claim(arguments.claim)
+    entry, study, claim = claim_names.one(arguments.claim)
 
     def act():
         return refute(
@@ -296,6 +307,15 @@ def _refute(arguments: argparse.Namespace) -> int:
     outcome = guarded(entry, act)
     print(outcome.text())
     return 0 if outcome.as_expected else 1
+
+
+def _cite(arguments: argparse.Namespace) -> None:
+    from .session import start
+
+    start()
+    from .cite import text
+
+    print(text(arguments.claim, place(arguments.out)))
 
 
 def _reproduce(arguments: argparse.Namespace) -> int:

@@ -127,6 +127,32 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--budget", type=int, default=512, metavar="N", help="runs drawn for each size and word (512)")
     sub.add_argument("--seed", type=int, default=0, metavar="N", help="of the search (default: 0)")
 
+    sub = command(
+        "refine", "where a study changes its mind: the boundary between two sides over one or two axes, without the dense grid",
+        epilog="WHAT: a variable with a level ('recovered>0.5', 'error<1e-3'), a claim's id, or CLAIM:HYPOTHESIS\n" + _VALUES,
+    )  # fmt: skip
+    sub.add_argument("study", metavar="STUDY", help=_STUDY)
+    sub.add_argument("what", metavar="WHAT", help="what has two sides: a variable with a level (in quotes), or a claim")
+    sub.add_argument(
+        "settings", nargs="*", metavar="name=value", help="over=x,y to=1%%, x=lo..hi:log where it is not the study's; axes, seeds"
+    )
+    sub.add_argument("--size", default="laptop", help="laptop (default), or another size that the study names")
+    sub.add_argument("--coarse", type=int, default=8, metavar="N", help="cells of an axis at first (8; a power of two)")
+    sub.add_argument("--check", type=int, metavar="N", help="places drawn at random in the end (64; 16 over one axis)")
+    sub.add_argument("--seed", type=int, default=0, metavar="N", help="of those places (default: 0)")
+    sub.add_argument("--how", metavar="HOW", help="a point's side, of its seeds: mean, median, worst, 90%% (mean; of claims, median)")
+    sub.add_argument("--theory", metavar="NAME", help="a variable whose zero is drawn beside it, and compared")
+    sub.add_argument("--accepts", metavar="END,...", help="ends of a run that are numbers (default: those that a claim accepts)")
+    sub.add_argument(
+        "--to", nargs="+", action="extend", default=[], type=Path, metavar="FILE",
+        help=".nc holds all, .csv the boundary; .png, .svg, .pdf are drawn (default: .csv and .png, in the current folder)",
+    )  # fmt: skip
+    results(sub)
+
+    sub = command("cite", "a claim for a paper: statement, verdict, where it stands, a sentence of LaTeX, BibTeX")
+    sub.add_argument("claim", metavar="CLAIM", help="STUDY:id, an id, or a place of the paper: wu2020:T2.6-I, wu2020:L2.3")
+    results(sub)
+
     sub = command("replay", "one run again, to the bits of the original, with every step, its weights, new observables", epilog=_VALUES)
     sub.add_argument("study", metavar="STUDY[@NAME]", help=f"a result, or {_STUDY}")
     sub.add_argument("settings", nargs="*", metavar="name=value", help="which run: one value for each axis")
@@ -142,6 +168,16 @@ def parser() -> argparse.ArgumentParser:
     for name, count, text in (("records", 12, "moments"), ("products", 40, "for each probe"), ("probes", 4, "at random")):
         sub.add_argument(f"--{name}", type=int, default=count, metavar="N", help=f"{text} ({count})")
     sub.add_argument("--to", type=Path, metavar="FILE", help="default: <the study's name>-spectrum.png, in the current folder")
+
+    sub = command("figure", "a study's figures for a paper: 8 pt at a venue's width, as pdf, svg or png, and the numbers as csv")
+    sub.add_argument("target", metavar="RESULT|STUDY[@NAME]")
+    sub.add_argument("figure", nargs="?", metavar="FIGURE", help="its name (default: all of the study)")
+    sub.add_argument("--style", default="neurips", help="neurips (default), icml, iclr, jmlr, siam; lab: as on the study's page")
+    sub.add_argument("--width", help="column (default) or page, of the venue")
+    sub.add_argument("--format", nargs="+", action="extend", metavar="FORMAT", help="pdf (default), svg, png; several if several are named")
+    sub.add_argument("--grey", action="store_true", help="without colours: how it prints in grey")
+    sub.add_argument("--to", type=Path, metavar="FILE", help="default: STUDY-FIGURE.FORMAT, in the current folder; or a folder for all")
+    results(sub)
 
     sub = command("export", "results as a table, csv or parquet, or whole as netcdf: with what claims say, and a codebook")
     sub.add_argument("target", metavar="RESULT|STUDY[@NAME]")

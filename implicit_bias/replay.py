@@ -125,9 +125,10 @@ def replay(
         study, grids=Grids([Grid({n: (v,) for n, v in place.axes.items()})]), claims=(), figures=(), predict={},
         records=study.records if every is None else denser(study.records, every),
     )  # fmt: skip
-    found = one.run(dict(place.fixed), width=width)
+    alone = dict(width=width, tell=lambda progress: None)
+    found = one.run(dict(place.fixed), **alone)
     if observe:
-        added = dataclasses.replace(one, observe=observe, facts={}).run(dict(place.fixed), width=width)
+        added = dataclasses.replace(one, observe=observe, facts={}).run(dict(place.fixed), **alone)
         found = found.assign({n: v for n, v in added.data_vars.items() if n not in found})
     return found.squeeze([n for n in place.axes if n in found.dims])
 

@@ -117,7 +117,7 @@ def together(parts: Iterable[Any]) -> str:
 
 @functools.cache
 def _ours() -> list[str]:
-    return sorted(str(p) for p in _PACKAGE.rglob("*.py") if _STUDIES not in p.parents)
+    return sorted(str(p) for end in ("*.py", "*.js") for p in _PACKAGE.rglob(end) if _STUDIES not in p.parents)
 
 
 @functools.cache

@@ -1,9 +1,15 @@
 """A study: a pure function from named scalars to a `Run`, grids of those scalars, and what theory says of the result.
 
-In a notebook:
+In a notebook, where each of these is shown as what it is (docs/tutorial.ipynb goes through them):
 
+    study.plan(scale=[0.1, 1.0], seed=range(4))              # what would be computed
     ds = study.run(scale=[0.1, 1.0], seed=range(4))          # computed here, kept nowhere
     ds = study.run(scale=[0.1, 1.0], out="results/mine")     # kept, resumed and extended there
+    ds.norm.sel(clock=100, method="nearest")                 # xarray: by an axis, by a step or a time
+    study.check(ds)                                          # verdicts of its claims
+    study.figure("figure-1", ds).save("figure-1.pdf")
+    study.replay(scale=0.1, seed=2, every=1)                 # one run again, with every step between
+    study.refine("norm>3", over="scale")                     # where an answer changes along an axis
 """
 
 from __future__ import annotations
@@ -15,16 +21,18 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 
 from ._errors import Mistake, nearest
-from .evidence.claims import Claim
+from .evidence.claims import Claim, Judgement, judge
 from .evidence.figures import Figure
 from .evidence.predictions import Batched, with_predictions
 from .observables.base import definition, has_records
+from .notebook import Judgements
 from .observables.predictor import loss
+from .progress import notebook_bar
 from .sweep.ask import grid as grids_
 from .sweep.ask import names
 from .sweep.keep.dataset import RESERVED, open_results
@@ -35,6 +43,8 @@ from .sweep.program.prepare import Fact, Recipe, Run
 from .sweep.ask.records import Records, log_records
 from .sweep.keep.store import Store
 
+if TYPE_CHECKING:
+    from .picture import Picture
 
 _TAKEN = {*RESERVED, "loss", "coordinates", "record"}
 
@@ -160,14 +170,26 @@ class Study:
 
     def plan(
         self,
-        settings: Mapping[str, Any] | None = None,
+        asked: Mapping[str, Any] | None = None,
+        /,
         *,
+        out: str | Path | None = None,
         size: str = "laptop",
         store: Store | None = None,
         width: int | None = None,
+        **settings: Any,
     ) -> Plan:
-        """What a request amounts to, and what of it is done."""
-        grids, fixed = self.resolve(settings or {}, size)
+        """What a request amounts to, and what of it is done: shown as a table, and computed by nobody.
+
+            study.plan(seed=range(200))                      # 200 asked for, 200 to compute
+            study.plan(seed=range(200), out="results/mine")  # what is done there is not to compute
+
+        The words are those of `run`. Each program is traced for it, so that a mistake in the cell is found before the
+        first step, and none is compiled. `store` is an opened folder, in the place of `out`.
+        """
+        if out is not None:
+            store = Store(out)
+        grids, fixed = self.resolve({**(asked or {}), **settings}, size)
         observed = self.recipe.observe
         extra = {
             "statement": self.statement,
@@ -198,18 +220,25 @@ class Study:
         *,
         out: str | Path | None = None,
         size: str = "laptop",
-        tell: Callable[[Progress], None] = lambda progress: None,
+        tell: Callable[[Progress], None] | None = None,
         width: int | None = None,
         devices: list | None = None,
         segment: float | None = None,
         as_: str | None = None,
         **settings: Any,
     ):
-        """Run a request and return its results as xarray. `settings` are axes and keywords of the cell.
+        """Run a request and return its results: a `Dataset`, or a `DataTree` with one for each grid of a union.
 
-        `as_` names the result, as `--as` of the command does: `ib.open("FOLDER@NAME")` reads it.
+            ds = study.run()                                            # the study's own grid
+            ds = study.run(scale=[0.1, 1.0], seed=range(100))           # other values of its axes
+            ds = study.run(rows=40, out="results/mine", as_="wide")     # a setting of the cell; kept, under a name
 
-        One that has the name of an option here goes into a table: `study.run({"width": 12})`.
+        `settings` are axes and keywords of the cell; one that has the name of an option here goes into a table:
+        `study.run({"width": 12})`. With `out` nothing that is there is computed again, and what was computed when it is
+        interrupted is kept. `as_` names the result, as `--as` of the command does: `ib.open("FOLDER@NAME")` reads it.
+
+        In a notebook a bar says how far it is; a script hears nothing, unless it gives `tell`, which is called with a
+        `Progress` after every tile, in the bar's place.
         """
         settings = {**(asked or {}), **settings}
         with contextlib.ExitStack() as stack:
@@ -220,7 +249,9 @@ class Study:
             if as_:
                 same = ("grids", "keywords")
                 names.refuse_another(store, as_, self.name, lambda taken: all(taken[k] == document[k] for k in same))
-            outcome = self.execute(plan, store, tell=tell, devices=devices, segment=segment)
+            told = notebook_bar(self.name, plan.runs, plan.missing) if tell is None else contextlib.nullcontext(tell)
+            with told as tell:
+                outcome = self.execute(plan, store, tell=tell, devices=devices, segment=segment)
             if outcome.failed:
                 tile, why = next(iter(outcome.failed.items()))
                 warnings.warn(f"{len(outcome.failed)} tiles failed, for instance {tile}: {why}", stacklevel=2)
@@ -242,11 +273,92 @@ class Study:
     ):
         """One run again, as xarray: at every so many steps, with what `keep` names and what `observe` adds.
 
-        With `out`, a results folder of this study, it is held against the run there; `.attrs["replay"]` says how it stands.
+            run = study.replay(scale=0.1, seed=2, every=1, keep=["theta"], out="results/mine")
+            run.loss.plot(x="clock", yscale="log")
+
+        With `out`, a results folder of this study, it is held against the run there: `.attrs["replay"]` tells.
         """
         from .replay import in_python
 
         return in_python(self, {**(where or {}), **settings}, out, every, keep, observe or {})
+
+    def refine(
+        self,
+        what: str,
+        settings: Mapping[str, Any] | None = None,
+        /,
+        *,
+        over: str | Sequence[str],
+        to: float | str = 0.01,
+        **options: Any,
+    ):
+        """Where `what` changes side over one or two axes, as xarray: crossings with their intervals, corners, cells.
+
+            study.refine("norm>3", over="scale", to="0.5%")                       # a variable and a level
+            study.refine("my-claim", over="scale,ratio", out="results/mine")
+
+        `what` is a variable with a level, "error<1e-3", a claim's id, or "claim:hypothesis". `over="scale,ratio"`, each to
+        `to` of its axis. Options: `coarse`, `check`, `check_seed`, `how`, `theory`, `accepts` (docs/how-to/refine.md), `out`,
+        `size`; all others are axes and keywords of the cell, with `scale=(0.1, 10, "log")` for one that is searched.
+        """
+        from .refine.search import from_python
+
+        return from_python(self, what, over, to, dict(settings or {}), options)
+
+    # -- looking --------------------------------------------------------------------------------------------------
+
+    def _read(self, data: Any, out: str | Path | None) -> Any:
+        """Results that were given, or are in a folder, with what theory predicts of them today."""
+        if (data is None) == (out is None):
+            what = "is missing" if data is None else "is given, and so is out"
+            raise Mistake("data", what, "give what `run` returned, or out=FOLDER where it was kept")
+        given = out if data is None else data
+        return self.complete(given if hasattr(given, "data_vars") else open_results(given))
+
+    def check(self, data: Any = None, *, out: str | Path | None = None) -> Judgements:
+        """The verdicts of the study's claims, shown as the table that `implicit-bias check` prints.
+
+            verdicts = study.check(ds)                  # of what `run` returned
+            verdicts = study.check(out="results/mine")  # of what is kept there: a folder, FOLDER@NAME, or a plan file
+            verdicts["my-claim"].verdict                # 'supported'
+            assert verdicts.as_expected                 # in a test
+
+        A sequence of judgements, in the order of the claims. They are judged now, by the claims and predictions of
+        today, on whatever results are given: no file of verdicts is read or written.
+        """
+        data = self._read(data, out)
+        return Judgements(data.attrs.get("study", self.name), [self._judge(claim, data) for claim in self.claims])
+
+    def _judge(self, claim: Claim, data: Any) -> Judgement:
+        try:
+            return judge(claim, data)
+        except Exception as error:
+            error.add_note(f"while the claim {claim.id!r} was judged")
+            raise
+
+    def figure(
+        self,
+        name: str,
+        data: Any = None,
+        *,
+        out: str | Path | None = None,
+        style: str | None = None,
+        width: str | None = None,
+    ) -> Picture:
+        """A figure of the study, drawn from results; shown with its caption and the verdicts of its claims below.
+
+            study.figure("figure-1", ds)
+            study.figure("figure-1", ds, style="neurips").save("figure-1.pdf")   # 8 pt at the width of a column
+
+        Results are given as to `check`. `style` and `width` are those of `implicit-bias figure`; beside a file that is
+        saved stands a table of every point that it shows.
+        """
+        from .picture import figure_of
+
+        data = self._read(data, out)
+        shown = {claim for figure in self.figures if figure.id == name for claim in figure.claims}
+        judgements = [self._judge(claim, data) for claim in self.claims if claim.id in shown]
+        return figure_of(self, name, data, judgements, style, width)
 
 
 def _keywords_remedy(name: str, study: Study) -> str:

@@ -120,7 +120,7 @@ def planted_rows(results: Mapping[str, Data]) -> list[Row]:
             "size-keeps-its-sign-below-the-saddle",
             "its hypothesis L0 < |y|^2/2 left out",
             "the size crosses zero in few runs: a set refutes it only if it has one of them",
-            hypotheses=lambda c: without(c, "L0 < |y|^2/2").hypotheses,
+            hypotheses=lambda c: without(c, "$L_0 < |y|^2/2$").hypotheses,
         ),
         plant("flow-conserves-the-invariant", "|w_perp|^2 with the exponent g^2/2c of |w_perp|", residual=squared),
         plant("gradient-descent-limit", "|w_perp(0)| forgotten", residual=descent(lambda ds: ds.scale)),

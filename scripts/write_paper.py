@@ -17,6 +17,7 @@ sys.path.insert(0, str(ROOT))
 from implicit_bias import catalogue, session
 from implicit_bias.evidence.claims import Judgement
 from implicit_bias.evidence.figures import render
+from implicit_bias.evidence.formula import split
 from implicit_bias.session import Judged
 
 
@@ -30,6 +31,20 @@ def place(source: str) -> tuple:
     numbers = re.findall(r"\d+(?:\.\d+)?", source)
     part = ("App" in source) + 2 * ("Fig" in source) + 3 * ("et al." in source)
     return part, float(numbers[0]) if numbers else 0.0, source
+
+
+MARKS = {
+    r"\|": r"\Vert ", "|": r"\vert ", "*": r"\ast ", "<": r"\lt ", ">": r"\gt ", r"\,": r"\thinspace ",
+    r"\{": r"\lbrace ", r"\}": r"\rbrace ",
+}  # fmt: skip
+"""What a table, or GitHub's Markdown, would read before its mathematics does."""
+
+
+def mathematics(statement: str) -> str:
+    """A statement with its `$...$` for GitHub: `$|x_*| < 1$` as `$\\vert x_\\ast \\vert \\lt 1$`."""
+    pieces = split(statement)
+    pieces[1::2] = (re.sub(r"\\[|,{}]|[|*<>]", lambda mark: MARKS[mark[0]], piece).strip() for piece in pieces[1::2])
+    return "$".join(pieces)
 
 
 def cell(text: str) -> str:
@@ -58,7 +73,7 @@ def overview(judged: list[Judged]) -> list[str]:
     rows = [["of the paper", "statement", "study", "verdict"]]
     for source, j, study in sorted(claims, key=lambda claim: place(claim[0])):
         name = study.study.name.rpartition("/")[2]
-        rows.append([source, j.claim.statement, f"[{name}](#{name})", verdict(j)])
+        rows.append([source, mathematics(j.claim.statement), f"[{name}](#{name})", verdict(j)])
     return table(rows)
 
 

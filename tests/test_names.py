@@ -75,7 +75,7 @@ def test_every_printed_command_asks_for_what_it_stands_beside(lab, capsys):
     before = plans()
     commands = set()
     for page in Path("results/me/lemma").rglob("report.html"):
-        (command,) = re.findall(r"<pre[^>]*>([^<]*)</pre>", page.read_text())
+        (command,) = re.findall(r'id="how-to-reproduce">.*?<pre[^>]*>([^<]*)</pre>', page.read_text())
         commands.add(command)
         run(capsys, *shlex.split(command.replace("&#x27;", "'"))[1:])
         assert plans() == before and command.startswith("implicit-bias run me/lemma")
@@ -210,3 +210,16 @@ def test_reproduce_judges_the_size_that_it_computed(lab, capsys):
     """Not `laptop`, which the folder means."""
     code, out, err = run(capsys, "reproduce", "me/lemma", "--size", "paper")
     assert code == 0 and "6 of 6" in out and "all 6 runs of 1 studies are done" in out
+
+
+def test_a_claim_is_cited_with_the_verdict_of_the_result_that_is_named(lab, capsys):
+    claim = catalogue.load(catalogue.find("me/lemma")).claims[0]
+    for at, tested in ("", 4), ("@paper", 6), ("@fine", 4):
+        assert main(["check", f"me/lemma{at}"]) == 0
+        capsys.readouterr()
+        code, out, _ = run(capsys, "cite", f"me/lemma{at}:{claim.id}")
+        assert code == 0 and f"supported: {tested} of {tested} runs inside its hypotheses tested" in out, out
+        page = re.search(r"^  (\S+report\.html)#claim-", out, re.M)[1]
+        assert page == f"results/me/lemma/{f'at/{at[1:]}/' * bool(at)}report.html" and "\\cite[" in out and "@software{" in out
+    code, _, err = run(capsys, "cite", f"me/lemma@fien:{claim.id}")
+    assert code == 2 and "did you mean 'fine'" in err and err.count("\n") == 1

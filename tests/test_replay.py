@@ -62,8 +62,8 @@ def test_the_command_writes_what_is_asked_for(lab, capsys, tmp_path):
 
 def test_the_command_beside_a_worst_run_is_of_that_run(lab, capsys):
     for page in (Path("results/me/lemma/report.html"), Path("results/me/lemma/at/fine/report.html")):
-        (command,) = re.findall(r"<code>(implicit-bias replay [^<]*)</code>", page.read_text())
-        (said,) = re.findall("at (scale=[^<]*|seed=[^<]*)</div>", page.read_text())
+        (command,) = re.findall(r"<pre[^>]*>(implicit-bias replay [^<]*)</pre>", page.read_text())
+        (said,) = re.findall("at (scale=[^<]*|seed=[^<]*)<", page.read_text())
         code, out, _ = run(capsys, *shlex.split(command)[1:])
         assert code == 0 and "the bits of the original" in out
         assert {w.strip() for w in said.split(",")} == {w.replace("scale=1.0", "scale=1").replace("scale=2.0", "scale=2") for w in shlex.split(command)[3:]}

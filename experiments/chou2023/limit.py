@@ -13,6 +13,7 @@ import numpy as np
 
 import implicit_bias as ib
 
+from . import figures
 from .claims import ENDED, SOURCE, on_branches, stacked, truth
 
 theory = ib.theory.diagonal
@@ -98,7 +99,8 @@ CLAIMS = [
         claim(
             id="layer-invariant",
             source=f"{SOURCE}, abstract: key invariants (derived)",
-            statement="p = u exp(r^2/2c): p (L = 1), log p (L = 2), p^-(L-2) (L >= 3) moves inside range(A^T) only",
+            statement=r"$p = u \exp(r^2/2c)$: $p$ ($L = 1$), $\log p$ ($L = 2$), $p^{-(L-2)}$ ($L \ge 3$) moves inside "
+            r"$\operatorname{range}(A^\top)$ only",
             residual=lambda ds: ds.drift,
             tolerance=lambda ds: 1e4 * ds.rtol,
             because="integrator at a relative rtol a step, over thousands of steps that contract",
@@ -109,7 +111,8 @@ CLAIMS = [
         claim(
             id="limit-is-plain-from-start-over-rho",
             source=f"{SOURCE}, abstract: the bias persists at large starts (derived)",
-            statement="x is the limit of the plain flow from z_0/rho, rho = (r_0/r) exp((r^2 - r_0^2)/2c), on the data A x",
+            statement=r"$x$ is the limit of the plain flow from $z_0/\rho$, $\rho = (r_0/r) \exp((r^2 - r_0^2)/2c)$, "
+            "on the data $A x$",
             residual=lambda ds: ds.off_over_rho,
             because="integrator: 200 rtol (1 + |x|) (1 + r^2/c)",
         ),
@@ -119,8 +122,9 @@ CLAIMS = [
         claim(
             id="limit-minimises-the-potential-of-depth-2",
             source=f"{SOURCE}, abstract: bias towards sparse solutions (derived)",
-            statement="L = 2: x minimises sum x_i log[(x_i/s)/(x0_i/s0)] + (s - s0)^2/2c, s = |x|_1, at its data A x, over x >= 0",
-            hypotheses=lambda ds: {"L = 2": ib.curves.among(ds.depth, 2)},
+            statement=r"$L = 2$: $x$ minimises $\sum x_i \log[(x_i/s)/(x_{0i}/s_0)] + (s - s_0)^2/2c$, $s = |x|_1$, "
+            r"at its data $A x$, over $x \ge 0$",
+            hypotheses=lambda ds: {"$L = 2$": ib.curves.among(ds.depth, 2)},
             residual=lambda ds: ds.off_minimiser,
             because="as for the limit of the plain flow; the minimiser is found by Newton's method on the convex dual",
         ),
@@ -129,7 +133,8 @@ CLAIMS = [
     claim(
         id="plain-limit-minimises-its-potential",
         source="Woodworth et al. 2020 (derived for one branch)",
-        statement="the plain flow is at the minimiser, at its data A x, of the potential with conjugate sum w^2/2",
+        statement="the plain flow is at the minimiser, at its data $A x$, of the potential with conjugate "
+        r"$\sum w^2/2$",
         on="gd one",
         residual=lambda ds: ds.off_plain,
         because="integrator: 200 rtol (1 + |x|)",
@@ -137,7 +142,8 @@ CLAIMS = [
     claim(
         id="smaller-sum-than-plain-by-the-mean",
         source=f"{SOURCE}, abstract: bias towards sparse solutions (derived)",
-        statement="sum x is below the plain flow's from the same start at the data A x iff c < LM(r^2, r_0^2) (r > r_0), c > LM else",
+        statement=r"$\sum x$ is below the plain flow's from the same start at the data $A x$ iff "
+        r"$c < \mathrm{LM}(r^2, r_0^2)$ ($r > r_0$), $c > \mathrm{LM}$ else",
         kind=ib.Inequality(),
         on="wn one",
         residual=lambda ds: ds.more * np.sign(ds.criterion),
@@ -145,60 +151,18 @@ CLAIMS = [
     ),
 ]
 
-# -- figure ------------------------------------------------------------------------------------------------------------
-
-FLOOR = 1e-13
-SERIES = dict(on="wn one", of={"method": "wn", "branches": "one"}, x="ratio", join=True)
-
-
-def _distance(to, label, *look):
-    return ib.curves_of(
-        lambda ds: np.maximum(ds[to] / ds.norm, FLOOR),
-        band=("seed", "scale"),
-        looks={None: ib.figures.Look(label, *look)},
-        **SERIES,
-    )
-
-
-figure = ib.Figure(
-    id="magnification",
-    panels=[
-        [
-            ib.panel(
-                _distance("off_over_rho", r"from $z_0/\rho$", "blue", "o", "-"),
-                _distance("off_plain", "from $z_0$", "vermillion", "s", "--"),
-                title="$L = {depth:g}$", y=r"$|x_\infty - x_{\mathrm{plain}}| / |x_\infty|$", log="xy",
-                facet="depth", legend="right",
-            )
-        ],
-        [
-            ib.panel(
-                ib.curves_of("rho", by="scale", name="$r_0 = {:.2g}$", **SERIES),
-                ib.level(1.0, on="wn one", line="-"),
-                x="ratio $c$", y=r"magnification $\rho$", log="xy", facet="depth", legend="right",
-            )
-        ],
-    ],
-    share="xy",
-    height=3.0,
-    caption="Limits of weight-normalised nets of one branch, by depth. Top: their relative distance to the limit of "
-    "the plain flow from the same start and from the start divided by rho, computed from the data; medians "
-    "over {seed.count} seeds and {scale.count} starts. Bottom: rho as measured, by the size of the start; "
-    "above 1 weight normalisation acts as a smaller start, below 1 as a larger one.",
-    claims=["limit-is-plain-from-start-over-rho", "smaller-sum-than-plain-by-the-mean"],
-)  # fmt: skip
-
+RATIOS = [0.3, 0.55, 1.0, 1.8, 3.0, 5.5, 10.0]
 axes = dict(seed=range(3), scale=[0.5, 1.0, 2.0])
 study = ib.Study(
     cell=cell,
-    grids=ib.grid(method="wn", branches="one", depth=[1.0, 2.0, 3.0, 4.0], **axes, ratio=[0.3, 1.0, 3.0, 10.0])
-    + ib.grid(method="wn", branches="two", depth=[2.0, 3.0], **axes, ratio=[0.3, 1.0, 3.0, 10.0])
+    grids=ib.grid(method="wn", branches="one", depth=[1.0, 2.0, 3.0, 4.0], **axes, ratio=RATIOS)
+    + ib.grid(method="wn", branches="two", depth=[2.0, 3.0], **axes, ratio=RATIOS)
     + ib.grid(method="gd", branches="one", depth=[2.0, 3.0], **axes),
     facts={"operator": ib.operator, "target": ib.target, "truth": truth},
     observe={"z": ib.layer, "size": ib.layer_size},
     predict=PREDICTED,
     records=ib.log_records(6),
     claims=CLAIMS,
-    figures=[figure],
+    figures=[figures.magnification()],
     sizes={"paper": dict(seed=range(50), scale=ib.logspace(0.2, 3, 8), ratio=ib.logspace(0.1, 10, 9))},
 )  # fmt: skip

@@ -5,19 +5,36 @@ a quarter of the sparse vector's least are its support. Least l1 (a linear progr
 at all. A run that has not fitted within the cap is no failure of the bias: it is counted apart.
 """
 
+import jax.numpy as jnp
 import numpy as np
 
 import implicit_bias as ib
 
+from . import figures
 from .claims import ENDED, SOURCE, truth
 
 FITTED = 1e-4
 
 
+class Measured(ib.linear.Linear):
+    """Least squares on some of the measurements drawn: the others are zero rows, so that their number is traced."""
+
+    def requirements(self):
+        return {}
+
+
+def measured(rows, most, columns, nonzeros, noise, key):
+    """The first `rows` of `most` measurements, A_ij ~ N(0, 1/rows)."""
+    whole = ib.linear.sparse(most, columns, nonzeros, noise=noise, nonnegative=True)(key)
+    kept = jnp.where(jnp.arange(most) < rows, jnp.sqrt(most / rows), 0.0)
+    return Measured(kept[:, None] * whole.operator, kept * whole.target, whole.of_predictions, whole.made_from)
+
+
 def cell(
-    *, method, rows, alpha, key, ratio=0.1, step=0.1, columns=40, nonzeros=3, noise=0.0, stop=1e-8, max_steps=5_000
-):
-    problem = ib.linear.sparse(rows, columns, nonzeros, noise=noise, nonnegative=True)(key)
+    *, method, rows, alpha, key, ratio=0.1, step=0.1, columns=40, nonzeros=3, noise=0.0, stop=1e-8, max_steps=5_000,
+    most=24,
+):  # fmt: skip
+    problem = measured(rows, most, columns, nonzeros, noise, key)
     scale = alpha * np.sqrt(columns)
     inner, rate = (ib.Polar(scale), ratio) if method == "wn" else (ib.Euclidean(scale), 1.0)
     descent = ib.Descent(step, ratio=rate, stop=ib.loss_below(stop), max_steps=max_steps, bound=1e6)
@@ -66,7 +83,7 @@ claim = ib.claims_with(per="seed", accepts=(*ENDED, ib.Status.DIVERGED))
 wider = claim(
     id="finds-the-support-from-more-starts",
     source=f"{SOURCE}, abstract: the bias persists at practically large starts, in contrast to plain flow",
-    statement="from alpha in [0.01, 0.3] a larger share of the runs finds the support with WN than without",
+    statement=r"from $\alpha \in [0.01, 0.3]$ a larger share of the runs finds the support with WN than without",
     kind=ib.Ordering(over="seed"),
     residual=lambda ds: share(ds, "gd", 0.0099, 0.301, 1.0) - share(ds, "wn", 0.0099, 0.301, 0.0),
     because="paired over seeds; a run that has not fitted within the cap counts against the claim",
@@ -75,10 +92,10 @@ wider = claim(
 beyond = claim(
     id="finds-the-support-from-more-huge-starts",
     source=f"{SOURCE}, abstract (asked without s0 < Q)",
-    statement="from alpha = 1, where s0 > Q, half of the runs with WN find the support",
+    statement=r"from $\alpha = 1$, where $s_0 > Q$, half of the runs with WN find the support",
     kind=ib.Inequality(),
     hypotheses=lambda ds: {
-        "s0 > Q": ds.columns - abs(ds.truth).sum("truth_0"),
+        "$s_0 > Q$": ds.columns - abs(ds.truth).sum("truth_0"),
         "three in four have fitted": fitted_share(ds, "wn", 0.99) - 0.75,
     },
     residual=lambda ds: 1 - share(ds, "wn", 0.99, 10.0, 1.0),
@@ -87,49 +104,14 @@ beyond = claim(
     expected="refuted",
 )
 
-ALPHA = r"first size of each entry, $\alpha$"
-
-
-def _map(value, method, title):
-    shown = ib.map_of(value, x="alpha", y="rows", of={"method": method}, limits=(0, 1), accepts=None)
-    return ib.panel(shown, x=ALPHA, y="measurements", title=title)
-
-
-figure = ib.Figure(
-    id="phases",
-    panels=[
-        [
-            _map("success", "gd", "GD: support found"),
-            _map("success", "wn", "WN, $c = {ratio:g}$: support found"),
-            ib.panel(
-                ib.curves_of(
-                    "least_l1_finds", x="rows", of={"method": "first", "alpha": "first"},
-                    middle="mean", spread="error", accepts=None,
-                ),
-                x="measurements", y="share of seeds", title=r"least $\ell_1$ finds the vector", legend=None,
-            ),
-        ],
-        [
-            _map(lambda ds: 1 - ds.fitted, "gd", "GD: not fitted"),
-            _map(lambda ds: 1 - ds.fitted, "wn", "WN, $c = {ratio:g}$: not fitted"),
-        ],
-    ],
-    height=3.0,
-    caption="Top: share of {seed.count} seeds whose run found the support of a nonnegative vector with {nonzeros} of "
-    "{columns} entries, by the size of the start and the number of measurements, of the runs that have fitted (grey: "
-    "none has); and how often the interpolator of least l1 norm is the vector (two standard errors). Bottom: share of "
-    f"the runs that have not fitted (to a loss of {FITTED:g}) within {{max_steps:,}} steps.",
-    claims=[wider.id, beyond.id],
-)  # fmt: skip
-
 study = ib.Study(
     cell=cell,
-    grids=ib.grid(method=["gd", "wn"], rows=[8, 12, 16, 20], seed=range(8), alpha=ib.logspace(1e-3, 1, 13)),
+    grids=ib.grid(method=["gd", "wn"], rows=ib.linspace(5.0, 20.0, 16), seed=range(12), alpha=ib.logspace(1e-3, 1, 19)),
     facts={"operator": ib.operator, "target": ib.target, "truth": truth},
     observe={"found": support_found},
     predict={"fitted": fitted, "success": success, "least_l1_finds": least_l1_finds},
     records=ib.log_records(2),
     claims=[wider, beyond],
-    figures=[figure],
+    figures=[figures.phases(FITTED, [wider.id, beyond.id])],
     sizes={"paper": dict(seed=range(50), rows=[6, 8, 10, 12, 14, 16, 18, 20, 24], alpha=ib.logspace(1e-3, 1, 25))},
 )  # fmt: skip

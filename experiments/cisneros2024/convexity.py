@@ -34,17 +34,17 @@ claim = ib.claims_with(source="arXiv 2409.08935, derived with every constant", a
 
 
 def small_steps(ds):
-    return {"eta <= 1/beta at every step": 1 - ds.step_times_beta}
+    return {r"$\eta \le 1/\beta$ at every step": 1 - ds.step_times_beta}
 
 
 def as_here(ds):
     """Of what is seen and not proved."""
     return {
-        "steps of half of 1/beta or more": np.minimum(ds.share - 0.5, 1 - ds.share),
+        r"steps of half of $1/\beta$ or more": np.minimum(ds.share - 0.5, 1 - ds.share),
         "200 steps": 0.5 - abs(ds.max_steps - 200),
         "inputs of 10 numbers": 0.5 - abs(ds.dimension - 10),
-        "|x| = 1": 1e-9 - abs(ds.radius - 1),
-        "|v| = 4": 1e-9 - abs(ds.output - 4),
+        "$|x| = 1$": 1e-9 - abs(ds.radius - 1),
+        "$|v| = 4$": 1e-9 - abs(ds.output - 4),
         "4 to 16 examples": 6.5 - abs(ds.examples.astype(float) - 10),
     }  # fmt: skip
 
@@ -61,36 +61,39 @@ def _longer(ds):
 
 CLAIMS = [
     claim(
-        id="restricted-strong-convexity", statement="L(theta + D) >= L + <grad L, D> + alpha |D|^2 / 2 at every step",
+        id="restricted-strong-convexity",
+        statement=r"$L(\theta + D) \ge L + \langle \nabla L, D \rangle + \alpha |D|^2 / 2$ at every step",
         kind=ib.Inequality(), hypotheses=small_steps, residual=lambda ds: ds.convexity_gap, tolerance=lambda ds: 1e-10,
         because="a theorem; rounding of L, over L",
     ),
     claim(
-        id="descent", statement="L' <= (1 - eta (1 - eta beta / 2) rho) L at every step", kind=ib.Inequality(),
+        id="descent", statement=r"$L' \le (1 - \eta (1 - \eta \beta / 2) \rho) L$ at every step", kind=ib.Inequality(),
         hypotheses=small_steps, residual=lambda ds: ds.descent, tolerance=lambda ds: 1e-12, because="a theorem; rounding",
     ),
     claim(
         id="geometric-decrease", kind=ib.Inequality(), tolerance=lambda ds: 1e-9, because="a theorem; rounding",
-        statement="where alpha > 0 at every step L falls to q^T of itself or further, q the largest factor of a step",
-        hypotheses=lambda ds: small_steps(ds) | {"alpha > 0 at every step": ds.positive - 1},
+        statement=r"where $\alpha > 0$ at every step $L$ falls to $q^T$ of itself or further, $q$ the largest factor "
+        "of a step",
+        hypotheses=lambda ds: small_steps(ds) | {r"$\alpha > 0$ at every step": ds.positive - 1},
         residual=lambda ds: np.log(ib.curves.last(ds.loss) / ds.loss.isel(record=0)) - ds.steps * ds.log_factor,
     ),
     claim(
         id="loss-is-restricted-strongly-convex", source="arXiv 2409.08935, its condition, as read of every network",
-        statement="alpha > 0 at nine steps of ten", kind=ib.Inequality(), residual=lambda ds: 0.9 - ds.positive,
+        statement=r"$\alpha > 0$ at nine steps of ten", kind=ib.Inequality(), residual=lambda ds: 0.9 - ds.positive,
         tolerance=lambda ds: 0.0, bound=lambda ds: ds.positive, because="a share of steps", expected="refuted",
     ),
     claim(
         id="one-layer-of-long-rows-is", kind=ib.Inequality(), residual=lambda ds: 0.75 - ds.positive,
         bound=lambda ds: ds.positive,
-        statement="one hidden layer, 64 wide or more, rows of norm 16 or more: alpha > 0 at three steps of four",
+        statement=r"one hidden layer, 64 wide or more, rows of norm 16 or more: $\alpha > 0$ at three steps of four",
         hypotheses=lambda ds: small_steps(ds) | as_here(ds)
         | {"one layer": -deeper(ds), "wide": ds.width.astype(float) - 64, "long rows": ds["size"] - 16},
         tolerance=lambda ds: 0.0, because="a share of steps",
     ),
     claim(
         id="two-layers-are-not", kind=ib.Inequality(), bound=lambda ds: 0.1 + 0 * ds.positive,
-        statement="two hidden layers, 64 wide or less, rows of norm 16 or less, 16 examples: alpha > 0 at a step of ten, or fewer",
+        statement=r"two hidden layers, 64 wide or less, rows of norm 16 or less, 16 examples: $\alpha > 0$ at a step "
+        "of ten, or fewer",
         hypotheses=lambda ds: as_here(ds)
         | {"two layers or more": deeper(ds) - 1, "narrow": 64 - ds.width.astype(float), "short rows": 16 - ds["size"],
            "16 examples or more": ds.examples.astype(float) - 16},
@@ -98,7 +101,8 @@ CLAIMS = [
     ),
     claim(
         id="longer-rows-end-lower", source="arXiv 2409.08935, as read: a larger least row norm converges faster",
-        statement="at steps of 1/beta the loss at the end is lower where rows are longer", kind=ib.Ordering(over="seed"),
+        statement=r"at steps of $1/\beta$ the loss at the end is lower where rows are longer",
+        kind=ib.Ordering(over="seed"),
         expected="refuted",
         hypotheses=lambda ds: {"a larger norm stands beside it": ib.curves.has_next(ds["size"])},
         residual=_longer, because="over seeds, from each norm to the next",

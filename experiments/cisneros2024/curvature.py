@@ -63,24 +63,29 @@ def _of_norm(id, statement, residual, bound):
 
 CLAIMS = [
     claim(
-        id="curvature-is-bounded", statement="|Hess f(x)| is at most the derived bound, at every input", kind=ib.Inequality(),
+        id="curvature-is-bounded",
+        statement=r"$|\operatorname{Hess} f(x)|$ is at most the derived bound, at every input",
+        kind=ib.Inequality(),
         hypotheses=tanh_by_rows, residual=lambda ds: ds[CURVATURE] + ds["hessian.bound"] - ds.bound, bound=lambda ds: ds.bound,
         tolerance=lambda ds: 1e-12 * ds.bound, because="a theorem; what Lanczos may be off is added to what it measured",
     ),
-    _of_norm("curvature-falls-with-the-norm", "|Hess f(s W, v)| <= |Hess f(W, v)| / s",
+    _of_norm("curvature-falls-with-the-norm",
+             r"$|\operatorname{Hess} f(s W, v)| \le |\operatorname{Hess} f(W, v)| / s$",
              lambda ds: ds[CURVATURE] - of_the_shortest(ds) / longer(ds), lambda ds: of_the_shortest(ds) / longer(ds)),
-    _of_norm("but-no-faster-than-its-square", "|Hess f(s W, v)| >= |Hess f(W, v)| / s^2",
+    _of_norm("but-no-faster-than-its-square",
+             r"$|\operatorname{Hess} f(s W, v)| \ge |\operatorname{Hess} f(W, v)| / s^2$",
              lambda ds: of_the_shortest(ds) / longer(ds) ** 2 - ds[CURVATURE], lambda ds: ds[CURVATURE]),
     claim(
-        id="curvature-is-O(1/sqrt-m)", statement="|Hess f(x)| = O(m^(-1/2)), at each depth", hypotheses=tanh_by_rows,
-        kind=ib.UpToConstant(against="width"), residual=lambda ds: ds[CURVATURE],
+        id="curvature-is-O(1/sqrt-m)", statement=r"$|\operatorname{Hess} f(x)| = O(m^{-1/2})$, at each depth",
+        hypotheses=tanh_by_rows, kind=ib.UpToConstant(against="width"), residual=lambda ds: ds[CURVATURE],
         tolerance=lambda ds: ds.width.astype(float) ** -0.5, because="a rate: its constant is free",
     ),
     claim(
-        id="one-layer-has-that-rate", statement="|Hess f(x)| ~ m^(-1/2) with one hidden layer of long rows",
+        id="one-layer-has-that-rate",
+        statement=r"$|\operatorname{Hess} f(x)| \sim m^{-1/2}$ with one hidden layer of long rows",
         kind=ib.Exponent("width", -0.5, 0.1),
         hypotheses=lambda ds: tanh_by_rows(ds)
-        | {"one layer": among(ds.depth.astype(int), 1), "rows so long that W and v are what curves": 0.25 - coupled(ds)},
+        | {"one layer": among(ds.depth.astype(int), 1), "rows so long that $W$ and $v$ are what curves": 0.25 - coupled(ds)},
         residual=lambda ds: ds[CURVATURE],
     ),
 ]  # fmt: skip

@@ -31,7 +31,7 @@ def _by_a_factor(id, grid, factor, what, hypotheses, sign=1, **more):
     how = f"is multiplied by {factor:g} or {'more' if sign > 0 else 'less'}"
     return claim(
         id=id, on=f"tanh {grid}", kind=ib.Ordering(over="seed"), residual=residual, because="over seeds, at each gain",
-        statement=f"{what}: |Hess f(x)| {how} with each layer", hypotheses=hypotheses, **more,
+        statement=rf"{what}: $|\operatorname{{Hess}} f(x)|$ {how} with each layer", hypotheses=hypotheses, **more,
     )  # fmt: skip
 
 
@@ -46,7 +46,7 @@ def gains(least, most=np.inf):
 CLAIMS = [
     claim(
         id="curvature-is-bounded-at-every-depth", on="tanh rows",
-        statement="|Hess f(x)| is at most the derived bound, at every input",
+        statement=r"$|\operatorname{Hess} f(x)|$ is at most the derived bound, at every input",
         kind=ib.Inequality(),
         residual=lambda ds: ds[CURVATURE] + ds["hessian.bound"] - ds.bound, bound=lambda ds: ds.bound,
         tolerance=lambda ds: 1e-12 * ds.bound, because="a theorem; what Lanczos may be off is added to what it measured",

@@ -53,19 +53,26 @@ def _exact(id, statement, residual, methods=(*ROWS, "adam"), source="derived", *
 
 
 CLAIMS = [
-    _exact("gauge", "f(s W, v) = f(W, v)", lambda ds: ds["gauge.output"]),
-    _exact("hessian-in-another-gauge", "Hess f(S theta) = S^-1 Hess f(theta) S^-1", lambda ds: ds["gauge.hessian"]),
-    _exact("hessian-along-a-layer", "(Hess f W^1)_1 = -grad_1 f", lambda ds: ds.first_layer),
-    _exact("gradients-are-orthogonal-to-rows", "<W_i, grad_i f> = 0 of every row", lambda ds: ds.radial),
-    _exact("steps-are-orthogonal-to-rows", "<W_i, W_i' - W_i> = 0 at every step, but for what heavy ball carries over: "
-           "|W_i'|^2 = |W_i|^2 + eta^2 |grad_i|^2", lambda ds: ds.new_along_rows, ROWS),
-    _exact("no-row-shrinks", "|W_i'| >= |W_i| of every row at every step: the least row norm is bounded below by its start "
-           "(open question 1, without decay)", lambda ds: ds.shrinks, ROWS, kind=ib.Inequality()),
-    _exact("no-row-shrinks-under-adam", "|W_i'| >= |W_i| under Adam", lambda ds: ds.shrinks, ("adam",),
+    _exact("gauge", "$f(s W, v) = f(W, v)$", lambda ds: ds["gauge.output"]),
+    _exact("hessian-in-another-gauge",
+           r"$\operatorname{Hess} f(S \theta) = S^{-1} \operatorname{Hess} f(\theta) S^{-1}$",
+           lambda ds: ds["gauge.hessian"]),
+    _exact("hessian-along-a-layer", r"$(\operatorname{Hess} f W^1)_1 = -\nabla_1 f$", lambda ds: ds.first_layer),
+    _exact("gradients-are-orthogonal-to-rows",
+           r"$\langle W_i, \nabla_i f \rangle = 0$ of every row", lambda ds: ds.radial),
+    _exact("steps-are-orthogonal-to-rows",
+           r"$\langle W_i, W_i' - W_i \rangle = 0$ at every step, but for what heavy ball "
+           r"carries over: $|W_i'|^2 = |W_i|^2 + \eta^2 |\nabla_i|^2$", lambda ds: ds.new_along_rows, ROWS),
+    _exact("no-row-shrinks",
+           r"$|W_i'| \ge |W_i|$ of every row at every step: the least row norm is bounded below by its "
+           "start (open question 1, without decay)", lambda ds: ds.shrinks, ROWS, kind=ib.Inequality()),
+    _exact("no-row-shrinks-under-adam", r"$|W_i'| \ge |W_i|$ under Adam", lambda ds: ds.shrinks, ("adam",),
            "asked of a law that leaves the tangent", kind=ib.Inequality(), expected="refuted"),
-    _exact("whole-layers-where-layers-are-normalised", "<W, W' - W> = 0 of whole layers at every step (open question 2)",
+    _exact("whole-layers-where-layers-are-normalised",
+           r"$\langle W, W' - W \rangle = 0$ of whole layers at every step (open question 2)",
            lambda ds: ds.new_along_layers, ("gd, layers",)),
-    _exact("rows-where-layers-are-normalised", "<W_i, W_i' - W_i> = 0 of each row where layers are normalised",
+    _exact("rows-where-layers-are-normalised",
+           r"$\langle W_i, W_i' - W_i \rangle = 0$ of each row where layers are normalised",
            lambda ds: ds.new_along_rows, ("gd, layers",), "asked of another normalisation", expected="refuted"),
 ]  # fmt: skip
 

@@ -48,7 +48,7 @@ CAPPED = (ib.Status.CAPPED,)
 
 
 def in_the_ball(ds):
-    return {"|v| is at most twice its start": 2 * ds.output - ds.ball}
+    return {"$|v|$ is at most twice its start": 2 * ds.output - ds.ball}
 
 
 claim = ib.claims_with(
@@ -69,18 +69,19 @@ def _wider(id, factor, sign, what, **more):
 CLAIMS = [
     claim(
         id="gap-is-below-the-bound",
-        statement="the gap is below 2 (|v| X + Y) R_n on average over draws of the data, at each n and m",
+        statement="the gap is below $2 (|v| X + Y) R_n$ on average over draws of the data, at each $n$ and $m$",
         kind=ib.Ordering(over="seed"), residual=lambda ds: ds.gap - ds.bound,
         because="over seeds; the bound is of the mean",
     ),
     claim(
-        id="gap-is-O(1/n)", statement="the gap is O(1/n), and so O(n^(-1/2)), at each width", residual=lambda ds: ds.gap,
-        kind=ib.UpToConstant(against="examples"), tolerance=lambda ds: 1 / ds.examples.astype(float),
+        id="gap-is-O(1/n)", statement="the gap is $O(1/n)$, and so $O(n^{-1/2})$, at each width",
+        residual=lambda ds: ds.gap, kind=ib.UpToConstant(against="examples"),
+        tolerance=lambda ds: 1 / ds.examples.astype(float),
         because="a rate: its constant is free",
     ),
     claim(
         id="gap-falls-as-1/sqrt-n", source="arXiv 2409.08935, its rate read as an equality", expected="refuted",
-        statement="the gap falls as n^(-1/2)", kind=ib.Exponent("examples", -0.5, 0.2), residual=lambda ds: ds.gap,
+        statement="the gap falls as $n^{-1/2}$", kind=ib.Exponent("examples", -0.5, 0.2), residual=lambda ds: ds.gap,
     ),
     _wider("gap-is-that-of-a-wider-network", 1.25, 1, "at most 1.25 times", expected="refuted"),
     _wider("gap-is-not-larger-for-a-wider-network", 0.8, -1, "at least 0.8 times"),
@@ -93,7 +94,7 @@ figure = ib.Figure(
     panels=[
         ib.panel(
             ib.curves_of("gap", x="examples", by="width", name="$m = {}$", accepts=CAPPED, middle="mean", spread="deviation"),
-            ib.theory_of("bound", x="examples", label="bound", looks={None: dict(colour="black", line="--")}),
+            ib.theory_of("bound", x="examples", label="bound", looks={None: dict(colour="black")}, line="--"),
             ib.guide(-0.5, "$n^{{-1/2}}$", through="first"),
             x="examples $n$", y="held-out loss less training loss", log="xy",
         )

@@ -55,8 +55,9 @@ def _over_norms(id, statement, sign, **more):
 CLAIMS = [
     ib.Claim(
         id="norm-s-at-step-eta-s2-is-one-run", source="arXiv 2409.08935, derived", accepts=ENDS,
-        statement="rows of norm s under the step eta s^2 have the losses of the shortest rows at all records, and end with them",
-        hypotheses=lambda ds: {"hidden layers have the step eta s^2": -abs(ds.power - 2)},
+        statement=r"rows of norm $s$ under the step $\eta s^2$ have the losses of the shortest rows at all records, "
+        "and end with them",
+        hypotheses=lambda ds: {r"hidden layers have the step $\eta s^2$": -abs(ds.power - 2)},
         residual=apart, tolerance=lambda ds: 1e-9, because="rounding, which hundreds of steps enlarge",
     ),
     _over_norms("longer-rows-are-faster", "the loss is reached in fewer steps where rows are longer", 1,
@@ -73,7 +74,8 @@ figure = ib.Figure(
     panels=[
         ib.panel(
             ib.curves_of("steps", of={"power": 0.0}, label="step $\\eta$", looks={None: dict(colour="blue")}, **lines),
-            ib.curves_of("steps", of={"power": 2.0}, label="step $\\eta s^2$", looks={None: dict(colour="vermillion")}, **lines),
+            ib.curves_of("steps", of={"power": 2.0}, label="step $\\eta s^2$",
+                         looks={None: dict(colour="vermillion", marker="s", line="--")}, **lines),
             ib.level("max_steps", "cap"),
             x="norm of the rows $s$", y="steps to the loss", log="xy",
         )

@@ -64,7 +64,7 @@ def at_the_edge(ds):
         "the threshold is met in the first quarter": 0.25 - ds.edge_met,
         "4000 steps or more": ds.max_steps - 4000,
         "momentum 0.9 or more": of(["heavy ball", "nesterov", "adam"], ds.momentum - 0.9),
-        "P moves slowly: decay 0.99 or more, steps of 0.01 or less": of(
+        "$P$ moves slowly: decay 0.99 or more, steps of 0.01 or less": of(
             ["rmsprop", "adam"], np.minimum(ds.decay - 0.99, 0.01 - ds.step)
         ),
     }
@@ -99,10 +99,10 @@ CLAIMS = [
     _every("heavy-ball-is-at-most-at-the-edge", "heavy ball", "over the last half of training no curvature is 2 % above the "
            "threshold; it converges at the edge or below", lambda ds: ds.edge_most, lambda ds: 1.02 + 0 * ds.edge_most),
     claim(
-        id="just-above-2-over-eta", source=GD, statement="gd: the mean over the last half of training is above 2/eta",
+        id="just-above-2-over-eta", source=GD, statement=r"gd: the mean over the last half of training is above $2/\eta$",
         on="gd", kind=ib.Ordering(over="seed"), residual=lambda ds: 1 - ds.edge_mean, because="over seeds, at each step",
     ),
-    _every("progressive-sharpening", "gd", "curvature doubles, or more, before it meets 2/eta",
+    _every("progressive-sharpening", "gd", r"curvature doubles, or more, before it meets $2/\eta$",
            lambda ds: 2.0, lambda ds: ds.edge_grown),
     _every("loss-is-not-monotone", "gd", "over the last half of training the loss rises after one record in twenty, or "
            "more", lambda ds: 0.05, lambda ds: ds.edge_rises),

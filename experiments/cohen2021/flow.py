@@ -67,21 +67,22 @@ claim = ib.claims_with(
     accepts=CAPPED,
     hypotheses=lambda ds: hard_to_fit(ds)
     | {
-        "the flow crosses 2/eta five records before the end": ds.sizes["record"] - 5.5 - crossing(ds),
+        r"the flow crosses $2/\eta$ five records before the end": ds.sizes["record"] - 5.5 - crossing(ds),
         "1200 steps or more": ds.max_steps - 1200,
     },
 )
 CLAIMS = [
     claim(
         id="descent-follows-the-flow-up-to-the-edge",
-        statement="at every record before the flow's curvature is 2/eta, descent is within 3 % of the flow",
+        statement=r"at every record before the flow's curvature is $2/\eta$, descent is within 3 % of the flow",
         residual=lambda ds: apart(ds).where(before(ds)).max("record"),
         tolerance=lambda ds: 0.03,
         because="the error of Euler's method at these steps: 1 to 2 % of the weights",
     ),
     claim(
         id="descent-leaves-the-flow-at-the-edge",
-        statement="four records after the flow's curvature is 2/eta, descent is further from the flow than at any time before",
+        statement=r"four records after the flow's curvature is $2/\eta$, descent is further from the flow than at any "
+        "time before",
         kind=ib.Ordering(over="seed"),
         residual=lambda ds: (apart(ds).where(before(ds)).max("record") - apart(ds).where(after(ds)).max("record")),
         because="over seeds, at each step",

@@ -20,4 +20,4 @@ def network(scale):
 
 def hard_to_fit(ds):
     """Curvature is driven up to the edge by data that take long to fit, and from a start below it."""
-    return {"100 examples or more": ds.examples - 100, "a start of scale 1/2 or less": 0.5 - ds.scale}
+    return {"100 examples or more": ds.examples - 100, "a start of scale $1/2$ or less": 0.5 - ds.scale}

@@ -29,7 +29,7 @@ ABSTRACT = "Galanti et al. 2022, the abstract (as read)"
 
 def forgotten(ds):
     """Ranks see what is left of the start, whose rank is full, unless it is decayed."""
-    return {"the start is decayed by e^-5": ds.times_decayed - 5}
+    return {"the start is decayed by $e^{-5}$": ds.times_decayed - 5}
 
 
 def long_enough(ds):
@@ -49,14 +49,14 @@ def ordered(id, statement, residual, hypotheses, **more):
 CLAIMS = [
     claim(
         id="a-window-of-steps-is-of-low-rank", source="Galanti et al. 2022, Lemma 3.2 with Weyl's inequality",
-        statement="sigma_{kB+j}(W_T) <= |1 - 2 eta lam|^k sigma_j(W_{T-k}) for every matrix, j and k",
+        statement=r"$\sigma_{kB+j}(W_T) \le |1 - 2 \eta \lambda|^k \sigma_j(W_{T-k})$ for every matrix, $j$ and $k$",
         hypotheses=lambda ds: {"batches smaller than the width": ds.width - 1 - ds.batch.astype(float)},
         kind=ib.Inequality(), bound=lambda ds: ds.inequality_right, tolerance=lambda ds: ds.inequality_rounding,
         residual=lambda ds: ds.inequality_left - ds.inequality_right, because="exact; rounding of 1e-13 |W|",
     ),
     claim(
         id="rank-within-the-theorem", source="Galanti et al. 2022, Theorem 3.4", kind=ib.Inequality(), expected="vacuous",
-        statement="hidden matrices have rank B log(2/eps) / (2 eta lam) at most, up to eps = 1e-3",
+        statement=r"hidden matrices have rank $B \log(2/\varepsilon) / (2 \eta \lambda)$ at most, up to $\varepsilon = 10^{-3}$",
         hypotheses=lambda ds: {"the bound is below the width": ds.width - ds.theorem, "decay": ds.decay - 1e-12},
         residual=lambda ds: end("rank", "second")(ds) - ds.theorem, bound=lambda ds: ds.theorem,
         tolerance=lambda ds: 0.0, because="counts",
@@ -95,7 +95,7 @@ CLAIMS = [
     ),
     claim(
         id="without-decay-the-rank-is-full", source=ABSTRACT, kind=ib.Inequality(), bound=end("rank", "second"),
-        statement="without decay nine in ten singular values of the second matrix stay above 1e-3 |W|_F",
+        statement="without decay nine in ten singular values of the second matrix stay above $10^{-3} |W|_F$",
         hypotheses=lambda ds: {"no decay": -ds.decay}, residual=lambda ds: 0.9 * ds.width - end("rank", "second")(ds),
         tolerance=lambda ds: 0.0, because="counts",
     ),

@@ -99,18 +99,19 @@ def _straight(ds):
 
 
 def _small(ds):
-    return {"alpha <= 0.01": np.log(1.001e-2) - np.log(ds.scale)}
+    return {r"$\alpha \le 0.01$": np.log(1.001e-2) - np.log(ds.scale)}
 
 
 def _smallest_is_small(ds):
-    return {"the smallest alpha <= 0.01": np.log(1.001e-2) - np.log(ds.scale.min())}
+    return {r"the smallest $\alpha \le 0.01$": np.log(1.001e-2) - np.log(ds.scale.min())}
 
 
 CLAIMS = [
     claim(
         id="log-in-the-span-of-the-measurements",
         source=f"{SOURCE}, Theorem 1 (derived: at every alpha)",
-        statement="for commuting A_i the flow from alpha I ends with log(Z / alpha^2) in the span of the A_i",
+        statement=r"for commuting $A_i$ the flow from $\alpha I$ ends with $\log(Z / \alpha^2)$ in the span of the "
+        "$A_i$",
         residual=lambda ds: ds.outside,
         tolerance=lambda ds: 1e3 * (ds.rtol + ds.atol / np.sqrt(ds.least_eigenvalue)) + 1e-15 / ds.least_eigenvalue,
         because="up to 1,000 steps within rtol |U| + atol; rounding of Z, over its least eigenvalue, in the logarithm of that",
@@ -118,7 +119,7 @@ CLAIMS = [
     otherwise(
         id="log-in-the-span-without-commuting",
         source=f"{SOURCE}, Theorem 1 without its hypothesis",
-        statement="the same for A_i that do not commute",
+        statement="the same for $A_i$ that do not commute",
         residual=lambda ds: ds.outside,
         tolerance=lambda ds: 1e-5,
         because="as for commuting ones",
@@ -126,9 +127,9 @@ CLAIMS = [
     claim(
         id="least-nuclear-norm",
         source=f"{SOURCE}, Theorem 1 (leading order derived)",
-        statement="for commuting A_i, Z tends to the solution X of least nuclear norm as alpha -> 0: |Z - X| is the sum in "
-        "squares of powers of alpha, from alpha^(2 delta) on, that the certificate gives",
-        hypotheses=lambda ds: {"next order <= 1/2": 0.5 - ds.expected_next},
+        statement=r"for commuting $A_i$, $Z$ tends to the solution $X$ of least nuclear norm as $\alpha \to 0$: $|Z - "
+        r"X|$ is the sum in squares of powers of $\alpha$, from $\alpha^{2 \delta}$ on, that the certificate gives",
+        hypotheses=lambda ds: {r"next order $\le 1/2$": 0.5 - ds.expected_next},
         residual=lambda ds: abs(_final_error(ds) / ds.expected_error - 1),
         tolerance=lambda ds: ds.expected_next + 100 * np.sqrt(ds.stop) / ds.expected_error,
         because="the next order, |W|^2 |l_off|; what a loss at the stop leaves of Z",
@@ -136,7 +137,8 @@ CLAIMS = [
     claim(
         id="least-nuclear-norm-rate",
         source=f"{SOURCE}, Theorem 1 (rate derived)",
-        statement="for commuting A_i, |Z - X|^(1 / 2 delta) is proportional to alpha, delta the slack of the best certificate",
+        statement=r"for commuting $A_i$, $|Z - X|^{1/2\delta}$ is proportional to $\alpha$, $\delta$ the slack of the "
+        "best certificate",
         kind=ib.Exponent(against="scale", value=1.0, within=0.15),
         hypotheses=_small,
         residual=_straight,
@@ -145,9 +147,10 @@ CLAIMS = [
     otherwise(
         id="least-nuclear-norm-conjecture",
         source=f"{SOURCE}, the conjecture",
-        statement="for A_i that do not commute, Z tends to the solution of least nuclear norm as alpha -> 0: |Z - X| <= |X|/10",
+        statement=r"for $A_i$ that do not commute, $Z$ tends to the solution of least nuclear norm as $\alpha \to 0$: "
+        r"$|Z - X| \le |X|/10$",
         kind=ib.Inequality(),
-        hypotheses=lambda ds: {"the smallest alpha": 1.001 * float(ds.scale.min()) - ds.scale} | _smallest_is_small(ds),
+        hypotheses=lambda ds: {r"the smallest $\alpha$": 1.001 * float(ds.scale.min()) - ds.scale} | _smallest_is_small(ds),
         residual=_final_error,
         tolerance=lambda ds: 0.1,
         because="what commuting ones give at that alpha",
@@ -155,9 +158,10 @@ CLAIMS = [
     otherwise(
         id="rank-one-instead",
         source=f"{SOURCE}, the conjecture (what is seen instead)",
-        statement="for these A_i, sigma_2(Z) / sigma_1(Z) tends to zero as alpha -> 0, though the least nuclear norm has rank 2",
+        statement=r"for these $A_i$, $\sigma_2(Z) / \sigma_1(Z)$ tends to zero as $\alpha \to 0$, though the least "
+        "nuclear norm has rank 2",
         kind=ib.Limit(against="scale"),
-        hypotheses=lambda ds: _small(ds) | {"measurements <= n": ds["size"] - ds["rank"] * (ds["rank"] + 1) / 2},
+        hypotheses=lambda ds: _small(ds) | {r"measurements $\le n$": ds["size"] - ds["rank"] * (ds["rank"] + 1) / 2},
         residual=lambda ds: ds.second,
         tolerance=lambda ds: 1e-2,
         because="seen down to alpha = 1e-4; three measurements leave room for many matrices of rank 1",
@@ -166,9 +170,9 @@ CLAIMS = [
     claim(
         id="large-start-is-not-least-nuclear",
         source=f"{SOURCE}, the role of small initialisation (control)",
-        statement="from alpha = 1 the error is at least three times that of the smallest start",
+        statement=r"from $\alpha = 1$ the error is at least three times that of the smallest start",
         kind=ib.Inequality(),
-        hypotheses=lambda ds: {"alpha = 1": np.log(ds.scale) + 1e-9} | _smallest_is_small(ds),
+        hypotheses=lambda ds: {r"$\alpha = 1$": np.log(ds.scale) + 1e-9} | _smallest_is_small(ds),
         residual=lambda ds: 3 * ib.curves.at_smallest(_final_error(ds), "scale") - _final_error(ds),
         tolerance=lambda ds: 0.0,
         because="a factor of three",

@@ -50,9 +50,9 @@ def ratio(ds):
 def reaches(ds):
     """Where every step of the proof is nearly an equality."""
     return {
-        "inputs within 1e-3 of a point": 1e-3 - ds.spread,
-        "labels on f or above it": ds.offset,
-        "S above 10 (1 + offset)": ds["norms.directed"].isel(record=0) - 10 * (1 + ds.offset),
+        "inputs within $10^{-3}$ of a point": 1e-3 - ds.spread,
+        "labels on $f$ or above it": ds.offset,
+        r"$S$ above $10 (1 + \text{offset})$": ds["norms.directed"].isel(record=0) - 10 * (1 + ds.offset),
     }
 
 
@@ -60,20 +60,21 @@ CLAIMS = [
     inequality("flatness-at-random-weights", FLATNESS.source, f"at random weights {FLATNESS.statement}", on="drawn"),
     inequality("flatness-at-balanced-weights", FLATNESS.source, f"at balanced weights {FLATNESS.statement}", on="balanced"),
     inequality(
-        "flatness-as-printed", f"{SOURCE}, Theorem 3.2", "sum |v| |w| g~ <= lambda_max / 2 - 1/2 + (R + 1) sqrt(2 L)",
+        "flatness-as-printed", f"{SOURCE}, Theorem 3.2",
+        r"$\sum |v| |w| \tilde g \le \lambda_{\max} / 2 - 1/2 + (R + 1) \sqrt{2 L}$",
         lambda ds: bound(ds, lambda radius: radius + 1), on="drawn",
     ),
     ib.Claim(
         id="the-bound-is-reached", source="derived", kind=ib.Inequality(),
-        statement="balanced neurons, inputs close to one point: S reaches 97 % of it",
+        statement="balanced neurons, inputs close to one point: $S$ reaches 97 % of it",
         accepts=ENDS, on="balanced", hypotheses=reaches, residual=lambda ds: 0.97 - ratio(ds),
         tolerance=lambda ds: 0.0, because="what the bias of the output and the spread of the inputs leave",
     ),
     inequality(
         "a-smaller-factor", "asked of nine tenths of the residual's term",
-        "S <= lambda_max / 2 - 1/2 + 0.45 sqrt(1 + R^2) sqrt(2 L)",
+        r"$S \le \lambda_{\max} / 2 - 1/2 + 0.45 \sqrt{1 + R^2} \sqrt{2 L}$",
         lambda ds: bound(ds, lambda radius: 0.45 * np.sqrt(1 + radius**2)), on="balanced",
-        hypotheses=lambda ds: reaches(ds) | {"labels off by 1/2 or more": ds.offset - 0.5}, expected="refuted",
+        hypotheses=lambda ds: reaches(ds) | {"labels off by $1/2$ or more": ds.offset - 0.5}, expected="refuted",
     ),
 ]  # fmt: skip
 

@@ -89,13 +89,13 @@ def next_order(ds):
 CLAIMS = [
     ib.Claim(
         id="empty-caps-cost-no-curvature", source=f"{SOURCE}, the proof of Theorem 3.7 (derived)",
-        statement="lambda_max = 1 where no example lies in a cap, for all labels and weights",
+        statement=r"$\lambda_{\max} = 1$ where no example lies in a cap, for all labels and weights",
         accepts=ENDS, hypotheses=lambda ds: {"no example in a cap": -ds.nearest},
         residual=lambda ds: abs(ds["sharpness.value"] - 1), tolerance=lambda ds: 1e-12, because="rounding of Lanczos",
     ),
-    _exponent("share-of-a-cap", "P ~ s^((d+1)/2)", "cap_share", lambda ds: (number(ds, "dimension") + 1) / 2,
+    _exponent("share-of-a-cap", r"$P \sim s^{(d+1)/2}$", "cap_share", lambda ds: (number(ds, "dimension") + 1) / 2,
               next_order),
-    _exponent("weight-of-a-cap", "g ~ s^(d+2)", "cap_weight", lambda ds: number(ds, "dimension") + 2,
+    _exponent("weight-of-a-cap", r"$g \sim s^{d+2}$", "cap_weight", lambda ds: number(ds, "dimension") + 2,
               lambda ds: 2 * next_order(ds) + 3),
 ]  # fmt: skip
 

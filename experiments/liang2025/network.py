@@ -120,5 +120,5 @@ def inequality(id, source, statement, limit=bound, **more):
 
 FLATNESS = inequality(
     "flatness-bounds-the-weighted-norm", f"{SOURCE}, Theorem 3.2 (sharp constants, derived)",
-    "sum |v| |w| g~ <= lambda_max / 2 - 1/2 + sqrt(1 + R^2) sqrt(2 L) / 2",
+    r"$\sum |v| |w| \tilde g \le \lambda_{\max} / 2 - 1/2 + \sqrt{1 + R^2} \sqrt{2 L} / 2$",
 )  # fmt: skip

@@ -23,7 +23,7 @@ def before(value):
 def doubled(ds):
     """n that are at least twice the next smaller, and another that is."""
     sizes = number(ds, "examples")
-    return {"n is twice another, or more": (sizes / before(sizes)).fillna(0) - 2, "n >= 32": sizes - 32}
+    return {"$n$ is twice another, or more": (sizes / before(sizes)).fillna(0) - 2, r"$n \ge 32$": sizes - 32}
 
 
 ordering = ib.claims_with(source=f"{SOURCE}, Figure 3", accepts=ENDS, kind=ib.Ordering(over="seed"), because="over seeds")
@@ -31,27 +31,29 @@ weighted, spearman = (lambda ds: ds["activation.weighted"]), (lambda ds: ds["act
 CLAIMS = [
     FLATNESS,
     ordering(
-        id="seldom-active", statement="d >= 3: the weighted share is lower by large steps than by decay",
+        id="seldom-active", statement=r"$d \ge 3$: the weighted share is lower by large steps than by decay",
         hypotheses=lambda ds: at_dimension(ds, 3, both),
         residual=lambda ds: by_steps(ds, weighted(ds)) - by_decay(ds, weighted(ds)),
     ),
     ordering(
-        id="activation-falls-with-n", statement="d >= 3, by large steps: the weighted share falls as n doubles",
+        id="activation-falls-with-n", statement=r"$d \ge 3$, by large steps: the weighted share falls as $n$ doubles",
         hypotheses=lambda ds: at_dimension(ds, 3) | doubled(ds),
         residual=lambda ds: by_steps(ds, weighted(ds)) - before(by_steps(ds, weighted(ds))),
     ),
     ordering(
-        id="norm-and-activation", statement="d >= 3: over living neurons Spearman's correlation of |v||w| and a is lower by "
+        id="norm-and-activation",
+        statement=r"$d \ge 3$: over living neurons Spearman's correlation of $|v||w|$ and $a$ is lower by "
         "large steps than by decay", hypotheses=lambda ds: at_dimension(ds, 3, both),
         residual=lambda ds: by_steps(ds, spearman(ds)) - by_decay(ds, spearman(ds)),
     ),
     ordering(
-        id="decay-keeps-what-is-active", statement="d >= 3, by decay: |v||w| and a are correlated",
+        id="decay-keeps-what-is-active", statement=r"$d \ge 3$, by decay: $|v||w|$ and $a$ are correlated",
         hypotheses=lambda ds: at_dimension(ds, 3, both), residual=lambda ds: -by_decay(ds, spearman(ds)),
     ),
     ib.Claim(
         id="large-weights-where-seldom-active", source=f"{SOURCE}, Figure 3, as one might read it", accepts=ENDS,
-        statement="d >= 3, by large steps: Spearman's correlation of |v||w| and a is below -0.3", kind=ib.Inequality(),
+        statement=r"$d \ge 3$, by large steps: Spearman's correlation of $|v||w|$ and $a$ is below $-0.3$",
+        kind=ib.Inequality(),
         hypotheses=lambda ds: large_steps(ds, 3, 16), residual=lambda ds: spearman(ds) + 0.3, tolerance=lambda ds: 0.0,
         because="what is read", expected="refuted",
     ),

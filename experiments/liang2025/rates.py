@@ -25,38 +25,40 @@ CLAIMS = [
     FLATNESS,
     claim(
         id="hovers-at-the-edge",
-        statement="d >= 5, n >= 32 and 6 d: over the last half of training lambda_max is on average "
-        "within 3 % of 2/eta",
-        hypotheses=lambda ds: large_steps(ds, 5, 32) | {"n >= 6 d": number(ds, "examples") - 6 * ds.dimension},
+        statement=r"$d \ge 5$, $n \ge 32$ and $6 d$: over the last half of training $\lambda_{\max}$ is on average "
+        r"within 3 % of $2/\eta$",
+        hypotheses=lambda ds: large_steps(ds, 5, 32) | {r"$n \ge 6 d$": number(ds, "examples") - 6 * ds.dimension},
         residual=lambda ds: abs(ds.edge - 1), tolerance=lambda ds: 0.03, because="it oscillates by some per cent",
     ),
     claim(
-        id="hovers-at-the-edge-on-the-line", statement="d = 1, n >= 32: on average lambda_max is within 3 % of 2/eta, too",
-        hypotheses=lambda ds: large_steps(ds, 1, 32) | {"d = 1": 1 - ds.dimension},
+        id="hovers-at-the-edge-on-the-line",
+        statement=r"$d = 1$, $n \ge 32$: on average $\lambda_{\max}$ is within 3 % of $2/\eta$, too",
+        hypotheses=lambda ds: large_steps(ds, 1, 32) | {"$d = 1$": 1 - ds.dimension},
         residual=lambda ds: abs(ds.edge - 1), tolerance=lambda ds: 0.03, because="as above",
         expected="refuted",
     ),
     claim(
-        id="not-beyond-the-edge", statement="n >= 32: in no dimension is the mean lambda_max 5 % above 2/eta", kind=ib.Inequality(),
+        id="not-beyond-the-edge",
+        statement=r"$n \ge 32$: in no dimension is the mean $\lambda_{\max}$ 5 % above $2/\eta$", kind=ib.Inequality(),
         hypotheses=lambda ds: large_steps(ds, 1, 32), residual=lambda ds: ds.edge - 1.05,
         bound=lambda ds: 1.05 + 0 * ds.edge, tolerance=lambda ds: 0.0, because="what is claimed",
     ),
     ordering(
-        id="decay-separates", statement="at every d and n decay has the smaller error",
+        id="decay-separates", statement="at every $d$ and $n$ decay has the smaller error",
         hypotheses=both, residual=lambda ds: by_decay(ds, ds.error) - by_steps(ds, ds.error),
     ),
     ordering(
-        id="steps-fit-the-noise", statement="d >= 3: large steps leave an error above a quarter of the noise",
+        id="steps-fit-the-noise", statement=r"$d \ge 3$: large steps leave an error above a quarter of the noise",
         hypotheses=lambda ds: at_dimension(ds, 3), residual=lambda ds: ds.noise**2 / 4 - by_steps(ds, ds.error),
     ),
     ordering(
         id="steps-learn-slower-in-higher-dimension",
-        statement="by large steps the error falls faster with n on the line than at d >= 3",
-        hypotheses=lambda ds: at_dimension(ds, 3) | along_n(ds) | {"d = 1 is there": 1 - ds.dimension.min()},
+        statement=r"by large steps the error falls faster with $n$ on the line than at $d \ge 3$",
+        hypotheses=lambda ds: at_dimension(ds, 3) | along_n(ds) | {"$d = 1$ is there": 1 - ds.dimension.min()},
         residual=lambda ds: ib.curves.at(by_steps(ds, slopes(ds)), dimension=1.0) - by_steps(ds, slopes(ds)),
     ),
     ordering(
-        id="decay-learns-faster", statement="d >= 5: the error falls faster with n by decay than by large steps",
+        id="decay-learns-faster", statement=r"$d \ge 5$: the error falls faster with $n$ by decay than by large steps",
         hypotheses=lambda ds: at_dimension(ds, 5, both) | along_n(ds),
         residual=lambda ds: by_decay(ds, slopes(ds)) - by_steps(ds, slopes(ds)),
     ),

@@ -40,7 +40,7 @@ def reached(ds):
 
 
 def small(ds):
-    return {"a kick from 1e-8 to 1e-5": min(ds.kick - 1e-8, 1e-5 - ds.kick)}
+    return {"a kick from $10^{-8}$ to $10^{-5}$": min(ds.kick - 1e-8, 1e-5 - ds.kick)}
 
 
 KICKED = "a kick of 6 deviations to labels of up to 5; Lanczos stops at 1e-8"
@@ -60,31 +60,32 @@ def rises(ds):
 CLAIMS = [
     FLATNESS,
     claim(
-        id="curvature-of-the-witness", statement="lambda_max is the largest eigenvalue of (1 1^T + diag q) / n",
+        id="curvature-of-the-witness", statement=r"$\lambda_{\max}$ is the largest eigenvalue of "
+        r"$(\mathbf{1} \mathbf{1}^\top + \operatorname{diag} q) / n$",
         residual=lambda ds: abs(top(ds) - ds.law_top) / ds.law_top, tolerance=off, because=KICKED,
     ),
     claim(
-        id="private-examples-are-fitted", statement="f(x_k) = y_k where x_k has a cap of its own",
+        id="private-examples-are-fitted", statement="$f(x_k) = y_k$ where $x_k$ has a cap of its own",
         residual=lambda ds: at_start(ds, "seen.off"), tolerance=off, because=KICKED,
     ),
     every(
-        id="the-best-gauge", statement="with the best gauge lambda_max <= 1 + (2 / n) max_k |y_k| sqrt(1 + |x_k|^2)",
+        id="the-best-gauge", statement=r"with the best gauge $\lambda_{\max} \le 1 + (2 / n) \max_k |y_k| \sqrt{1 + |x_k|^2}$",
         hypotheses=lambda ds: {"the best gauge": -abs(ds.own - 1) - abs(ds.gauge - 1)}, bound=lambda ds: ds.law_best,
         residual=lambda ds: top(ds) - ds.law_best, tolerance=off, because=KICKED,
     ),
     every(
         id="noise-is-fitted-by-a-stable-minimum", source=f"{SOURCE}, neural shattering",
-        statement=f"{PRIVATE}, the best gauge common to all has lambda_max < 2: stable at step 1", bound=lambda ds: 2.0,
-        hypotheses=lambda ds: all_private(ds) | reached(ds),
+        statement=rf"{PRIVATE}, the best gauge common to all has $\lambda_{{\max}} < 2$: stable at step 1",
+        bound=lambda ds: 2.0, hypotheses=lambda ds: all_private(ds) | reached(ds),
         residual=lambda ds: least(ds, 0.0) - 2, tolerance=lambda ds: 0.0, because="what is claimed",
     ),
     every(
-        id="descent-stays", statement=f"{PRIVATE} and step lambda_max <= 1.9, the loss is lower at the end",
+        id="descent-stays", statement=rf"{PRIVATE} and step $\lambda_{{\max}} \le 1.9$, the loss is lower at the end",
         hypotheses=lambda ds: all_private(ds) | small(ds) | {"stable": 1.9 - ds.step * top(ds)}, tolerance=lambda ds: 0.0,
         residual=lambda ds: ib.curves.last(ds.loss) - at_start(ds, "loss"), because="linear about the witness",
     ),
     every(
-        id="descent-leaves", statement=f"{PRIVATE} and step lambda_max >= 2.5, the loss rises a thousandfold",
+        id="descent-leaves", statement=rf"{PRIVATE} and step $\lambda_{{\max}} \ge 2.5$, the loss rises a thousandfold",
         hypotheses=lambda ds: all_private(ds) | small(ds) | {
             "unstable": ds.step * top(ds) - 2.5, "50 steps or more": number(ds, "max_steps") - 50,
         },
@@ -92,18 +93,19 @@ CLAIMS = [
         because="the kick grows by 1.5 a step", accepts=(*ENDS, ib.Status.DIVERGED),
     ),
     claim(
-        id="share-of-private-caps", statement="the mean share of examples with a cap of their own is E (1 - P(cap))^(n-1)",
+        id="share-of-private-caps",
+        statement=r"the mean share of examples with a cap of their own is $E (1 - P(\text{cap}))^{n-1}$",
         residual=lambda ds: abs(mean_share(ds).mean("seed") - ds.private_share),
         tolerance=lambda ds: 4 * mean_share(ds).std("seed") / ds.sizes["seed"] ** 0.5 + 1 / number(ds, "examples"),
         because="four standard errors of the mean over seeds, and one example",
     ),
     claim(
-        id="more-caps-in-higher-dimension", source=SOURCE, statement="the share rises with d", kind=ib.Ordering(over="seed"),
+        id="more-caps-in-higher-dimension", source=SOURCE, statement="the share rises with $d$", kind=ib.Ordering(over="seed"),
         residual=rises, hypotheses=lambda ds: {"theory has two dimensions 5 % apart": 2.0 * rises(ds).notnull() - 1},
         because="over seeds, where the two expectations are 5 % apart",
     ),
     claim(
-        id="fresh-inputs-see-little-of-it", statement=f"{PRIVATE}, the mean square of f - x_1 is larger at training inputs "
+        id="fresh-inputs-see-little-of-it", statement=f"{PRIVATE}, the mean square of $f - x_1$ is larger at training inputs "
         "than at fresh ones", kind=ib.Ordering(over="seed"), hypotheses=all_private, because="over seeds; caps are small",
         residual=lambda ds: 2 * at_start(ds, "held_out") - at_start(ds, "seen.noise"),
     ),

@@ -134,7 +134,7 @@ def both(ds):
 def along_n(ds):
     sizes = number(ds, "examples")
     slack = min(len(sizes) - 3, sizes.min() - 16, sizes.max() / sizes.min() - 4)
-    return {"three n or more, of 16 or more, by a factor of 4": slack}
+    return {"three $n$ or more, of 16 or more, by a factor of 4": slack}
 
 
 def by_steps_alone(ds):
@@ -142,12 +142,12 @@ def by_steps_alone(ds):
 
 
 def at_dimension(ds, least, of=by_steps_alone):
-    return of(ds) | {f"d >= {least}": ds.dimension - least}
+    return of(ds) | {rf"$d \ge {least}$": ds.dimension - least}
 
 
 def large_steps(ds, dimension, examples):
     """Runs without decay, of so many dimensions and examples."""
     return at_dimension(ds, dimension) | {
-        "no decay": -abs(ds.decay), f"n >= {examples}": number(ds, "examples") - examples,
+        "no decay": -abs(ds.decay), rf"$n \ge {examples}$": number(ds, "examples") - examples,
         "for a time of 800 or more": ds.step * number(ds, "max_steps") - 800,
     }  # fmt: skip

@@ -79,7 +79,8 @@ CLAIMS = [
     FLATNESS,
     ib.Claim(
         id="stable-minima-are-smooth", source="Mulayoff et al. 2021; Qiao et al. 2024 (sharp constants, derived)",
-        statement="where lambda_max <= 2/eta after steps of eta, int |f''| g <= 1/eta - 1/2 + sqrt(1 + R^2) sqrt(2 L) / 2",
+        statement=r"where $\lambda_{\max} \le 2/\eta$ after steps of $\eta$, "
+        r"$\int |f''| g \le 1/\eta - 1/2 + \sqrt{1 + R^2} \sqrt{2 L} / 2$",
         kind=ib.Inequality(), accepts=ENDS, hypotheses=lambda ds: {"stable": 2 / ds.step - halfway(ds, curvature(ds))},
         residual=lambda ds: halfway(ds, smooth(ds) - allowed(ds, ds.step)),
         bound=lambda ds: halfway(ds, allowed(ds, ds.step)),
@@ -87,24 +88,24 @@ CLAIMS = [
     ),
     ordering(
         id="a-larger-step-is-smoother", expected="refuted", residual=lambda ds: gain(ds, smooth(ds)),
-        statement="eta <= 0.02: int |f''| g is lower after the larger step, where the loss ends no higher",
+        statement=r"$\eta \le 0.02$: $\int |f''| g$ is lower after the larger step, where the loss ends no higher",
         hypotheses=lambda ds: small(ds) | {"the loss ends no higher": -gain(ds, ds.loss)},
     ),
     ordering(
         id="below-the-edge-it-grows-rougher", source="measured",
-        statement="eta <= 0.02, below the edge: int |f''| g is higher after the larger step, for training goes on",
+        statement=r"$\eta \le 0.02$, below the edge: $\int |f''| g$ is higher after the larger step, for training goes on",
         hypotheses=small, residual=lambda ds: -gain(ds, smooth(ds)),
     ),
     ordering(
-        id="beyond-the-edge-it-is-smoother", statement="eta >= 0.1: int |f''| g is lower after the larger step",
+        id="beyond-the-edge-it-is-smoother", statement=r"$\eta \ge 0.1$: $\int |f''| g$ is lower after the larger step",
         hypotheses=large, residual=lambda ds: gain(ds, smooth(ds)),
     ),
     ordering(
-        id="and-has-fewer-knots", statement="eta >= 0.1: fewer neurons have a knot among the examples after the larger step",
+        id="and-has-fewer-knots", statement=r"$\eta \ge 0.1$: fewer neurons have a knot among the examples after the larger step",
         hypotheses=large, residual=lambda ds: gain(ds, ds.knots),
     ),
     ordering(
-        id="at-no-cost", statement="eta >= 0.1: the loss is lower after the larger step, too", hypotheses=large,
+        id="at-no-cost", statement=r"$\eta \ge 0.1$: the loss is lower after the larger step, too", hypotheses=large,
         residual=lambda ds: gain(ds, ds.loss), expected="refuted",
     ),
 ]  # fmt: skip

@@ -140,7 +140,8 @@ CLAIMS = [
     claim(
         id="smoothed-margin-never-falls",
         source=f"{SOURCE}, monotonicity of the smoothed margin under the flow",
-        statement="log(1/Loss) / |theta|^L does not fall over any step once Loss < 1, L = 1, 2, 3",
+        statement=r"$\log(1/\mathrm{Loss}) / |\theta|^L$ does not fall over any step once $\mathrm{Loss} < 1$, "
+        "$L = 1, 2, 3$",
         kind=ib.Inequality(),
         residual=lambda ds: ds.fall,
         tolerance=lambda ds: 10 * ds.rtol,
@@ -149,8 +150,10 @@ CLAIMS = [
     claim(
         id="loss-falls-like-1/(t-log^(2-2/L)t)",
         source=f"{SOURCE}, loss convergence rate",
-        statement="Loss t ~ (log t)^-(2 - 2/L), L = 1, 2, 3: the slope of log(Loss t) against log log t, last third of log t",
-        hypotheses=lambda ds: {"L = 1, 2, 3": ib.curves.among(ds.depth, 1, 2, 3)},  # below 2 entries reach 0 in finite time
+        statement=r"$\mathrm{Loss}\, t \sim (\log t)^{-(2 - 2/L)}$, $L = 1, 2, 3$: the slope of "
+        r"$\log(\mathrm{Loss}\, t)$ against $\log\log t$, last third of $\log t$",
+        hypotheses=lambda ds: {"$L = 1, 2, 3$": ib.curves.among(ds.depth, 1, 2, 3)},
+         # below 2 entries reach 0 in finite time
         residual=lambda ds: abs(ib.curves.log_exponent(ds, late(ds.log_time)) + 2 - 2 / ds.depth),
         tolerance=lambda ds: bend(ds.depth, ds.log_time),
         because="next order: [p (p log T + 3) + 1] / T, p = 2 - 2/L, T where the last third begins",
@@ -158,8 +161,9 @@ CLAIMS = [
     claim(
         id="grows-along-the-largest-margin",
         source=f"{SOUDRY}, Theorem 3 (L = 1); {SOURCE}, KKT directions (L = 2)",
-        statement="|x|_p grows by 1/margin_p a unit of log(1/Loss), p = 2 at L = 1 and p = 1 at L = 2",
-        hypotheses=lambda ds: {"L = 1, 2": ib.curves.among(ds.depth, 1, 2)},
+        statement=r"$|x|_p$ grows by $1/\text{margin}_p$ a unit of $\log(1/\mathrm{Loss})$, $p = 2$ at $L = 1$ and "
+        "$p = 1$ at $L = 2$",
+        hypotheses=lambda ds: {"$L = 1, 2$": ib.curves.among(ds.depth, 1, 2)},
         residual=lambda ds: abs(ds.grown - 1),
         tolerance=lambda ds: 0.01 + ds.creeping,
         because="L = 1: 1 %, what is bounded drops out of differences; L = 2: 1 % and the entries that still creep, sum "
@@ -168,7 +172,7 @@ CLAIMS = [
     claim(
         id="signs-grow-along-the-largest-l-infinity-margin",
         source="Gunasekar et al. 2018, steepest descent (as remembered; derived for l-infinity)",
-        statement="descent by signs: |x|_inf grows by 1/margin_inf a unit of log(1/Loss)",
+        statement=r"descent by signs: $|x|_\infty$ grows by $1/\text{margin}_\infty$ a unit of $\log(1/\mathrm{Loss})$",
         on="signs",
         residual=lambda ds: abs(ds.grown - 1),
         tolerance=lambda ds: 9 / ds.max_steps,
@@ -177,8 +181,8 @@ CLAIMS = [
     claim(
         id="depth-2-grows-along-the-largest-l2-margin",
         source=f"{SOUDRY}, Theorem 3 (asked of L = 2)",
-        statement="|x|_2 grows by 1/margin_2 a unit of log(1/Loss) at L = 2 as well",
-        hypotheses=lambda ds: {"L = 2": ib.curves.among(ds.depth, 2)},
+        statement=r"$|x|_2$ grows by $1/\text{margin}_2$ a unit of $\log(1/\mathrm{Loss})$ at $L = 2$ as well",
+        hypotheses=lambda ds: {"$L = 2$": ib.curves.among(ds.depth, 2)},
         residual=lambda ds: abs(ds.grown_l2 - 1),
         tolerance=lambda ds: 0.03,
         because="as for the margin of its own norm",

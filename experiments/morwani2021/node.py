@@ -76,23 +76,24 @@ def _power(ds):
 CLAIMS = [
     claim(
         id="inverse-weights-move-together",
-        statement="(1/w_i(0) - 1/w_i(t)) / a_i is the same for both weights",
+        statement="$(1/w_i(0) - 1/w_i(t)) / a_i$ is the same for both weights",
         residual=lambda ds: ds.apart,
         tolerance=lambda ds: 1e3 * ds.rtol,
         because="integrator at a relative rtol a step",
     ),
     claim(
         id="the-loser-follows-the-winner",
-        statement="w_l(t) = 1/(1/w_l(0) - (a_l/a_k)(1/w_k(0) - 1/w_k(t))), k = argmax a_i w_i(0)",
+        statement=r"$w_l(t) = 1/(1/w_l(0) - (a_l/a_k)(1/w_k(0) - 1/w_k(t)))$, $k = \argmax a_i w_i(0)$",
         residual=lambda ds: abs(ds.race_loser / ds.race_expected - 1),
         tolerance=lambda ds: 1e4 * ds.rtol,
         because="the invariant, solved for the loser",
     ),
     claim(
         id="the-loser-stays-below-its-limit",
-        statement="w_l(t) < w = 1/(1/w_l(0) - a_l/(a_k w_k(0))), by a share of at most a_l w / [log t + 2 log(a_k w_k(0)) - a_l w]",
+        statement=r"$w_l(t) < w = 1/(1/w_l(0) - a_l/(a_k w_k(0)))$, by a share of at most "
+        r"$a_l w / [\log t + 2 \log(a_k w_k(0)) - a_l w]$",
         kind=ib.Inequality(),
-        hypotheses=lambda ds: {"log t + 2 log(a_k w_k(0)) > a_l w": ds.slowest_winner},
+        hypotheses=lambda ds: {r"$\log t + 2 \log(a_k w_k(0)) > a_l w$": ds.slowest_winner},
         # the share has to lie between 0 and the bound: its distance from the middle of the two
         residual=lambda ds: abs(2 * ds.still_to_come / ds.latest - 1),
         tolerance=lambda ds: 1.0,
@@ -101,7 +102,8 @@ CLAIMS = [
     claim(
         id="loss-falls-like-1/(t-log^2-t)",
         source=f"{SOURCE}, abstract: the rate at any depth",
-        statement="Loss t ~ W^-2, W = a_k w_k = log(1/Loss) - a_l w_l ~ log t: the slope of its logarithms, last third of log t",
+        statement=r"$\mathrm{Loss}\, t \sim W^{-2}$, $W = a_k w_k = \log(1/\mathrm{Loss}) - a_l w_l \sim \log t$: "
+        r"the slope of its logarithms, last third of $\log t$",
         residual=lambda ds: abs(_power(ds) + 2),
         tolerance=lambda ds: ds.bend,
         because="next order: 4 / T + 2 (a_l w / T)^2, T where the last third begins, w the limit of the loser",

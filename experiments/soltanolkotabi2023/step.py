@@ -37,7 +37,8 @@ def size(snapshot):
 one_step = ib.Claim(
     id="one-step-of-the-imbalance",
     source="Soltanolkotabi et al. 2023, coupling of the factors (derived: exact)",
-    statement="D(next) - D = mu^2 (W^T R^T R W - V^T R R^T V) at every step of descent, D = V^T V - W^T W",
+    statement=r"$D(\text{next}) - D = \mu^2 (W^\top R^\top R W - V^\top R R^\top V)$ at every step of descent, "
+    r"$D = V^\top V - W^\top W$",
     accepts=ANY_END,
     residual=lambda ds: ds.identity_gap,
     tolerance=lambda ds: 1e-14 * np.maximum(1, ds.largest),

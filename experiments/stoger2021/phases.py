@@ -62,14 +62,14 @@ def _refined(ds):
 def _whole(ds):
     """From a small start, through all three phases: what a run did that was stopped before says nothing of them."""
     return {
-        "alpha <= 0.001": np.log(1.001e-3) - np.log(ds.scale),
+        r"$\alpha \le 0.001$": np.log(1.001e-3) - np.log(ds.scale),
         "refined before the run ends": ds.clock.max("record") - ds.end_III,
     }
 
 
 def _others(ds):
     """Those that are compared with the smallest."""
-    return _whole(ds) | {"not the smallest alpha": np.log(ds.scale / ds.scale.min()) - 1e-9}
+    return _whole(ds) | {r"not the smallest $\alpha$": np.log(ds.scale / ds.scale.min()) - 1e-9}
 
 
 def _of_smallest(value):
@@ -91,7 +91,7 @@ def _unseen(ds):
     return 0.01 - ib.curves.at_first(_left_out(ds), ds.clock, ds.end_I)
 
 
-UNSEEN = "Z hardly seen when the directions have aligned: |A*A(Z)| <= sigma_r(X)/50"
+UNSEEN = r"$Z$ hardly seen when the directions have aligned: $|A^*A(Z)| \le \sigma_r(X)/50$"
 
 
 def _turned_by_alpha(ds):
@@ -120,7 +120,8 @@ CLAIMS = [
     claim(
         id="three-phases-in-order",
         source=f"{SOURCE}, the three phases",
-        statement="the leading directions align (sin 1/4), then sigma_r(Z) grows (half of X's), then the error falls (1e-3)",
+        statement=r"the leading directions align ($\sin$ 1/4), then $\sigma_r(Z)$ grows (half of $X$'s), then the "
+        "error falls ($10^{-3}$)",
         residual=lambda ds: np.fmax(ds.end_I - ds.end_II, ds.end_II - ds.end_III) + ds.spacing,
         tolerance=lambda ds: 0.0,
         because="by more than the spacing of the records",
@@ -128,10 +129,11 @@ CLAIMS = [
     claim(
         id="aligned-while-small",
         source=f"{SOURCE}, phase I",
-        statement="when the directions have aligned, sigma_r(Z) is proportional to alpha^2: as small as one likes, to 1 %",
+        statement=r"when the directions have aligned, $\sigma_r(Z)$ is proportional to $\alpha^2$: as small as one "
+        "likes, to 1 %",
         kind=ib.Identity(),
         hypotheses=lambda ds: _others(ds)
-        | {f"{UNSEEN}, from the smallest alpha too": np.minimum(_unseen(ds), _of_smallest(_unseen(ds)))},
+        | {rf"{UNSEEN}, from the smallest $\alpha$ too": np.minimum(_unseen(ds), _of_smallest(_unseen(ds)))},
         residual=lambda ds: abs(_amplified(ds) / _of_smallest(_amplified(ds)) - 1),
         tolerance=lambda ds: 0.01,
         because="what alignment costs is a power of the start that does not depend on alpha, until Z is seen in A*A(X - Z)",
@@ -139,7 +141,8 @@ CLAIMS = [
     claim(
         id="phase-I-is-the-power-method",
         source=f"{SOURCE}, phase I (bound derived to leading order)",
-        statement="while |Z| <= sigma_r(X)/100, |U_t - (I + mu A*(y))^t U_0| <= |U_t| |A*A(Z_t)| / 2 sigma_r(X)",
+        statement=r"while $|Z| \le \sigma_r(X)/100$, "
+        r"$|U_t - (I + \mu A^*(y))^t U_0| \le |U_t| |A^*A(Z_t)| / 2 \sigma_r(X)$",
         residual=lambda ds: ((ds.power_gap - 1e-12) / _left_out(ds)).where(ds.seen <= ds.least / 100),
         tolerance=lambda ds: 1.0,
         because="a ratio, after 1e-12 for the rounding of up to 60 steps",
@@ -147,7 +150,8 @@ CLAIMS = [
     claim(
         id="phase-I-does-not-depend-on-alpha",
         source=f"{SOURCE}, phase I (derived: the power method has no scale)",
-        statement="until it is over, the directions are those from the smallest alpha: to |A*A(Z_t)| / 2 sigma_r(X) in sin",
+        statement=r"until it is over, the directions are those from the smallest $\alpha$: to "
+        r"$|A^*A(Z_t)| / 2 \sigma_r(X)$ in $\sin$",
         hypotheses=_others,
         residual=_turned_by_alpha,
         tolerance=lambda ds: 1.0,
@@ -156,9 +160,9 @@ CLAIMS = [
     claim(
         id="phase-II-per-log-alpha",
         source=f"{SOURCE}, phase II (constant derived)",
-        statement="a start e times smaller makes phase II longer by 1/ln(1 + mu sigma_r(X)) steps, to 10 %",
+        statement=r"a start $e$ times smaller makes phase II longer by $1/\ln(1 + \mu \sigma_r(X))$ steps, to 10 %",
         hypotheses=lambda ds: _whole(ds)
-        | {"sigma_r(A*A(X)) within 10 %": 0.1 - abs(ds.seen_least / ds.least - 1), UNSEEN: _unseen(ds)},
+        | {r"$\sigma_r(A^*A(X))$ within 10 %": 0.1 - abs(ds.seen_least / ds.least - 1), UNSEEN: _unseen(ds)},
         residual=lambda ds: abs(-ib.curves.per_log(_growth(ds), "scale") / ds.steps_per_log - 1),
         tolerance=lambda ds: 0.1,
         because="the data see sigma_r(A*A(X)) instead, off by the isometry defect",
@@ -166,8 +170,8 @@ CLAIMS = [
     claim(
         id="phase-III-does-not-depend-on-alpha",
         source=f"{SOURCE}, phase III (derived: local contraction)",
-        statement="from sigma_r(X)/2 to an error of 1e-3 takes as long as from the smallest alpha, to 5 %",
-        hypotheses=lambda ds: _whole(ds) | {"not the smallest alpha": np.log(ds.scale / _smallest_refined(ds)) - 1e-9},
+        statement=r"from $\sigma_r(X)/2$ to an error of $10^{-3}$ takes as long as from the smallest $\alpha$, to 5 %",
+        hypotheses=lambda ds: _whole(ds) | {r"not the smallest $\alpha$": np.log(ds.scale / _smallest_refined(ds)) - 1e-9},
         residual=lambda ds: abs(ds.length_III / _refinement_of_smallest(ds) - 1),
         tolerance=lambda ds: 0.05,
         because="what else has grown until then is of the order of a power of alpha, at alpha = 0.001 some per cent",

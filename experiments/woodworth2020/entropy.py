@@ -86,12 +86,13 @@ def _kernel_rate(depth):
     return claim(
         id=f"least-l2-for-large-starts-depth-{depth}",
         source=f"{SOURCE}, kernel limit (derived, with its rate)",
-        statement=f"L = {depth}: |x - x*| falls like alpha^-{2 * depth} as alpha -> infinity, x* of least l2 norm",
+        statement=rf"$L = {depth}$: $|x - x_*|$ falls like $\alpha^{{-{2 * depth}}}$ as $\alpha \to \infty$, $x_*$ of "
+        "least l2 norm",
         kind=ib.Exponent(against="alpha", value=-2.0 * depth, within=0.15),
         hypotheses=lambda ds: {
-            f"L = {depth}": ib.curves.among(ds.depth, depth),
-            "alpha >= 2": ds.alpha - 1.999,
-            "|x|_inf < alpha^L / 3": ds.alpha**depth / 3 - abs(ib.curves.last(ds.x)).max("x_0"),
+            f"$L = {depth}$": ib.curves.among(ds.depth, depth),
+            r"$\alpha \ge 2$": ds.alpha - 1.999,
+            r"$|x|_\infty < \alpha^L / 3$": ds.alpha**depth / 3 - abs(ib.curves.last(ds.x)).max("x_0"),
         },
         residual=lambda ds: ds.off_l2,
         because="the potential is |x|^2 up to relative (x/alpha^L)^2; the next order bends the slope at alpha = 2",
@@ -102,7 +103,8 @@ CLAIMS = [
     claim(
         id="branches-keep-their-balance",
         source=f"{SOURCE}, the two branches move with opposite gradients",
-        statement="u_i v_i = alpha^2 (L = 2), (alpha/u_i)^{L-2} + (alpha/v_i)^{L-2} = 2 (L >= 3), at every time",
+        statement=r"$u_i v_i = \alpha^2$ ($L = 2$), $(\alpha/u_i)^{L-2} + (\alpha/v_i)^{L-2} = 2$ ($L \ge 3$), at "
+        "every time",
         residual=lambda ds: ds.imbalance,
         tolerance=lambda ds: 1e4 * ds.rtol,
         because="integrator at a relative rtol a step, over at most 4,000 steps",
@@ -110,7 +112,7 @@ CLAIMS = [
     claim(
         id="limit-minimises-its-potential",
         source=f"{SOURCE}, hyperbolic entropy and its analogue of depth 3 and more",
-        statement="the end minimises the potential at its data A x (= y to the stop rule, where it converged)",
+        statement="the end minimises the potential at its data $A x$ ($= y$ to the stop rule, where it converged)",
         residual=lambda ds: ds.off_potential,
         tolerance=lambda ds: ds.moved,
         because="integrator: 1000 rtol (1 + sum u^L + v^L); the minimiser by Newton on the convex dual",
@@ -118,8 +120,9 @@ CLAIMS = [
     claim(
         id="entropy-gradient-is-in-the-row-space",
         source=f"{SOURCE}, the KKT condition of min Q_alpha",
-        statement="L = 2: arcsinh(x_i / 2 alpha^2) lies in range(A^T), at every end, whether it fits or not",
-        hypotheses=lambda ds: {"L = 2": ib.curves.among(ds.depth, 2)},
+        statement=r"$L = 2$: $\operatorname{arcsinh}(x_i / 2 \alpha^2)$ lies in $\operatorname{range}(A^\top)$, at "
+        "every end, whether it fits or not",
+        hypotheses=lambda ds: {"$L = 2$": ib.curves.among(ds.depth, 2)},
         residual=lambda ds: ds.outside_rows,
         tolerance=lambda ds: ds.rtol * (1e5 + 1e2 * ds.alpha**2),
         because="integrator: u v = alpha^2 to 1000 rtol, and x = u^2 - v^2 rounds to 1e-16 alpha^2",
@@ -127,7 +130,8 @@ CLAIMS = [
     claim(
         id="least-l1-is-certified",
         source="linear programming duality",
-        statement="the least l1 norm Q of the data A x has a dual point of the same value, and a primal one that fits",
+        statement="the least l1 norm $Q$ of the data $A x$ has a dual point of the same value, and a primal one that "
+        "fits",
         residual=lambda ds: ds.least_l1_doubt,
         tolerance=lambda ds: 1e-10,
         because="a vertex from a linear solve on its support; HiGHS's own tolerance is 1e-7",
@@ -135,9 +139,10 @@ CLAIMS = [
     claim(
         id="l1-excess-bound",
         source=f"{SOURCE}, rich limit (derived, with its rate)",
-        statement="|x|_1 - Q <= alpha^{L-2} sum |x_i|^{2/L} (L >= 3), O(1 / log(1/alpha)) with its constants (L = 2), alpha < 1",
+        statement=r"$|x|_1 - Q \le \alpha^{L-2} \sum |x_i|^{2/L}$ ($L \ge 3$), $O(1 / \log(1/\alpha))$ with its "
+        r"constants ($L = 2$), $\alpha < 1$",
         kind=ib.Inequality(),
-        hypotheses=lambda ds: {"alpha < 1": 0.999 - ds.alpha},
+        hypotheses=lambda ds: {r"$\alpha < 1$": 0.999 - ds.alpha},
         residual=lambda ds: ds.excess / ds.bound,
         tolerance=lambda ds: 1 + ds.moved / ds.bound,
         because="the bound; integrator, as for the limit",
@@ -145,9 +150,10 @@ CLAIMS = [
     claim(
         id="least-l1-for-small-starts",
         source=f"{SOURCE}, rich limit",
-        statement="L = 3: |x|_1 -> Q as alpha -> 0, Q of the data A x (at L = 2 the limit is log-slow: l1-excess-bound)",
+        statement=r"$L = 3$: $|x|_1 \to Q$ as $\alpha \to 0$, $Q$ of the data $A x$ (at $L = 2$ the limit is "
+        "log-slow: l1-excess-bound)",
         kind=ib.Limit(against="alpha", towards="zero"),
-        hypotheses=lambda ds: {"L >= 3": ds.depth - 3, "alpha < 1": 0.999 - ds.alpha, "|A x - y| < |y| / 2": ds.fitted},
+        hypotheses=lambda ds: {r"$L \ge 3$": ds.depth - 3, r"$\alpha < 1$": 0.999 - ds.alpha, "$|A x - y| < |y| / 2$": ds.fitted},
         residual=lambda ds: ds.excess,
         tolerance=lambda ds: ds.bound + ds.moved,
         because="the bound, at each alpha",

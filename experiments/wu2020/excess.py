@@ -17,6 +17,7 @@ import numpy as np
 import implicit_bias as ib
 
 from .claims import BECAUSE_OF_DESCENT, FACTS, LIMITS, SOURCE, WEIGHTS, descent_tolerance
+from .maps import frontier, plane
 
 theory = ib.theory.weight_normalisation
 
@@ -52,7 +53,7 @@ def _as_printed(ds, distance):
     """For g0 <= g*; and where no run here is to end farther, by the limit law, the sentence is true of these runs."""
     farther = (ds.limit_excess - distance) / descent_tolerance(ds) - 2
     return {
-        "g0 <= g*": ds.g_star - ds.scale,
+        r"$g_0 \le g_*$": ds.g_star - ds.scale,
         "a run here ends farther, by the limit law": farther.where(ds.scale <= ds.g_star).max(),
     }
 
@@ -66,14 +67,17 @@ CLAIMS = [
     claim(
         id="excess-boundary-is-the-logarithmic-mean",
         source=f"{SOURCE}, after Theorem 2.6 (corrected)",
-        statement="|x_GD - x*| - |x_WN - x*|, GD at its true limit x* + g0 w_perp(0), has the sign of LM(G, g0^2) - c "
-        "where G > g0^2, of c - LM where G < g0^2, and is 0 at c = LM and at G = g0^2",
+        statement=r"$|x_{\mathrm{GD}} - x_*| - |x_{\mathrm{WN}} - x_*|$, GD at its true limit $x_* + g_0 w_\perp(0)$, "
+        "has the sign of "
+        r"$\mathrm{LM}(G, g_0^2) - c$ where $G > g_0^2$, of $c - \mathrm{LM}$ where $G < g_0^2$, and is 0 at "
+        r"$c = \mathrm{LM}$ and at $G = g_0^2$",
         residual=lambda ds: -np.sign(ds.closer) * ds.gain,
     ),
     claim(
         id="closer-than-gd-as-printed",
         source=f"{SOURCE}, after Theorem 2.6 (as printed)",
-        statement="WN ends closer to x* than GD whenever g0 <= g*; GD at its true limit x* + g0 w_perp(0)",
+        statement=r"WN ends closer to $x_*$ than GD whenever $g_0 \le g_*$; GD at its true limit "
+        r"$x_* + g_0 w_\perp(0)$",
         hypotheses=lambda ds: _as_printed(ds, ds.scale * ds.w_perp),
         residual=lambda ds: -ds.gain,
         expected="refuted",
@@ -81,7 +85,8 @@ CLAIMS = [
     claim(
         id="closer-than-printed-gd-as-printed",
         source=f"{SOURCE}, after Theorem 2.6 (as printed, and so is what it compares with)",
-        statement="WN ends closer to x* than GD whenever g0 <= g*; GD at its limit as printed, x* + g* w_perp(0)",
+        statement=r"WN ends closer to $x_*$ than GD whenever $g_0 \le g_*$; GD at its limit as printed, "
+        r"$x_* + g_* w_\perp(0)$",
         hypotheses=lambda ds: _as_printed(ds, ds.g_star * ds.w_perp),
         residual=lambda ds: -ds.printed_gain,
         expected="refuted",
@@ -89,51 +94,69 @@ CLAIMS = [
     claim(
         id="closer-than-printed-gd-below-its-ratio",
         source=f"{SOURCE}, after Theorem 2.6 (derived: where the sentence as printed is true)",
-        statement="g* |w_perp(0)| - |x_WN - x*| has the sign of (g*^2 (1 + a) - g0^2) / log(1 + a) - c, "
-        "a = |w_perp(0)|^2: WN ends closer to x* than GD's limit as printed for every g0 <= g* if c <= g*^2",
+        statement=r"$g_* |w_\perp(0)| - |x_{\mathrm{WN}} - x_*|$ has the sign of "
+        r"$(g_*^2 (1 + a) - g_0^2) / \log(1 + a) - c$, "
+        r"$a = |w_\perp(0)|^2$: WN ends closer to $x_*$ than GD's limit as printed for every $g_0 \le g_*$ if "
+        r"$c \le g_*^2$",
         residual=lambda ds: -np.sign(ds.printed_closer) * ds.printed_gain,
     ),
 ]
 
 
-def against(method, title):
-    """log10 of the distance over that of GD's limit."""
+def map_against(distance, slack, line, title):
+    """log10 of WN's distance over that of a limit of GD."""
     return ib.panel(
         ib.map_of(
-            lambda ds: np.log10(ib.curves.last(ds.excess) / (ds.scale * ds.w_perp)),
-            of={"method": method}, x="scale", y="ratio", limits=(-2, 1), contour={"equally far": "closer"},
-            label=r"$\log_{10}$ of $|x - x_*|$ over GD's",
+            lambda ds: np.log10(ib.curves.last(ds.excess) / distance(ds)),
+            of={"method": "wn"}, x="scale", y="ratio", how="median", limits=(-1, 1), label=r"$\log_{10}$ of $|x - x_*|$ over GD's",
         ),
+        frontier(slack, line),
         ib.across("g_star", "$g_*$", colour="white"),
-        title=f"{title} against GD", x="initial size $g_0$", y="ratio of rates $c$",
+        title=title, **plane,
     )  # fmt: skip
+
+
+def section(ds, excess):
+    """Over GD's distance, at a few ratios."""
+    over = excess / (ds.scale * ds.w_perp)
+    return over.sel(ratio=np.unique(ds.ratio.sel(ratio=[0.3, 1, 3, 10], method="nearest"))) if "ratio" in over.dims else over
+
+
+def ends(ds):
+    return section(ds, ib.curves.last(ds.excess))
 
 
 figure = ib.Figure(
     id="excess-map",
     panels=[
-        against("wn", "WN"),
-        against("rpgd", "rPGD"),
+        map_against(lambda ds: ds.scale * ds.w_perp, theory.closer_than_descent, "as far as GD", "WN against GD"),
         ib.panel(
-            ib.map_of(
-                "excess", of={"method": "wn"}, x="scale", y="ratio", log=True, limits=(1e-3, None), label="$|x - x_*|$",
-                contour={r"$g_* |w_\perp|$ far": "printed_closer"},
+            ib.curves_of(
+                ends, of={"method": "wn"}, x="scale", by="ratio", name="WN, $c = {:.2g}$",
+                theory=lambda ds: section(ds, ds.limit_excess), theory_label="exact law",
             ),
-            ib.across("g_star", "$g_*$", colour="white"),
-            title="WN alone", x="initial size $g_0$", y="ratio of rates $c$",
+            ib.curves_of(
+                lambda ds: ends(ds).median("seed"), of={"method": "rpgd"}, x=lambda ds: ds.scale + 0 * ds.ratio,
+                looks={None: ib.figures.Look("rPGD, median", "black", "x")},
+            ),
+            ib.level(1.0),
+            title="sections", log="xy", x=plane["x"], y="$|x - x_*|$ over GD's",
+        ),
+        map_against(
+            lambda ds: ds.g_star * ds.w_perp, theory.closer_than_printed_descent, "as far as GD as printed",
+            "WN against GD as printed",
         ),
     ],
-    share="y",
-    caption="Distance of the solution from x* over the ratio c and the first size g0, |x*| = {target_norm:g}, mean of "
-    "{seed.count} seeds. Left and middle: over g0 |w_perp|, that of GD from the same start, with the exact boundary, "
-    "c = LM(g_inf^2, g0^2) and g0 = g_inf, as a line. Right: the distance itself; the line is where it is g* |w_perp|, "
-    "that of GD's limit as printed. Colours end at a hundredth and ten times GD's, and at 1e-3.",
+    caption="Distance of the solution from x* over that of GD from the same start, |x*| = {target_norm:g}, {seed.count} seeds. "
+    "Left: WN over g0 |w_perp|, where GD ends, and the exact boundary, c = LM(G, g0^2) and g0 = g_inf, as a line: yellow is "
+    "farther. Middle: sections of that map, medians and ranges, with the exact law; rPGD ends where WN does. Right: over "
+    "g* |w_perp|, where GD ends as printed. Colours end at a tenth and ten times GD's.",
     claims=["excess-boundary-is-the-logarithmic-mean", "closer-than-printed-gd-below-its-ratio"],
 )  # fmt: skip
 
 study = ib.Study(
     cell=cell,
-    grids=ib.grid(method=["wn", "rpgd"], seed=range(4), scale=ib.logspace(0.1, 4, 16), ratio=ib.logspace(0.1, 30, 13)),
+    grids=ib.grid(method=["wn", "rpgd"], seed=range(4), scale=ib.logspace(0.1, 4, 14), ratio=ib.logspace(0.1, 10**1.5, 21)),
     facts=FACTS,
     observe={"excess": ib.distance_to(ib.min_norm)},
     predict=PREDICTED,

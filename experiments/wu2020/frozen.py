@@ -48,11 +48,11 @@ def beyond(excess, fraction):
 
 
 def _below(ds):
-    return {"g0 < g*": 1 - ds.fraction}
+    return {"$g_0 < g_*$": 1 - ds.fraction}
 
 
 def _settled(ds):
-    return {"g0 mu T > 18 at the end": ds.settling - FALLEN}
+    return {r"$g_0 \mu T > 18$ at the end": ds.settling - FALLEN}
 
 
 def _matrix(ds, name):
@@ -61,7 +61,7 @@ def _matrix(ds, name):
 
 def _time_to_turn(ds):
     """For A A^T = I the rate is g0 (g* - g0) and known beforehand; it says g0 < g*, with a margin for a finite T."""
-    return {"g0 (g* - g0) T > 18": ds.fraction * (1 - ds.fraction) * ds.target_norm**2 * RELEASE - FALLEN}
+    return {"$g_0 (g_* - g_0) T > 18$": ds.fraction * (1 - ds.fraction) * ds.target_norm**2 * RELEASE - FALLEN}
 
 
 frozen = ib.claims_with(on="frozen", accepts=(ib.Status.CAPPED, ib.Status.STALLED), tolerance=lambda ds: SMALL)
@@ -73,7 +73,7 @@ CLAIMS = [
     frozen(
         id="frozen-w-turns-to-w*",
         source=f"{SOURCE}, Theorem 2.6 II, A A^T = I, with its missing hypothesis g0 < g*",
-        statement="c = 0, A A^T = I, g0 < g*: w tends to w*",
+        statement=r"$c = 0$, $A A^\top = I$, $g_0 < g_*$: $w$ tends to $w_*$",
         hypotheses=lambda ds: _time_to_turn(ds) | _matrix(ds, "orthonormal"),
         residual=lambda ds: ib.curves.last(ds.angle),
         because="|w_perp| falls like exp(-g0 (g* - g0) t) and w_parallel turns at least as fast; T is 18 such times or more",
@@ -81,7 +81,7 @@ CLAIMS = [
     frozen(
         id="frozen-w-turns-to-w*-for-any-A",
         source=f"{SOURCE}, Theorem 2.6 II (asked of a general A, of which the text says: not necessarily)",
-        statement="c = 0, a general A, g0 < g*: w tends to w*",
+        statement="$c = 0$, a general $A$, $g_0 < g_*$: $w$ tends to $w_*$",
         hypotheses=lambda ds: _below(ds) | _settled(ds) | _matrix(ds, "gaussian"),
         residual=lambda ds: ib.curves.last(ds.angle),
         because="as for A A^T = I",
@@ -90,7 +90,7 @@ CLAIMS = [
     frozen(
         id="g*-is-the-size-of-y",
         source=f"{SOURCE}, Theorem 2.6 II (after it), A A^T = I",
-        statement="|g*| = |y| where A A^T = I",
+        statement=r"$|g_*| = |y|$ where $A A^\top = I$",
         hypotheses=lambda ds: _matrix(ds, "orthonormal"),
         residual=lambda ds: abs(ds.g_star - np.sqrt(2 * ds.loss_at_zero)) / ds.g_star,
         tolerance=lambda ds: 1e-13,
@@ -99,7 +99,7 @@ CLAIMS = [
     frozen(
         id="frozen-w_perp-dies",
         source=f"{SOURCE}, Theorem 2.6 II, any A, with its missing hypothesis g0 < g*",
-        statement="c = 0, g0 < g*: w_perp tends to 0",
+        statement=r"$c = 0$, $g_0 < g_*$: $w_\perp$ tends to 0",
         hypotheses=lambda ds: _below(ds) | _settled(ds),
         residual=lambda ds: np.exp(ib.curves.last(ds.log_w_perp)),
         because="d log|w_perp|/dt = -g0 (w.q); runs whose own rate is too slow for T are outside, and counted",
@@ -107,40 +107,66 @@ CLAIMS = [
     released(
         id="released-ends-at-x*",
         source=f"{SOURCE}, Theorem 2.6 II with the restart, with its missing hypothesis g0 < g*",
-        statement="c = 0 until w has turned, then c = 1: x tends to x*, for any A",
-        hypotheses=lambda ds: _below(ds) | {"w had turned": np.log(SMALL) - ds.at_release},
+        statement="$c = 0$ until $w$ has turned, then $c = 1$: $x$ tends to $x_*$, for any $A$",
+        hypotheses=lambda ds: _below(ds) | {"$w$ had turned": np.log(SMALL) - ds.at_release},
         because="|x - x*| = g |w_perp| by the row space's zero loss, and w_perp only shrinks while g grows to g*",
     ),
     released(
         id="released-ends-at-x*-as-printed",
         source=f"{SOURCE}, Theorem 2.6 II with the restart (as printed: no hypothesis on g0)",
-        statement="c = 0 for any g0, then c = 1: x tends to x*",
+        statement="$c = 0$ for any $g_0$, then $c = 1$: $x$ tends to $x_*$",
         because="as for g0 < g*",
         expected="refuted",
     ),
 ]
 
 
-def _panel(matrix, title, legend):
-    left = ib.runs_of(
-        lambda ds: np.exp(ds.log_w_perp), x="clock", by="fraction", on="released", accepts=None,
-        of={"course": "released", "matrix": matrix}, name=r"$g_0 = {:g}\,g_*$",
-    )  # fmt: skip
-    release = ib.across(RELEASE, "released", on="released")
-    return ib.panel(left, release, x="time $t$", y=r"$|w_\perp|$", title=title, log="xy", ylim=(1e-9, 2), legend=legend)
+MATRICES = {"orthonormal": ("$A A^T = I$", "blue", "o", "-"), "gaussian": ("Gaussian $A$", "vermillion", "x", "--")}
+by_matrix = dict(x="fraction", by="matrix", looks=MATRICES, join=False, accepts=None)
+turning = dict(x="clock", by="fraction", name=r"$g_0 = {:g}\,g_*$", on="frozen", accepts=None, of={"matrix": "orthonormal"})
+
+
+def rate_of_the_end(ds):
+    """exp(-g0 (g* - g0) t) through t = 15."""
+    at, rate = np.argmin(abs(ds.clock.values - 15.0)), ds.fraction * (1 - ds.fraction) * ds.target_norm**2
+    log = ds.log_w_perp.isel(record=at) - rate * (ds.clock - ds.clock[at])
+    return np.exp(log.where((rate > 0) & (ds.clock > 2)))
+
+
+def where_it_stops(axes, ds):
+    """A g0 w = y with q = 0 leaves |w_perp|^2 = 1 - (g*/g0)^2."""
+    fraction = np.linspace(float(ds.fraction.min()), float(ds.fraction.max()), 200)
+    axes.plot(fraction, np.sqrt(np.maximum(fraction**2 - 1, 0)), "k-", lw=1.2, zorder=1.8, label="0, then $\\sqrt{(g_0/g_*)^2 - 1}$")
 
 
 figure = ib.Figure(
     id="frozen",
-    panels=[_panel("orthonormal", "$A A^T = I$", "lower left"), _panel("gaussian", "Gaussian $A$", None)],
-    share="y",
-    caption="What is left of w_perp while g is frozen at g0 (up to the dotted line) and after its release with c = 1, "
-    "{seed.count} seeds. Below g* it dies out and the run ends at x*. At {fraction.largest:g} g* the frozen flow stops at "
-    "an interpolator, and the run ends {beyond.least:.2f} to {beyond.largest:.2f} away from x* (|x*| = {target_norm:g}).",
-    claims=["released-ends-at-x*", "released-ends-at-x*-as-printed"],
-)
+    panels=[
+        ib.panel(
+            ib.curves_of(lambda ds: np.exp(ds.log_w_perp), **turning),
+            ib.theory_of(rate_of_the_end, label="rate $g_0 (g_* - g_0)$", **turning),
+            x="time $t$, $g$ frozen", y=r"$|w_\perp|$", title="$A A^T = I$", log="y", xlim=(0, 40), ylim=(1e-9, 3),
+        ),
+        ib.panel(
+            ib.runs_of("angle", on="frozen", **by_matrix),
+            ib.across(1.0, "$g_*$", on="frozen"),
+            x="$g_0 / g_*$", y="angle of $w$ to $x_*$", title="when $g$ is released", log="y",
+        ),
+        ib.panel(
+            ib.runs_of(lambda ds: ds.excess / ds.target_norm, on="released", **by_matrix),
+            ib.figures.drawn(where_it_stops, on="released", accepts=None),
+            ib.across(1.0, "$g_*$", on="released"),
+            x="$g_0 / g_*$", y="$|x - x_*| / g_*$", title="at the end",
+        ),
+    ],
+    caption="g frozen at g0, then released with c = 1; {seed.count} seeds. Left, median and range: for g0 < g* the orthogonal "
+    "part dies out at the rate g0 (g* - g0); beyond g* it stays. Middle: by the time of the release w points at x* if "
+    "A A^T = I and g0 < g*, and not for a general A. Right: nevertheless every run from g0 < g* ends at x*, for either A; "
+    "from beyond g* the frozen flow stops at an interpolator, with |w_perp|^2 = 1 - (g*/g0)^2, which no release leaves.",
+    claims=["frozen-w-turns-to-w*", "frozen-w-turns-to-w*-for-any-A", "released-ends-at-x*", "released-ends-at-x*-as-printed"],
+)  # fmt: skip
 
-axes = dict(seed=range(6), matrix=["orthonormal", "gaussian"], fraction=[0.2, 0.5, 0.8, 1.3])
+axes = dict(seed=range(6), matrix=["orthonormal", "gaussian"], fraction=[0.25, 0.5, 0.9, 1.1, 1.25, 1.5])
 study = ib.Study(
     cell=cell,
     grids=ib.grid(course="frozen", **axes) + ib.grid(course="released", **axes),

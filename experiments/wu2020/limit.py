@@ -21,6 +21,7 @@ import implicit_bias as ib
 
 from . import observables
 from .claims import FACTS, LIMITS, SAFETY, SOURCE, row
+from .maps import crossing_map, limit_map
 
 last, theory = ib.curves.last, ib.theory.weight_normalisation
 ENDED = (ib.Status.CONVERGED, ib.Status.CAPPED, ib.Status.STALLED, ib.Status.DIVERGED)
@@ -83,10 +84,10 @@ def several_seeds(ds):
 
 
 def below_the_saddle(ds):
-    return {"L0 < |y|^2/2": ds.loss_at_zero - ds.loss[..., 0]}
+    return {"$L_0 < |y|^2/2$": ds.loss_at_zero - ds.loss[..., 0]}
 
 
-OPPOSED = "w0.A^T y < 0, c (w0.A^T y)^2 > 2 g0^2 |A^T y| sqrt(2 lambda_max L0)"
+OPPOSED = r"$w_0 \cdot A^\top y < 0$, $c (w_0 \cdot A^\top y)^2 > 2 g_0^2 |A^\top y| \sqrt{2 \lambda_{\max} L_0}$"
 law = ib.claims_with(tolerance=tolerance)
 signed = ib.claims_with(kind=ib.Inequality(), tolerance=lambda ds: 0.0, because="a sign is exact: |g_inf| >= g* > 0")
 zero_loss = ib.claims_with(
@@ -105,14 +106,14 @@ CLAIMS = [
     law(
         id="limit-excess-exact",
         source=f"{SOURCE}, Theorem 2.6 I (corrected)",
-        statement="x_inf = x* + g_inf w_perp(0) exp((g0^2 - G)/2c), with the sign of g_inf",
+        statement=r"$x_\infty = x_* + g_\infty w_\perp(0) \exp((g_0^2 - G)/2c)$, with the sign of $g_\infty$",
         residual=lambda ds: abs(sign(ds) * last(ds.excess) - sign(ds) * ds.limit_excess),
         because="stop rule: 2 row (1 + |x - x*| |x| / c); integrator 1e-9 |x|. |x_inf| = sqrt(G) is the same equation",
     ),
     law(
         id="limit-as-printed",
         source=f"{SOURCE}, eq. (7)",
-        statement="x_inf = x* + g* w_perp(0) exp((g0^2 - g*^2)/2c)",
+        statement=r"$x_\infty = x_* + g_* w_\perp(0) \exp((g_0^2 - g_*^2)/2c)$",
         residual=lambda ds: abs(sign(ds) * last(ds.excess) - ds.printed_excess),
         because="as for the exact law",
         expected="refuted",
@@ -120,7 +121,7 @@ CLAIMS = [
     signed(
         id="size-stays-positive-as-inferred",
         source=f"{SOURCE}, Theorem 2.6 I (inferred, not printed: eq. (7) has g* > 0 in the place of g_inf)",
-        statement="g_inf > 0 for every g0 > 0, also from a start that is opposed to A^T y",
+        statement=r"$g_\infty > 0$ for every $g_0 > 0$, also from a start that is opposed to $A^\top y$",
         hypotheses=lambda ds: {OPPOSED: ds.opposed},
         residual=lambda ds: -sign(ds),
         expected="refuted",
@@ -128,7 +129,8 @@ CLAIMS = [
     signed(
         id="size-turns-negative-from-an-opposed-start",
         source=f"{SOURCE}, Theorem 2.6 I with Lemma 2.3 (derived)",
-        statement="g_inf < 0 if w0.A^T y < 0 and c (w0.A^T y)^2 > 2 g0^2 |A^T y| sqrt(2 lambda_max L0)",
+        statement=r"$g_\infty < 0$ if $w_0 \cdot A^\top y < 0$ and "
+        r"$c (w_0 \cdot A^\top y)^2 > 2 g_0^2 |A^\top y| \sqrt{2 \lambda_{\max} L_0}$",
         hypotheses=lambda ds: {OPPOSED: ds.opposed},
         residual=sign,
         because="g reaches 0 before w.A^T y can turn; there the loss is |y|^2/2, and below it g cannot come back",
@@ -136,8 +138,8 @@ CLAIMS = [
     signed(
         id="size-keeps-its-sign-below-the-saddle",
         source=f"{SOURCE}, Lemma 2.3 (derived)",
-        statement="g_inf > 0 if the initial loss is below the loss at zero: g = 0 cannot be crossed, its loss is "
-        "|y|^2/2",
+        statement=r"$g_\infty > 0$ if the initial loss is below the loss at zero: $g = 0$ cannot be crossed, its loss "
+        "is $|y|^2/2$",
         hypotheses=below_the_saddle,
         residual=lambda ds: -sign(ds),
     ),
@@ -153,7 +155,7 @@ CLAIMS = [
     zero_loss(
         id="comes-to-rest-at-zero-loss",
         source=f"{SOURCE}, Theorem 2.6: zero loss, or rest in S",
-        statement="from a random start every run that comes to rest does so at zero loss: S is a strict saddle "
+        statement="from a random start every run that comes to rest does so at zero loss: $S$ is a strict saddle "
         "(`saddle`), whose starts have measure zero",
         accepts=(ib.Status.CONVERGED, ib.Status.STALLED, ib.Status.DIVERGED),
         because="the stop rule, whose event is located to 1e-6; a run that rests elsewhere, or diverges, counts "
@@ -162,72 +164,25 @@ CLAIMS = [
     spreads(
         id="smaller-spread-than-gd-as-read",
         source=f"{SOURCE}, Fig. 1: smaller standard deviation (asked of every start and ratio)",
-        statement="the standard deviation of |x_inf| over seeds is smaller under WN than under GD, at every g0 and c",
+        statement=r"the standard deviation of $|x_\infty|$ over seeds is smaller under WN than under GD, at every "
+        "$g_0$ and $c$",
         expected="refuted",
     ),
     spreads(
         id="smaller-spread-than-gd-where-the-law-contracts",
         source=f"{SOURCE}, Fig. 1: smaller standard deviation (derived: where)",
-        statement="the standard deviation of |x_inf| over seeds is smaller under WN than under GD where d sqrt(G)/da < "
-        "d sqrt(g*^2 + g0^2 a)/da at each seed, a = |w_perp(0)|^2",
+        statement=r"the standard deviation of $|x_\infty|$ over seeds is smaller under WN than under GD where "
+        r"$d \sqrt{G}/da < d \sqrt{g_*^2 + g_0^2 a}/da$ at each seed, $a = |w_\perp(0)|^2$",
         hypotheses=lambda ds: {
             **several_seeds(ds),
-            "a moves |x| less than under GD, at each seed": ds.contraction.min("seed"),
+            "$a$ moves $|x|$ less than under GD, at each seed": ds.contraction.min("seed"),
         },
     ),
 ]
 
-# -- figures -----------------------------------------------------------------------------------------------------------
-
-plane = dict(x="initial size $g_0$", y="ratio $c$")
-
-
-def error_of(law, title):
-    """The worst over seeds of |log(|x_perp| / law)|: |x_perp| = |g| |w_perp| falls to e^-45, far below rounding."""
-    return ib.panel(
-        ib.map_of(
-            lambda ds: abs(np.log(abs(last(ds.g))) + last(ds.log_w_perp) - np.log(ds[law])),
-            x="scale", y="ratio", how="max", log=True, limits=(1e-12, 1e2),
-            label=r"worst $|\log(|x_\perp| / \mathrm{law})|$",
-        ),
-        ib.across("g_star", "$g_0 = g_*$", colour="white"),
-        title=title, **plane,
-    )  # fmt: skip
-
-
-limit_map = ib.Figure(
-    id="limit-map",
-    panels=[error_of("printed_excess", "eq. (7) as printed"), error_of("limit_excess", "exact law")],
-    share="y",
-    caption="Relative error of both laws for |x_inf - x*|, worst of {seed.count} seeds, against the WN flow run to "
-    "loss {stop:g} (one logarithmic colour scale). The printed formula errs wherever |x_inf| is not close to g*: at "
-    "large c everywhere, and by orders of magnitude at g0 > g*; the exact law holds on the whole map to what the stop "
-    "rule and the integrator leave.",
-    claims=["limit-as-printed", "limit-excess-exact"],
-)
-
-crossing_map = ib.Figure(
-    id="crossing-map",
-    panels=[
-        ib.panel(
-            ib.map_of(
-                lambda ds: (last(ds.g) < 0).astype(float),
-                x="scale", y="ratio", limits=(0, None), label=r"share of seeds with $g_\infty < 0$",
-            ),
-            title="where g crosses zero", **plane,
-        )
-    ],
-    caption="Share of seeds whose size g ends negative although g0 > 0. These runs start above the loss at zero; "
-    "then x_inf = x* - sqrt(G) w_perp(0) exp(...), and a formula that takes g_inf > 0 is off by twice the excess.",
-    claims=[
-        "size-stays-positive-as-inferred", "size-turns-negative-from-an-opposed-start",
-        "size-keeps-its-sign-below-the-saddle",
-    ],
-)  # fmt: skip
-
 study = ib.Study(
     cell=cell,
-    grids=ib.grid(seed=range(8), ratio=ib.logspace(0.1, 30, 12), scale=ib.logspace(0.1, 6, 12)),
+    grids=ib.grid(seed=range(16), ratio=ib.logspace(0.1, 100, 19), scale=ib.logspace(0.03, 6, 15)),
     facts={
         **FACTS,
         "lambda_max": ib.lambda_max,

@@ -49,7 +49,8 @@ CLAIMS = [
     claim(
         id="path-ends-by-the-exact-law",
         source=f"{SOURCE}, Fig. 2 with Theorem 2.6 I (corrected)",
-        statement="with a constant ratio each path ends at (2, sqrt(G - 4)); gradient flow ends at (2, g0 w_perp)",
+        statement=r"with a constant ratio each path ends at $(2, \sqrt{G - 4})$; gradient flow ends at "
+        r"$(2, g_0 w_\perp)$",
         hypotheses=lambda ds: {"constant ratio": ib.curves.among(ds.course, "together", "careful", "gd")},
         residual=lambda ds: abs(last(ds.excess) - ds.exact_excess),
         because="loss 1e-20 leaves sqrt(2e-20) in x1, amplified by at most |x - x*| |x| / c; integrator 1e-9",
@@ -57,18 +58,18 @@ CLAIMS = [
     claim(
         id="frozen-then-released-ends-at-x*",
         source=f"{SOURCE}, Theorem 2.6 II with its missing hypothesis g0 < g*",
-        statement="with g frozen at g0 < g* until w has turned, then released, the path ends at x* = (2, 0)",
+        statement="with $g$ frozen at $g_0 < g_*$ until $w$ has turned, then released, the path ends at $x_* = (2, 0)$",
         hypotheses=lambda ds: {
-            "g frozen first": ib.curves.among(ds.course, "frozen"),
-            "g0 (g* - g0) T > 20": ds.fallen - 20,
+            "$g$ frozen first": ib.curves.among(ds.course, "frozen"),
+            "$g_0 (g_* - g_0) T > 20$": ds.fallen - 20,
         },
         because="as for the other paths; while g is frozen |w_perp| falls like exp(-g0 (g* - g0) t), by e^-20 or more",
     ),
     claim(
         id="frozen-then-released-as-printed",
         source=f"{SOURCE}, Theorem 2.6 II (as printed: no hypothesis on g0)",
-        statement="with g frozen at any g0 and then released, the path ends at x*",
-        hypotheses=lambda ds: {"g frozen first": ib.curves.among(ds.course, "frozen")},
+        statement="with $g$ frozen at any $g_0$ and then released, the path ends at $x_*$",
+        hypotheses=lambda ds: {"$g$ frozen first": ib.curves.among(ds.course, "frozen")},
         because="as for the other paths",
         expected="refuted",
     ),

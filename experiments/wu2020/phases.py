@@ -124,7 +124,7 @@ CLAIMS = [
     claim(
         id="rpgd-contraction",
         source=f"{SOURCE}, Theorem 3.2 (derived: exact)",
-        statement="b' = b / (b + g*^2/g^2) at every step, b = |w_perp|^2, for A A^T = I and step 1/g^2",
+        statement=r"$b' = b / (b + g_*^2/g^2)$ at every step, $b = |w_\perp|^2$, for $A A^\top = I$ and step $1/g^2$",
         residual=lambda ds: ds.contraction_gap,
         tolerance=lambda ds: ROUNDING + 1e-13 * abs(ds.log_w_perp),
         because="exact; rounding of one step, relative to the logarithm it is read from",
@@ -132,7 +132,8 @@ CLAIMS = [
     claim(
         id="rpgd-step-makes-w-parallel-to-w*",
         source=f"{SOURCE}, Lemma E.2 (as quoted in Section 3)",
-        statement="A w' = A g* w* / (g |v|) = y / (g |v|) after every step, for A A^T = I and step 1/g^2: no step ends in S",
+        statement=r"$A w' = A g_* w_* / (g |v|) = y / (g |v|)$ after every step, for $A A^\top = I$ and step $1/g^2$: "
+        "no step ends in $S$",
         residual=lambda ds: ds.parallel_gap,
         tolerance=lambda ds: ROUNDING,
         because="exact; rounding of one step, relative to |A w'|, with |v|^2 = b + g*^2/g^2",
@@ -140,7 +141,8 @@ CLAIMS = [
     claim(
         id="rpgd-turns-at-exactly-T1",
         source=f"{SOURCE}, Theorem 3.2 (b) (derived: exact)",
-        statement="g frozen at g0 < g*: |w_perp| <= eps for the first time at T1, from 1/b_t = k^t/b_0 + (k^t - 1)/(k - 1)",
+        statement=r"$g$ frozen at $g_0 < g_*$: $|w_\perp| \le \varepsilon$ for the first time at $T_1$, "
+        r"from $1/b_t = k^t/b_0 + (k^t - 1)/(k - 1)$",
         hypotheses=_variant("b"),
         residual=lambda ds: abs(ds.turned - ds.turn),
         tolerance=lambda ds: 0.0,
@@ -149,7 +151,8 @@ CLAIMS = [
     claim(
         id="rpgd-turns-by-T1-as-printed",
         source=f"{SOURCE}, Theorem 3.2 (b) (the printed order, with one constant for all g0)",
-        statement="|w_perp| <= eps after O((g0^2/d0) log(1/eps)) steps, d0 = g*^2 - g0^2, uniformly as g0 -> 0",
+        statement=r"$|w_\perp| \le \varepsilon$ after $O((g_0^2/d_0) \log(1/\varepsilon))$ steps, "
+        r"$d_0 = g_*^2 - g_0^2$, uniformly as $g_0 \to 0$",
         kind=ib.UpToConstant(against="fraction", towards="zero"),
         hypotheses=_variant("b"),
         residual=lambda ds: ds.turned,
@@ -160,7 +163,8 @@ CLAIMS = [
     claim(
         id="rpgd-turns-by-T1",
         source=f"{SOURCE}, Theorem 3.2 (a) (constants derived)",
-        statement="g growing by at most gamma1: |w_perp| <= eps by T1 = log(eps^2/b_0) / log(1 - rho d0/g*^2)",
+        statement=r"$g$ growing by at most $\gamma_1$: $|w_\perp| \le \varepsilon$ by "
+        r"$T_1 = \log(\varepsilon^2/b_0) / \log(1 - \rho d_0/g_*^2)$",
         kind=ib.Inequality(),
         hypotheses=_variant("a"),
         residual=lambda ds: ds.turned,
@@ -170,7 +174,7 @@ CLAIMS = [
     claim(
         id="rpgd-size-stays-below-while-turning",
         source=f"{SOURCE}, Theorem 3.2 (a)",
-        statement="g^2 <= g*^2 - rho d0 until T1",
+        statement=r"$g^2 \le g_*^2 - \rho d_0$ until $T_1$",
         kind=ib.Inequality(),
         hypotheses=_variant("a"),
         residual=lambda ds: ds.size_while_turning**2 - ds.held_below,
@@ -180,7 +184,7 @@ CLAIMS = [
     claim(
         id="rpgd-fits-by-T1+T2",
         source=f"{SOURCE}, Theorem 3.2 (a) and (b) (constants derived)",
-        statement="|A x - y|^2 <= 3 eps g*^2 after T1 + T2 steps",
+        statement=r"$|A x - y|^2 \le 3 \varepsilon g_*^2$ after $T_1 + T_2$ steps",
         kind=ib.Inequality(),
         residual=lambda ds: ds.fitted,
         tolerance=lambda ds: ds.whole,
@@ -189,7 +193,7 @@ CLAIMS = [
     claim(
         id="rpgd-size-grows-after-the-first-step",
         source=f"{SOURCE}, Lemma E.4 (corrected)",
-        statement="g_{t+1} >= g_t for every t >= 1",
+        statement=r"$g_{t+1} \ge g_t$ for every $t \ge 1$",
         residual=lambda ds: 1.0 - ds.grows_after_the_first,
         tolerance=lambda ds: 0.0,
         because="every step is looked at, with 1e-15 for rounding",
@@ -197,7 +201,7 @@ CLAIMS = [
     claim(
         id="rpgd-size-grows-as-printed",
         source=f"{SOURCE}, Lemma E.4 (as quoted: from the first step)",
-        statement="g_{t+1} >= g_t for every t >= 0",
+        statement=r"$g_{t+1} \ge g_t$ for every $t \ge 0$",
         residual=lambda ds: 1.0 - ds.grows,
         tolerance=lambda ds: 0.0,
         because="as for t >= 1; at t = 0 it needs w0.A^T y >= g0 |A w0|^2, which a random w0 has half of the time",
@@ -208,35 +212,54 @@ CLAIMS = [
 # -- figure ------------------------------------------------------------------------------------------------------------
 
 
-def _panel(variant, title, *more):
-    of = {"variant": variant, "rho": "first"}
-    turning = dict(x="fraction", of=of, accepts=None, looks={None: {"colour": "blue", "marker": "o"}})
-    fitting = dict(x="fraction", of=of, accepts=None, looks={None: {"colour": "vermillion", "marker": "x"}})
-    return ib.panel(
-        ib.runs_of("turned", label=r"until $|w_\perp| \leq \epsilon$", **turning),
-        ib.theory_of(lambda ds: ds.turn.max("seed"), label="$T_1$, greatest over seeds", **turning),
-        *(ib.theory_of(y, line=":", label=label, **turning) for y, label in more),
-        ib.runs_of("fitted", label="until it fits", **fitting),
-        ib.theory_of(lambda ds: ds.whole.max("seed"), line="--", label="$T_1 + T_2$", **fitting),
-        x="$g_0 / g_*$", y="steps", title=title, log="y",
-    )  # fmt: skip
+FROZEN, GROWN = {"variant": "b", "rho": "first"}, {"variant": "a"}
+BLUE, RED = {None: {"colour": "blue", "marker": "o"}}, {None: {"colour": "vermillion", "marker": "s", "line": "--"}}
+every = dict(x="fraction", accepts=None)
+
+
+def _black(line):
+    return {None: {"colour": "black", "line": line}}
 
 
 figure = ib.Figure(
     id="phases",
     panels=[
-        _panel("b", "(b): g frozen, then grown", ("printed_order", "printed order, constant 1")),
-        _panel("a", "(a): g grown slowly from the start"),
+        ib.panel(
+            ib.curves_of("turned", label=r"until $|w_\perp| \leq \epsilon$", join=False, of=FROZEN, looks=BLUE, **every),
+            ib.theory_of("turn", label="$T_1$", of=FROZEN, looks=_black("-"), **every),
+            ib.curves_of("fitted", label="until it fits", join=False, of=FROZEN, looks=RED, **every),
+            ib.theory_of("whole", label="bound $T_1 + T_2$", line="--", of=FROZEN, looks=_black("--"), **every),
+            x="$g_0 / g_*$", y="steps", title="(b): $g$ frozen, then grown", log="xy",
+        ),
+        ib.panel(
+            ib.curves_of(
+                lambda ds: ds.turned / ds.printed_order, of=FROZEN, join=False, looks=BLUE,
+                label=r"until $|w_\perp| \leq \epsilon$", **every,
+            ),
+            ib.guide(-2.0, "slope {:g}", through="first"),
+            x="$g_0 / g_*$", y="steps over the printed order", title="(b): the order as printed", log="xy",
+        ),
+        ib.panel(
+            ib.curves_of(lambda ds: ds.turned / ds.turn, by="rho", name=r"over $T_1$, $\rho = {:g}$", of=GROWN, **every),
+            ib.curves_of(
+                lambda ds: (ds.fitted / ds.whole).max("rho"), open=True, of=GROWN,
+                looks={None: ib.figures.Look(r"over $T_1 + T_2$, worst $\rho$", "black", "D", ":")}, **every,
+            ),
+            ib.level(1.0, "the bound", line="-"),
+            x="$g_0 / g_*$", y="steps over the bound", title="(a): $g$ grown slowly from the start", log="x", ylim=(0, 1.15),
+        ),
     ],
-    caption=f"Steps of rPGD until |w_perp| <= {EPS:g} (dots) and until |A x - y|^2 <= 3 eps g*^2 (crosses), "
-    "{seed.count} seeds, A A^T = I, against the counts T1 and T1 + T2 (lines). In (b) T1 is exact run by run; the "
-    "printed order, here with constant 1, falls below one step as g0 -> 0.",
+    caption=f"Steps of rPGD until |w_perp| <= {EPS:g} and until |A x - y|^2 <= 3 eps g*^2, A A^T = I; medians and ranges over "
+    "{seed.count} seeds. Left: with g frozen first, against the exact count T1 and the bound T1 + T2. Middle: the first count "
+    "over the printed order g0^2 / (g*^2 - g0^2) log(1/eps): it grows without end as g0 -> 0, because"
+    " no count is below one step. Right: "
+    "with g grown slowly from the start, over the bounds, for {rho.count} values of rho.",
     claims=["rpgd-turns-at-exactly-T1", "rpgd-turns-by-T1", "rpgd-fits-by-T1+T2", "rpgd-turns-by-T1-as-printed"],
-)
+)  # fmt: skip
 
 study = ib.Study(
     cell=cell,
-    grids=ib.grid(variant=["b", "a"], seed=range(16), fraction=[0.1, 0.3, 0.5, 0.7, 0.9], rho=[0.5, 0.1, 0.9]),
+    grids=ib.grid(variant=["b", "a"], seed=range(16), fraction=[0.025, 0.05, 0.1, 0.2, 0.4, 0.8], rho=[0.5, 0.1, 0.9]),
     facts={"w_perp": ib.orthogonal_size},
     observe={
         "log_w_perp": ib.orthogonal_log,

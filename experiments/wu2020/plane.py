@@ -47,7 +47,7 @@ def of(method):
 
 def small(ds):
     """What the text says of a "relatively small" g0."""
-    return {**of("wn")(ds), "g0 <= g* = 1": 1.0 - ds.scale, "c <= 1, as in the example": 1.0 - ds.ratio}
+    return {**of("wn")(ds), r"$g_0 \le g_* = 1$": 1.0 - ds.scale, r"$c \le 1$, as in the example": 1.0 - ds.ratio}
 
 
 claim = ib.claims_with(
@@ -58,14 +58,14 @@ CLAIMS = [
     claim(
         id="plane-weight-normalisation",
         source=f"{SOURCE}, the example in the plane (corrected)",
-        statement="WN flow ends at [1, sqrt(G - 1)], G (1 - exp(g0^2 - G)) = 1",
+        statement=r"WN flow ends at $[1, \sqrt{G - 1}]$, $G (1 - \exp(g_0^2 - G)) = 1$",
         hypotheses=of("wn"),
         residual=lambda ds: abs(ds.end - ds.exact),
     ),
     claim(
         id="plane-weight-normalisation-as-printed",
         source=f"{SOURCE}, the example in the plane (as printed)",
-        statement="WN flow ends at [1, exp((g0^2 - 1)/2)]",
+        statement=r"WN flow ends at $[1, \exp((g_0^2 - 1)/2)]$",
         hypotheses=of("wn"),
         residual=lambda ds: abs(ds.end - ds.printed),
         expected="refuted",
@@ -73,14 +73,14 @@ CLAIMS = [
     claim(
         id="plane-gradient-flow",
         source=f"{SOURCE}, the example in the plane (corrected)",
-        statement="gradient flow from x0 = [0, g0] ends at [1, g0]",
+        statement="gradient flow from $x_0 = [0, g_0]$ ends at $[1, g_0]$",
         hypotheses=of("gd"),
         residual=lambda ds: abs(ds.end - ds.exact),
     ),
     claim(
         id="plane-gradient-flow-as-printed",
         source=f"{SOURCE}, the example in the plane (as printed)",
-        statement="gradient flow from x0 = [0, g0] ends at [1, 1]",
+        statement="gradient flow from $x_0 = [0, g_0]$ ends at $[1, 1]$",
         hypotheses=of("gd"),
         residual=lambda ds: abs(ds.end - ds.printed),
         expected="refuted",
@@ -88,7 +88,7 @@ CLAIMS = [
     claim(
         id="plane-closer-than-printed-gradient-flow",
         source=f"{SOURCE}, the example in the plane (as printed)",
-        statement="if g0 <= g*, WN flow ends closer to x* than [1, 1]",
+        statement=r"if $g_0 \le g_*$, WN flow ends closer to $x_*$ than $[1, 1]$",
         kind=ib.Inequality(),
         hypotheses=small,
         residual=lambda ds: ds.end - 1.0,
@@ -96,7 +96,7 @@ CLAIMS = [
     claim(
         id="plane-closer-than-gradient-flow-as-read",
         source=f"{SOURCE}, the example in the plane (as read: closer than where gradient flow ends, which is [1, g0])",
-        statement="if g0 <= g*, WN flow ends closer to x* than gradient flow from the same point",
+        statement=r"if $g_0 \le g_*$, WN flow ends closer to $x_*$ than gradient flow from the same point",
         kind=ib.Inequality(),
         hypotheses=small,
         residual=lambda ds: ds.end - ds.scale,
@@ -105,7 +105,7 @@ CLAIMS = [
     claim(
         id="plane-spurious-loss",
         source=f"{SOURCE}, the example in the plane (corrected: by eq. (2))",
-        statement="the loss at the spurious points (0, [0, +-1]) is 1/2",
+        statement=r"the loss at the spurious points $(0, [0, \pm 1])$ is $1/2$",
         residual=lambda ds: abs(ds.loss_at_zero - 0.5),
         tolerance=lambda ds: ROUNDING,
         because="exact",
@@ -113,7 +113,7 @@ CLAIMS = [
     claim(
         id="plane-spurious-loss-as-printed",
         source=f"{SOURCE}, the example in the plane (as printed)",
-        statement="the loss at the spurious points (0, [0, +-1]) is 1",
+        statement=r"the loss at the spurious points $(0, [0, \pm 1])$ is 1",
         residual=lambda ds: abs(ds.loss_at_zero - 1.0),
         tolerance=lambda ds: ROUNDING,
         because="exact",

@@ -35,15 +35,15 @@ CLAIMS = [
     descent(
         id="gradient-descent-limit",
         source=f"{SOURCE}, after Theorem 2.6 (corrected: g0 in the place of g*)",
-        statement="GD ends at x* + g0 w_perp(0): |x| = sqrt(g*^2 + g0^2 |w_perp(0)|^2)",
+        statement=r"GD ends at $x_* + g_0 w_\perp(0)$: $|x| = \sqrt{g_*^2 + g_0^2 |w_\perp(0)|^2}$",
         residual=lambda ds: abs(ib.curves.last(ds.norm) - ds.descent_norm),
         because="the stop rule leaves |x - x_inf| <= sqrt(2 tau / lambda_min); the law itself is exact at every step",
     ),
     descent(
         id="gradient-descent-limit-as-printed",
         source=f"{SOURCE}, after Theorem 2.6 (as printed)",
-        statement="GD ends at x* + g* w_perp(0): |x| = sqrt(g*^2 + g*^2 |w_perp(0)|^2)",
-        hypotheses=lambda ds: {"g0 is not g*": abs(np.log(ds.scale / ds.g_star)) - 0.1},
+        statement=r"GD ends at $x_* + g_* w_\perp(0)$: $|x| = \sqrt{g_*^2 + g_*^2 |w_\perp(0)|^2}$",
+        hypotheses=lambda ds: {"$g_0$ is not $g_*$": abs(np.log(ds.scale / ds.g_star)) - 0.1},
         residual=lambda ds: abs(ib.curves.last(ds.norm) - ds.printed_descent_norm),
         because="as for the exact limit; the two agree at g0 = g* alone",
         expected="refuted",
@@ -51,7 +51,7 @@ CLAIMS = [
     ib.Claim(
         id="weight-normalisation-limit",
         source=f"{SOURCE}, Theorem 2.6 I (corrected) and Lemma 2.2",
-        statement="WN and rPGD end at |x| = sqrt(G), G (1 - a exp((g0^2 - G)/c)) = g*^2, a = |w_perp(0)|^2",
+        statement=r"WN and rPGD end at $|x| = \sqrt{G}$, $G (1 - a \exp((g_0^2 - G)/c)) = g_*^2$, $a = |w_\perp(0)|^2$",
         on="wn+rpgd",
         residual=lambda ds: abs(ib.curves.last(ds.norm) - ds.limit_norm),
         tolerance=descent_tolerance,

@@ -121,7 +121,7 @@ claim = ib.claims_with(on=TO_A_DEPTH)
 
 
 def _settled(ds):
-    return {"every example supports": ds.least_support - 1e-3, "settled to 1e-3": ds.settling - 7}
+    return {"every example supports": ds.least_support - 1e-3, "settled to $10^{-3}$": ds.settling - 7}
 
 
 def _angle(ds, axis, *words):
@@ -133,7 +133,7 @@ CLAIMS = [
     claim(
         id="separator-is-certified",
         source="weak duality",
-        statement="the relative duality gap of the reference separator u is at rounding",
+        statement="the relative duality gap of the reference separator $u$ is at rounding",
         residual=lambda ds: abs(ds.max_margin_gap),
         tolerance=lambda ds: 1e-13,
         because="a feasible pair of primal and dual, each a sum of a few rounded products; u is then exact to sqrt(gap)",
@@ -141,7 +141,8 @@ CLAIMS = [
     claim(
         id="separator-offset",
         source=f"{SOURCE}, Appendix D with {SOUDRY} (derived)",
-        statement="|x - <x,u>u|^2 -> |delta|^2 + g0^2 |w_perp(0)|^2 for GD, |delta|^2 for WN and rPGD",
+        statement=r"$|x - \langle x, u \rangle u|^2 \to |\delta|^2 + g_0^2 |w_\perp(0)|^2$ for GD, $|\delta|^2$ for "
+        "WN and rPGD",
         hypotheses=_settled,
         residual=lambda ds: abs(ds.offset_seen - ds.offset_law),
         tolerance=lambda ds: ds.offset_doubt,
@@ -150,7 +151,7 @@ CLAIMS = [
     claim(
         id="angle-decays-like-1/log(1/L)",
         source=SOUDRY,
-        statement="under GD the angle to the max-margin direction falls like 1/log(1/L), which is 1/log t",
+        statement=r"under GD the angle to the max-margin direction falls like $1/\log(1/L)$, which is $1/\log t$",
         kind=ib.Exponent(against="depth", value=-1.0, within=0.1),
         hypotheses=lambda ds: {"GD": ib.curves.among(ds.method, "gd")} | _settled(ds),
         residual=lambda ds: ib.curves.last(ds.angle),
@@ -159,7 +160,7 @@ CLAIMS = [
     claim(
         id="margin-approaches-the-largest",
         source=SOUDRY,
-        statement="the margin of x/|x| approaches the largest that exists, like 1/log(1/L)",
+        statement=r"the margin of $x/|x|$ approaches the largest that exists, like $1/\log(1/L)$",
         kind=ib.Limit(against="depth", towards="infinity"),
         residual=lambda ds: 1 - ib.curves.last(ds.margin) / ds.best_margin,
         tolerance=lambda ds: SAFETY * np.log(ds.rows) / ds.depth + (ds.offset_law * ds.best_margin / ds.depth) ** 2,
@@ -186,10 +187,11 @@ CLAIMS = [
     claim(
         id="invariant-below-float64",
         source=f"{SOURCE}, Lemma 2.5 and Appendix D",
-        statement="log|w_perp| + g^2/2c drifts in proportion to the step where |w_perp| itself is no number of float64",
+        statement=r"$\log|w_\perp| + g^2/2c$ drifts in proportion to the step where $|w_\perp|$ itself is no number "
+        "of float64",
         kind=ib.Exponent(against="step", value=1.0, within=0.1),
         on=BELOW_FLOAT,
-        hypotheses=lambda ds: {"|w_perp| < 5e-324": np.log(5e-324) - ib.curves.last(ds.log_w_perp)},
+        hypotheses=lambda ds: {r"$|w_\perp|$ < 5e-324": np.log(5e-324) - ib.curves.last(ds.log_w_perp)},
         residual=lambda ds: ds.drift,
         because="first-order methods; the next order bends the slope by eta g margin, a few per cent",
     ),
@@ -256,7 +258,7 @@ below = ib.Figure(
         ),
     ],
     caption="log|w_perp| + g^2/2c under WN descent with the step over the loss, followed by sign and logarithm of the "
-    "amplitude to where |w_perp| itself is no number of float64. Left: one line of slope -1 for each seed. Right: the "
+    "amplitude to where |w_perp| itself is no number of float64. Left: the line of slope -1 from each seed's start; they lie together. Right: the "
     "drift at the end, out of a change of more than 700 in both terms, is in proportion to the step (median and range).",
     claims=["invariant-below-float64"],
 )  # fmt: skip

@@ -39,7 +39,7 @@ def nc1(ds, at=1.0):
 
 def long_enough(ds):
     return {
-        "up to t = 200": ds.step * ds.max_steps - 199.9, "steps of 0.025 or less": 0.025 - ds.step,
+        "up to $t = 200$": ds.step * ds.max_steps - 199.9, "steps of 0.025 or less": 0.025 - ds.step,
         "five classes or fewer: more take longer": 5 - ds.classes.astype(float),
     }  # fmt: skip
 
@@ -50,7 +50,7 @@ def without_decay(ds):
 
 def with_more(ds):
     """Runs with a decay of 1e-3 or more: less has had little effect by t = 200."""
-    return long_enough(ds) | {"decay of 1e-3 or more": ds.decay - 1e-3}
+    return long_enough(ds) | {"decay of $10^{-3}$ or more": ds.decay - 1e-3}
 
 
 SOURCE = "Xu et al. 2023, collapse on the normalised flow"
@@ -61,20 +61,20 @@ ordered = ib.claims_with(
 AS_READ = dict(source=f"{SOURCE} (as read)")
 CLAIMS = [
     claim(
-        id="spheres-are-kept", statement="| |V_k| - 1 | stays below 1e-3",
-        hypotheses=lambda ds: {"steps of 0.025 or less": 0.025 - ds.step, "step rho^2 <= 3": 3 - ds.step * ds["at.rho"] ** 2},
+        id="spheres-are-kept", statement="$| |V_k| - 1 |$ stays below $10^{-3}$",
+        hypotheses=lambda ds: {"steps of 0.025 or less": 0.025 - ds.step, r"step $\rho^2 \le 3$": 3 - ds.step * ds["at.rho"] ** 2},
         residual=lambda ds: ds["at.off_spheres"], tolerance=lambda ds: 1e-3,
         because="the flow keeps them; steps of order four, and of lower order where they cross a kink",
     ),
     claim(
         id="nc1-falls-threefold", kind=ib.Inequality(), hypotheses=without_decay, because="what is claimed",
-        statement="without decay tr(S_W S_B^+)/C falls threefold or further from t = 20 to 200",
+        statement=r"without decay $\operatorname{tr}(S_W S_B^+)/C$ falls threefold or further from $t = 20$ to 200",
         residual=lambda ds: nc1(ds) - nc1(ds, at=0.1) / 3, bound=lambda ds: nc1(ds, at=0.1) / 3,
         tolerance=lambda ds: 0.0,
     ),
     claim(
         id="nc1-goes-on-falling", kind=ib.Inequality(), hypotheses=without_decay, because="what is claimed",
-        statement="without decay it is less at the end than 3/4 of what it was at half of the time",
+        statement="without decay it is less at the end than $3/4$ of what it was at half of the time",
         residual=lambda ds: nc1(ds) - nc1(ds, at=0.5) * 3 / 4, bound=lambda ds: nc1(ds, at=0.5) * 3 / 4,
         tolerance=lambda ds: 0.0,
     ),
@@ -85,27 +85,30 @@ CLAIMS = [
     ),
     ordered(
         id="decay-loosens-classes", hypotheses=with_more,
-        statement="with decay classes are looser about their means than without: rho is held below what fits",
+        statement=r"with decay classes are looser about their means than without: $\rho$ is held below what fits",
         residual=lambda ds: ib.curves.at(nc1(ds), decay=0) - nc1(ds),
     ),
     ordered(
-        id="nc2-angles-fall", statement="the cosines of class means vary less at t = 200 than at t = 20",
+        id="nc2-angles-fall", statement="the cosines of class means vary less at $t = 200$ than at $t = 20$",
         hypotheses=lambda ds: long_enough(ds) | {
             "a start of 3 or less": 3 - ds.start, "five classes or more": ds.classes.astype(float) - 5,
         },
         residual=lambda ds: of("angles")(ds) - of("angles", 0.1)(ds),
     ),
-    vanishes(claim, "angles", "nc2-angles", "the cosines of class means become equal, std -> 0", 0.05, **AS_READ),
-    vanishes(claim, "norms", "nc2-norms", "the norms of class means become equal, std / mean -> 0", 0.02, **AS_READ),
+    vanishes(claim, "angles", "nc2-angles", r"the cosines of class means become equal, $\text{std} \to 0$", 0.05,
+        **AS_READ),
+    vanishes(claim, "norms", "nc2-norms", r"the norms of class means become equal, $\text{std} / \text{mean} \to 0$",
+        0.02, **AS_READ),
     vanishes(claim, "duality_centred", "nc3", "class means and rows of the last matrix become parallel", 0.1, **AS_READ),
     claim(
-        id="nc4-nearest-mean", statement="with decay of 1e-3 or less each example ends in the class of its nearest mean",
-        hypotheses=lambda ds: long_enough(ds) | {"decay of 1e-3 or less": 1e-3 - ds.decay},
+        id="nc4-nearest-mean",
+        statement="with decay of $10^{-3}$ or less each example ends in the class of its nearest mean",
+        hypotheses=lambda ds: long_enough(ds) | {"decay of $10^{-3}$ or less": 1e-3 - ds.decay},
         residual=of("nearest"), tolerance=lambda ds: 0.01, because="one in a hundred",
     ),
     ordered(
         id="margins-equalise-as-decay-falls", hypotheses=with_more,
-        statement="without decay margins f_y - max f_other vary less about their mean than with it",
+        statement=r"without decay margins $f_y - \max f_{\text{other}}$ vary less about their mean than with it",
         residual=lambda ds: ib.curves.at(ib.curves.last(ds["at.margins"]), decay=0) - ib.curves.last(ds["at.margins"]),
     ),
 ]  # fmt: skip

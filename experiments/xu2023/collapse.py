@@ -43,7 +43,8 @@ CLAIMS = [
     improves("within", "nc1", "classes are tighter about their means"),
     claim(
         id="nc1-falls-fiftyfold", kind=ib.Inequality(), bound=lambda ds: ds["collapse.within"].isel(record=0) / 50,
-        statement="with decay tr(S_W S_B^+)/C falls to a fiftieth of its first value, or further", because="what is claimed",
+        statement=r"with decay $\operatorname{tr}(S_W S_B^+)/C$ falls to a fiftieth of its first value, or further",
+        because="what is claimed",
         residual=lambda ds: of("within")(ds) - ds["collapse.within"].isel(record=0) / 50, tolerance=lambda ds: 0.0,
     ),
     ordered(
@@ -53,12 +54,14 @@ CLAIMS = [
     ),
     improves("angles", "nc2", "cosines of class means vary less", on_all),
     improves("duality_centred", "nc3", "rows of the last matrix are nearer to the class means"),
-    vanishes(claim, "norms", "nc2-norms", "with decay the norms of class means become equal, std / mean -> 0", 0.02),
-    vanishes(claim, "angles", "nc2-angles", "with decay the cosines of class means become equal, std -> 0", 0.05),
+    vanishes(claim, "norms", "nc2-norms",
+        r"with decay the norms of class means become equal, $\text{std} / \text{mean} \to 0$", 0.02),
+    vanishes(claim, "angles", "nc2-angles", r"with decay the cosines of class means become equal, $\text{std} \to 0$",
+        0.05),
     vanishes(claim, "duality_centred", "nc3", "with decay class means and rows of the last matrix become parallel", 0.1),
     claim(
         id="nc3-levels-off", kind=ib.Inequality(), statement="from the middle of training on NC3 moves by less than a fifth",
-        hypotheses=lambda ds: on_all(ds) | {"2 eta lam T is 8 or more": ds.times_decayed - 7.99},
+        hypotheses=lambda ds: on_all(ds) | {r"$2 \eta \lambda T$ is 8 or more": ds.times_decayed - 7.99},
         residual=lambda ds: abs(np.log(of("duality_centred")(ds) / of("duality_centred", at=0.5)(ds))),
         tolerance=lambda ds: 0.2, because="what is claimed; it ends near 0.3 without biases",
     ),

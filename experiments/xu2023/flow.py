@@ -37,7 +37,7 @@ def of_rank_two(ds):
 
 
 def long_enough(ds):
-    return {"up to t = 200": ds.step * ds.max_steps - 199.9, "steps of 0.05 or less": 0.05 - ds.step}
+    return {"up to $t = 200$": ds.step * ds.max_steps - 199.9, "steps of 0.05 or less": 0.05 - ds.step}
 
 
 def with_decay(ds):
@@ -67,27 +67,27 @@ ordered = ib.claims_with(
 CLAIMS = [
     claim(
         id="identities-of-the-field", hypotheses=lambda ds: {},
-        statement="at each record mean(rho h r) - lam rho^2 = rho rho'/2, rho_eq - rho = rho'/(2 (lam + mean h^2)) and "
-        "<V_k, V_k'> = 2 rho mean(r h) (1 - |V_k|^2): algebra of the field at one point",
+        statement=r"at each record $\operatorname{mean}(\rho h r) - \lambda \rho^2 = \rho \rho'/2$, "
+        r"$\rho_{\text{eq}} - \rho = \rho'/(2 (\lambda + \operatorname{mean} h^2))$ and "
+        r"$\langle V_k, V_k' \rangle = 2 \rho \operatorname{mean}(r h) (1 - |V_k|^2)$: algebra of the field at one point",
         residual=lambda ds: ds["at.left"], tolerance=lambda ds: 1e-11, because="rounding over mean h^2, relative to rho",
     ),
     claim(
-        id="spheres-are-kept", statement="| |V_k| - 1 | stays below 5e-3",
-        hypotheses=lambda ds: {"steps of 0.05 or less": 0.05 - ds.step, "step rho^2 <= 2": 2 - ds.step * ds["at.rho"] ** 2},
+        id="spheres-are-kept", statement=r"$| |V_k| - 1 |$ stays below $5 \times 10^{-3}$",
+        hypotheses=lambda ds: {"steps of 0.05 or less": 0.05 - ds.step, r"step $\rho^2 \le 2$": 2 - ds.step * ds["at.rho"] ** 2},
         residual=lambda ds: ds["at.off_spheres"], tolerance=lambda ds: 5e-3,
         because="the flow keeps them; steps of order four, and of lower order where they cross a kink",
     ),
     claim(
-        id="rho-ends-at-equilibrium", statement="with decay rho is rho_eq at t = 200, to 2 %", tolerance=lambda ds: 0.02,
-        hypotheses=with_decay,
+        id="rho-ends-at-equilibrium", statement=r"with decay $\rho$ is $\rho_{\text{eq}}$ at $t = 200$, to 2 %",
+        tolerance=lambda ds: 0.02, hypotheses=with_decay,
         residual=lambda ds: abs(end("at.equilibrium")(ds) / end("at.rho")(ds) - 1), because="what is left of rho'",
     ),
     claim(
         id="rho-is-independent-of-its-start", source=f"{SOURCE} (as read)", expected="refuted",
-        statement="with decay the rho at the end is the same from each start, to 1 %", tolerance=lambda ds: 0.01,
+        statement=r"with decay the $\rho$ at the end is the same from each start, to 1 %", tolerance=lambda ds: 0.01,
         hypotheses=lambda ds: with_decay(ds) | {"6 seeds or more": ds.sizes["seed"] - 6},
-        residual=starts_differ,
-        because="rho is at its equilibrium to about as much",
+        residual=starts_differ, because="rho is at its equilibrium to about as much",
     ),
     claim(
         id="rho-is-independent-of-its-start-at-rank-two", tolerance=lambda ds: 0.01,
@@ -96,17 +96,17 @@ CLAIMS = [
         because="rho is at its equilibrium to about as much",
     ),
     ordered(
-        id="margins-equalise-as-decay-falls", statement="with less decay margins y h vary less about their mean",
+        id="margins-equalise-as-decay-falls", statement="with less decay margins $y h$ vary less about their mean",
         residual=lambda ds: -less("at.margins")(ds),
     ),
-    ordered(id="rho-falls-with-decay", residual=less("at.rho"), statement="with more decay rho is smaller at the end"),
+    ordered(id="rho-falls-with-decay", residual=less("at.rho"), statement=r"with more decay $\rho$ is smaller at the end"),
     ordered(
         id="smaller-rho-errs-less", expected="refuted", hypotheses=long_enough,
-        statement="test error grows with rho across decays, by the slope of each seed",
+        statement=r"test error grows with $\rho$ across decays, by the slope of each seed",
         residual=lambda ds: -ib.curves.slope(from_largest(ds, "error"), from_largest(ds, "at.rho"), "decay"),
     ),
     claim(
-        id="rank-two-at-most", statement="with decay sigma_3 / sigma_1 of the second matrix ends below 0.01",
+        id="rank-two-at-most", statement=r"with decay $\sigma_3 / \sigma_1$ of the second matrix ends below 0.01",
         hypotheses=with_decay, residual=end("rank_two"), tolerance=lambda ds: 0.01,
         because="what is claimed",
     ),

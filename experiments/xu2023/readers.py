@@ -46,7 +46,7 @@ def _slack(condition):
 def with_decay(ds):
     return {
         "decay": ds.decay - 1e-12,
-        "2 eta lam T is 2 or more": ds.times_decayed - 1.99,
+        r"$2 \eta \lambda T$ is 2 or more": ds.times_decayed - 1.99,
         "steps of 0.1 or less, for batches of 4 to be stable": 0.1 - ds.step,
     }
 

@@ -9,6 +9,7 @@ from ..sweep.ask.names import asked
 from .claims import Judgement
 from .kinds import Identity
 from .sharpness import LeftOut
+from .tex import plain
 
 
 def verdict_table(study: str, judgements: Sequence[Judgement], measured: bool = False) -> str:
@@ -58,7 +59,7 @@ def sharpness_table(study: str, claims: Sequence[str], left_out: Sequence[LeftOu
         counts = ("-", "-") if one.failed is None else (f"{one.failed:,}", f"{one.outside - one.failed:,}")
         at = (f"{first.slack:.2g}", f"{first.ratio:.2g}") if first else ("-", "-")
         rows.append(
-            (one.claim.id, one.hypothesis, f"{one.outside:,}", *counts, *at, one.verdict, "; ".join(_seen(one)))
+            (one.claim.id, plain(one.hypothesis), f"{one.outside:,}", *counts, *at, one.verdict, "; ".join(_seen(one)))
         )
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     if left_out:

@@ -76,7 +76,7 @@ def at_first(variable: xr.DataArray, clock: xr.DataArray, moment: xr.DataArray |
     """The value at the first record whose clock has reached the moment; nan if the run ended before."""
     reached = clock >= moment
     index = reached.argmax("record")
-    value = variable.broadcast_like(reached).isel(record=index).drop_vars("record", errors="ignore")
+    value = variable.broadcast_like(reached).isel(record=index).drop_vars(["record", "clock"], errors="ignore")
     return value.where(reached.any("record"))
 
 

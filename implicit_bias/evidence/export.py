@@ -23,6 +23,7 @@ from .._lazy import lazy
 from .._results import Status
 from ..sweep.keep.dataset import to_dataframe, until_stopped
 from .claims import Claim, Data, weigh
+from .tex import plain
 
 xr = lazy("xarray")
 
@@ -65,13 +66,13 @@ def codebook(data: Data) -> list[Row]:
 def _said(claim: Claim, verdict: str, ds: xr.Dataset) -> dict[str, xr.DataArray]:
     """The columns of a claim, with their definitions."""
     found = weigh(claim, ds)
-    statement = " ".join(claim.statement.split())
+    statement = " ".join(plain(claim.statement).split())
     columns = {
         "residual": (found.residual, f"of: {statement} ({claim.reason})"),
         "tolerance": (found.tolerance, f"of {claim.id}: a run passes where its residual is at most this"),
     }
     for number, (name, slack) in enumerate(found.slacks.items(), 1):
-        columns[f"slack.{number}"] = slack, f"of {claim.id}: {name}; met from 0 on"
+        columns[f"slack.{number}"] = slack, f"of {claim.id}: {plain(name)}; met from 0 on"
     columns["verdict"] = xr.full_like(found.residual, verdict, dtype=object), f"on {claim.id}, from all runs"
     head = claim.id.replace("/", ":")  # a slash is a way into a tree
     return {f"{head}.{name}": value.assign_attrs(definition=meaning) for name, (value, meaning) in columns.items()}

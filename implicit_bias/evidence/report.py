@@ -1,166 +1,91 @@
-"""Pages: what a study claims, what its runs show, and where the numbers come from, in one file a study.
+"""Pages: what a study claims, what its runs show, and where the numbers come from, in one file a study; and their index.
 
-A page carries no date: the same results give the same bytes. What makes it complete and inert is in `page`.
-
-Verdicts are words with a mark, so they are told apart without colour. One against expectation is loud; a printed
-formula that is refuted as expected is not.
+A page carries no date: the same results give the same bytes. What makes it complete and inert is in `page`, how a claim
+is shown in `cards`, what is said of the runs in `methods`, and the one part that runs in `explorer`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
-import math
 import re
 import urllib.parse
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-
 from .._errors import Mistake
-from .._lazy import lazy
 from .._results import Status
 from ..sweep.ask.document import LAPTOP
-from .claims import Data, Judgement
-from .figures import Figure
-from .page import Markup, clean, described, element, inline_svg, join, note, page, section, table
+from . import explorer, methods
+from .cards import anchor, badge, card, counted, number, outcome, tally
+from .claims import Data, Judgement, Weighed
+from .figures import Figure, Numbers
+from .page import Markup, clean, command, described, details, element, inline_svg, join, named, note, page, section, table
+from .tex import plain, typeset
 
-xr = lazy("xarray")
-
-
-def _figure(number: int, figure: Figure, svg: bytes, data: Data, judgements: Sequence[Judgement]) -> Markup:
-    caption = figure.caption_for(data, judgements)
-    drawing = inline_svg(svg, f"f{number}-", f"Figure {number}: {caption}")
-    return element("figure", drawing, element("figcaption", element("b", f"Figure {number}."), " ", caption))
-
-
-_MARKS = {"supported": "\u2713", "refuted": "\u2717", "vacuous": "\u2205", "unresolved": "?"}
+INDEX = "index.html"
+MOST_ROWS = 60
+"""Of a figure's numbers on the page, about one printed page; all of them are in its csv."""
 
 
-def _phrase(judgement: Judgement) -> str:
-    if not judgement.as_expected:
-        return f"{judgement.verdict}, expected {judgement.claim.expected}"
-    return judgement.verdict if judgement.verdict == "supported" else f"{judgement.verdict}, as expected"
+@dataclasses.dataclass(frozen=True)
+class Shown:
+    """A figure with its drawing and the numbers that it shows."""
+
+    figure: Figure
+    svg: bytes
+    numbers: Numbers | None = None
 
 
-def _badge(judgement: Judgement, count: str = "") -> Markup:
-    kind = ("good" if judgement.verdict == "supported" else "calm") if judgement.as_expected else "against"
-    loud = "" if judgement.as_expected else "\u26a0 "
-    said = f"{loud}{_MARKS[judgement.verdict]} {count}{_phrase(judgement)}"
-    return element("span", said, class_=f"verdict {kind}")
+def _said(value: object) -> str:
+    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else f"{value}"
 
 
-def _tally(judgements: Sequence[Judgement]) -> Markup:
-    """The verdicts counted, those against expectation first."""
-    counts = Counter(map(_phrase, judgements))
-    one_of_each = {_phrase(j): j for j in sorted(judgements, key=lambda j: j.as_expected)}
-    return join(*(join(_badge(j, f"{counts[phrase]} "), " ") for phrase, j in one_of_each.items()))
+def _numbers(shown: Shown) -> Markup:
+    if shown.numbers is None or not shown.numbers.rows:
+        return Markup()
+    rows = shown.numbers.rows
+    file = element("a", f"{shown.figure.id}.csv", href=f"figures/{_quoted(shown.figure.id)}.csv")
+    if len(rows) > MOST_ROWS:
+        return note(f"its {len(rows):,} points as numbers: ", file)
+    columns = [
+        c for c in rows[0]._fields
+        if c not in ("figure", "panel", "x_is", "y_is") and any(getattr(r, c) not in (None, "") for r in rows)
+    ]  # fmt: skip
+    told = [[_said(getattr(row, c)) for c in columns] for row in rows]
+    numeric = [i for i, c in enumerate(columns) if isinstance(next(getattr(r, c) for r in rows if getattr(r, c) not in (None, "")), (int, float))]
+    label = f"The numbers of {shown.figure.id}"
+    return details(f"its {len(rows):,} points as numbers", table(label, columns, told, numeric), note("with every digit: ", file))
 
 
-def _outcome(judgements: Sequence[Judgement]) -> str:
-    against = sum(not j.as_expected for j in judgements)
-    if not judgements:
-        return "No claim is made. "
-    if not against:
-        return "All verdicts are as expected. "
-    return f"{against} of {len(judgements)} verdicts {'is' if against == 1 else 'are'} against expectation. "
+def _figure(number: int, shown: Shown, data: Data, judgements: Sequence[Judgement]) -> Markup:
+    caption = shown.figure.caption_for(data, judgements)
+    drawing = inline_svg(shown.svg, f"f{number}-", f"Figure {number}: {plain(caption)}")
+    wide = element("div", drawing, class_="scroll", role="region", aria_label=f"Figure {number}", tabindex=0)
+    said = element("figcaption", element("b", f"Figure {number}."), " ", typeset(caption))
+    return element("figure", wide, said, _numbers(shown))
 
 
-def number(value: float) -> str:
-    """Three digits, or as many as tell it from 1, where a verdict turns.
-
-    >>> [number(x) for x in (0.0, 3.2e-4, 0.5, 1.0000004, 12345.0, float("inf"), float("nan"))]
-    ['0', '3.2e-4', '0.5', '1.0000004', '1.23e4', 'inf', '-']
-    """
-    if not math.isfinite(value):
-        return "-" if math.isnan(value) else f"{value}"
-    if value == 0 or 1e-3 <= abs(value) < 1e4:
-        digits = 3
-        while value != 1 and float(f"{value:.{digits}g}") == 1:
-            digits += 1
-        return f"{value:.{digits}g}"
-    mantissa, exponent = f"{value:.2e}".split("e")
-    return f"{float(mantissa):g}e{int(exponent)}"
+def _verdict(j: Judgement) -> tuple[Markup, Markup]:
+    """A row of what is said first: the verdict, the claim, how near its worst run came."""
+    worst = f"; worst residual / tolerance {number(j.worst)}" if j.finding and j.claim.kind.uses_tolerance else ""
+    link = element("a", element("code", j.claim.id), href=f"#{anchor(j.claim.id)}")
+    return badge(j), join(link, element("p", typeset(j.claim.statement)), note(f"{counted(j)}{worst}"))
 
 
-def _runs(j: Judgement) -> Markup:
-    by = ", ".join(f"{name}: {count:,}" for name, count in j.outside_by.items() if count)
-    counts = {
-        "ended badly": j.ended_badly,
-        "undefined": j.undefined,
-        f"outside ({by})" if by else "outside": j.outside,
-        "absent": j.absent,
-    }
-    notes = [f"{j.tested:,} tested", *(f"{count:,} {word}" for word, count in counts.items() if count)]
-    return join(f"{j.inside:,}", *map(note, notes))
-
-
-def anchor(claim: str) -> str:
-    """Where a claim stands on its study's page: letters, digits, and what may stand beside them in an address.
-
-    >>> anchor("limit-decays-like-1/c")
-    'claim-limit-decays-like-1-c'
-    """
-    return "claim-" + re.sub(r"[^A-Za-z0-9_.-]+", "-", claim)
-
-
-def _claim(j: Judgement, replay: str | None) -> tuple[Markup, Markup, Markup, str]:
-    claim = j.claim
-    where = ", ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in j.where.items())
-    said = join(
-        _badge(j), " ",
-        element("a", element("code", claim.id), id=anchor(claim.id), href=f"#{anchor(claim.id)}"),
-        note(claim.source),
-        element("p", claim.statement),
-        note(claim.reason),
-        note("its worst run again: ", element("code", replay)) if replay else "",
-    )
-    worst = join(number(j.worst), note("at ", where) if where else "")
-    return said, _runs(j), worst, j.measured
-
-
-def _statuses(data: Data, document: Mapping[str, Any]) -> dict[str, Counter[Status]]:
-    """How the runs of each grid ended."""
-    nodes = data.children if isinstance(data, xr.DataTree) else {document["grids"][0]["name"]: data}
-    counted = {name: np.unique(node["status"].values, return_counts=True) for name, node in nodes.items()}
-    return {name: Counter({Status(int(s)): int(n) for s, n in zip(*found)}) for name, found in counted.items()}
-
-
-def _endings(statuses: Mapping[str, Counter[Status]]) -> Markup:
-    seen = [s for s in sorted(Status, key=lambda s: (s < Status.CONVERGED, s)) if any(c[s] for c in statuses.values())]
-    rows = [(name, f"{count.total():,}", *(f"{count[s]:,}" for s in seen)) for name, count in statuses.items()]
-    counts = table("How the runs ended", ["Grid", "Runs", *(s.label for s in seen)], rows, range(1, len(seen) + 2))
-    return join(counts, described((s.label, s.advice) for s in seen if s != Status.CONVERGED))
-
-
-def values(axis: Mapping[str, Any]) -> str:
-    """An axis's values in a few words.
-
-    >>> values({"labels": ["0.01", "0.1", "1", "2", "4"]}), values({"labels": ["gd", "wn"]})
-    ('5 values from 0.01 to 4', 'gd, wn')
-    """
-    labels = [str(label) for label in axis["labels"]]
-    if len(labels) <= 4:
-        return ", ".join(labels)
+def version() -> str:
     try:
-        ordered = sorted(labels, key=float)
-    except ValueError:
-        return f"{len(labels)} values: {', '.join(labels[:3])}, ..., {labels[-1]}"
-    return f"{len(labels)} values from {ordered[0]} to {ordered[-1]}"
+        return f"implicit-bias {importlib.metadata.version('implicit-bias')}"
+    except importlib.metadata.PackageNotFoundError:
+        return "implicit-bias of a source tree"
 
 
 def _provenance(document: Mapping[str, Any]) -> Markup:
     grids = document["grids"]
     settings, marks = document.get("settings", {}), document["fingerprint"]
-    try:
-        version = importlib.metadata.version("implicit-bias")
-    except importlib.metadata.PackageNotFoundError:
-        version = "of a source tree"
     axes = [
-        (f"grid {g['name']}", join(*(element("div", f"{a}: {values(g['axes'][a])}") for a in g["order"])))
+        (f"grid {g['name']}", join(*(element("div", f"{a}: {methods.values(g['axes'][a])}") for a in g["order"])))
         for g in grids
     ]
     data = {name: digest for b in document["batches"] for name, digest in b.get("data", {}).items()}
@@ -168,7 +93,7 @@ def _provenance(document: Mapping[str, Any]) -> Markup:
         *([("data", ", ".join(f"{name} ({digest})" for name, digest in data.items()))] if data else []),
         ("settings", ", ".join(f"{k}: {v}" for k, v in settings.items()) or "the study's own"),
         ("fingerprint", ", ".join(f"{k}: {v}" for k, v in marks.items() if v)),
-        ("page by", f"implicit-bias {version}"),
+        ("page by", version()),
     ]
     rows = [
         (
@@ -182,16 +107,41 @@ def _provenance(document: Mapping[str, Any]) -> Markup:
     return join(described([*axes, *facts]), table("Programs", ["Grid", "Rewriting", "Law of motion", "Program"], rows))
 
 
-def _reproduce(command: str | None) -> Markup:
-    if command is None:
+def _reproduce(words: str | None) -> Markup:
+    if words is None:
         return element("p", "These runs were asked for in Python, by `study.run(...)` with the axes and settings above.")
     done = "Runs that are done are not computed again; where there are none, it computes all that this page shows."
-    return join(element("pre", command, tabindex=0), element("p", done))
+    return join(command(words), element("p", done))
+
+
+def _cite(bibliography: str, laboratory: str) -> Markup:
+    parts = {"The paper": bibliography, "The laboratory, whose runs and verdicts these are": laboratory}
+    return join(*(join(element("p", f"{name}:"), command(text.strip())) for name, text in parts.items() if text.strip()))
 
 
 def _statement(text: str) -> Markup:
     first = re.split(r"\n\s*\n", text.strip())[0]
     return element("p", " ".join(first.split()), class_="statement")
+
+
+def study_anchor(name: str) -> str:
+    """Where a study's card stands in the index.
+
+    >>> study_anchor("mine/path@fine")
+    'study-mine-path-fine'
+    """
+    return f"study-{named(name)}"
+
+
+def _back(name: str, up: str, siblings: Sequence[str]) -> Markup:
+    """Links to the index: to the study's card there, and to those of the same paper."""
+    paper = name.partition("/")[0]
+    links = [element("a", "all results", href=f"{up}{INDEX}"), element("a", "its card there", href=f"{up}{INDEX}#{study_anchor(name)}")]
+    others = [element("a", s, href=f"{up}{INDEX}#{study_anchor(s)}") for s in siblings]
+    lists = [element("ul", *(element("li", link) for link in links))]
+    if others:
+        lists += [element("p", f"Other studies of {paper}:"), element("ul", *(element("li", link) for link in others))]
+    return element("footer", element("nav", *lists, aria_label="Back"))
 
 
 def study_page(
@@ -200,39 +150,53 @@ def study_page(
     statement: str,
     data: Data,
     judgements: Sequence[Judgement],
-    figures: Sequence[tuple[Figure, bytes]],
+    figures: Sequence[Shown],
     document: Mapping[str, Any],
     label: str = LAPTOP,
-    command: str | None = None,
+    again: str | None = None,
     replays: Mapping[str, str] = MappingProxyType({}),
+    weighed: Mapping[str, Weighed] = MappingProxyType({}),
+    replay: tuple[Sequence[str], Sequence[str]] | None = None,
+    bibliography: str = "",
+    laboratory: str = "",
+    up: str | None = None,
+    siblings: Sequence[str] = (),
 ) -> str:
     """A study's page: `figures` with their drawings as SVG; `document` is the plan that its results were read by.
 
-    `command` asks for these runs again, and a claim's of `replays` for its worst run.
+    `again` asks for these runs once more, and a claim's of `replays` for its worst run; `replay` is what stands before and
+    after the axes of any run. `weighed` has each claim's numbers run by run. `up` is the way to the folder of the index,
+    which has a card of the study, and of its `siblings`: the other studies of its paper.
     """
-    statuses = _statuses(data, document)
-    asked = sum(count.total() for count in statuses.values())
-    done = asked - sum(count[Status.ABSENT] for count in statuses.values())
+    found = methods.statuses(data, document)
+    asked = sum(count.total() for count in found.values())
+    done = asked - sum(count[Status.ABSENT] for count in found.values())
+    explored = explorer.explorer(methods.nodes(data, document), replay)
     sections = {
-        "Verdicts": judgements and table(
-            "Verdicts",
-            ["Verdict and claim", "Runs inside the hypotheses", "Worst residual / tolerance", "Measured"],
-            [_claim(j, replays.get(j.claim.id)) for j in judgements],
-            numeric=(1, 2),
-        ),
-        "Figures": figures and join(*(_figure(n, *f, data, judgements) for n, f in enumerate(figures, 1))),
-        "How the runs ended": _endings(statuses),
+        "Verdicts": judgements and table("Verdicts", ["Verdict", "Claim"], map(_verdict, judgements)),
+        "Figures": figures and join(*(_figure(n, shown, data, judgements) for n, shown in enumerate(figures, 1))),
+        "Claims": judgements and join(*(card(j, weighed.get(j.claim.id), replays.get(j.claim.id)) for j in judgements)),
+        "Explore": explored,
+        "Methods": methods.paragraph(document, found, len(judgements)),
+        "Facts of the data": methods.facts(data, document),
+        "How the runs ended": join(methods.endings(found), methods.survivors(data, document)),
         "Provenance": _provenance(document),
-        "How to reproduce": _reproduce(command),
+        "How to reproduce": _reproduce(again),
+        "How to cite": _cite(bibliography, laboratory),
     }  # fmt: skip
-    said = f"{done:,} of {asked:,} runs computed. {_outcome(judgements)}"
+    sections = {title: content for title, content in sections.items() if content}
+    said = f"{done:,} of {asked:,} runs computed. {outcome(judgements)}"
     title = name if label == LAPTOP else f"{name}@{label}"
+    links = element("ul", *(element("li", element("a", part, href=f"#{named(part)}")) for part in sections))
     return page(
         title,
         element("h1", title),
         _statement(statement),
-        element("p", said, _tally(judgements), class_="summary"),
-        *(section(title, content) for title, content in sections.items() if content),
+        element("p", said, tally(judgements), class_="summary"),
+        element("nav", links, aria_label="Parts of this page"),
+        *(section(part, content) for part, content in sections.items()),
+        _back(title, up, siblings) if up is not None else "",
+        script=explorer.script() if "explorer-data" in explored else "",
     )
 
 
@@ -257,19 +221,19 @@ class Entry:
 
     def to(self, text: object, claim: str = "") -> Markup:
         """A link to its page, or to a claim on it."""
-        # quoting leaves no colon: whatever the path is, it names a file and no scheme
-        href = urllib.parse.quote(clean(self.href))
+        href = _quoted(self.href)
         return element("a", text, href=href + f"#{anchor(claim)}" * bool(claim))
 
 
-def _card(entry: Entry) -> Markup:
+def _entry(entry: Entry) -> Markup:
     """What a study says: which claims hold, which are refuted, which are open."""
     if entry.judgements is None:
-        tally = f"not judged since its results or its code changed: `implicit-bias report {entry.name}` does"
+        again = element("code", f"implicit-bias report {entry.name}")
+        said = join("not judged since its results or its code changed: ", again, " does")
     else:
         runs = f"{entry.runs:,} runs "
-        tally = join(runs, _tally(entry.judgements) if entry.judgements else "no claim is made")
-    said = element("p", tally, class_="summary")
+        said = join(runs, tally(entry.judgements) if entry.judgements else "no claim is made")
+    said = element("p", said, class_="summary")
     kinds: dict[str, list[Markup]] = {}
     for j in entry.judgements or ():
         word = {"supported": "holds", "refuted": "refuted"}.get(j.verdict, "open")
@@ -279,26 +243,54 @@ def _card(entry: Entry) -> Markup:
         for word in ("holds", "refuted", "open")
         if word in kinds
     ]
-    return element("article", element("h3", entry.link), _statement(entry.statement), said, described(listed))
+    heading = element("h3", entry.link)
+    return element("article", heading, _statement(entry.statement), said, described(listed), id=study_anchor(entry.name), class_="card")
 
 
-def index_page(entries: Sequence[Entry]) -> str:
-    """All studies by paper; verdicts against expectation first."""
-    papers: dict[str, list[Markup]] = {}
+def index_page(entries: Sequence[Entry], missing: Sequence[str] = (), documents: Mapping[str, str] = MappingProxyType({})) -> str:
+    """All studies by paper; verdicts against expectation first.
+
+    `missing` are studies of these papers that have no results; `documents` a paper's page among the documents, by a
+    relative path, and under "" that of them all.
+    """
+    papers: dict[str, list[Entry]] = {}
     for entry in entries:
-        paper = entry.name.partition("/")[0] if "/" in entry.name else "studies"
-        papers.setdefault(paper, []).append(_card(entry))
+        papers.setdefault(_paper(entry.name), []).append(entry)
     judged = [(entry, j) for entry in entries for j in entry.judgements or ()]
-    against = [(e.link, element("code", j.claim.id), j.measured, _badge(j)) for e, j in judged if not j.as_expected]
+    against = [(e.to(e.name, j.claim.id), element("code", j.claim.id), j.measured, badge(j)) for e, j in judged if not j.as_expected]
     loud = table("Against expectation", ["Study", "Claim", "Measured", "Verdict"], against)
     judgements = [j for _, j in judged]
     said = f"Studies: {len(entries):,}. Runs: {sum(e.runs for e in entries):,}. Claims: {len(judged):,}. "
     unknown = sum(e.judgements is None for e in entries)
     said += f"Not judged since they changed: {unknown:,}. " if unknown else ""
+    links = [element("a", paper, href=f"#{named(paper)}") for paper in papers]
+    links += [element("a", "documents", href=_quoted(documents[""]))] if "" in documents else []
     return page(
         "Implicit bias: results",
         element("h1", "Implicit bias: results"),
-        element("p", said, _outcome(judgements), _tally(judgements), class_="summary"),
+        element("p", said, outcome(judgements), tally(judgements), class_="summary"),
+        element("nav", element("ul", *(element("li", link) for link in links)), aria_label="Papers"),
         section("Against expectation", loud) if against else Markup(),
-        *(section(paper, *cards) for paper, cards in papers.items()),
+        *(_of_a_paper(paper, cards, missing, documents.get(paper)) for paper, cards in papers.items()),
+    )
+
+
+def _paper(name: str) -> str:
+    return name.partition("/")[0] if "/" in name else "studies"
+
+
+def _quoted(path: str) -> str:
+    """As part of an address: quoting leaves no colon, so that whatever the path is, it names a file and no scheme."""
+    return urllib.parse.quote(clean(path))
+
+
+def _of_a_paper(paper: str, entries: Sequence[Entry], missing: Sequence[str], document: str | None) -> Markup:
+    """What holds of a paper, what is refuted, what is open; its studies; and those that were not run."""
+    judgements = [j for e in entries for j in e.judgements or ()]
+    absent = [element("span", element("code", name), " ", id=study_anchor(name)) for name in missing if _paper(name) == paper]
+    return section(
+        paper,
+        element("p", tally(judgements), element("a", "claim by claim", href=_quoted(document)) if document else "", class_="summary"),
+        element("div", *map(_entry, entries), class_="cards"),
+        note("Without results here: ", *absent) if absent else "",
     )

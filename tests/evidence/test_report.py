@@ -19,6 +19,7 @@ from implicit_bias.evidence import page as pages
 from implicit_bias.evidence import report
 from implicit_bias.evidence.claims import VERDICTS, Claim, Judgement
 from implicit_bias.evidence.figures import Figure, house_style, render
+from implicit_bias.evidence.figures.table import Numbers, Row
 from implicit_bias.evidence.kinds import Finding
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -81,6 +82,12 @@ def results(statuses=(1, 1)):
     return xr.Dataset({"status": ("seed", np.array(statuses, dtype=np.int8))})
 
 
+def measured(text="word"):
+    """Results with a number for each run, whose every name is a word of the study."""
+    numbers = (text, [0.5, 2.0, 3.0], {"definition": text})
+    return xr.Dataset({"status": (text, np.array([1, 1, 2], np.int8)), f"{text}.": numbers}, {text: [text, f"{text} 2", f"{text} 3"]})
+
+
 def plan(text="word", grids=1):
     axes = {text: {"traced": True, "labels": [text] * 5, "values": ["0x0p+0"] * 5, "words": True}}
     return {
@@ -102,14 +109,15 @@ def draw(data, text="word"):
         return figure
 
 
-def page(text="word", data=None, judgements=None, figures=(), document=None, drawing=None):
+def page(text="word", data=None, judgements=None, figures=(), document=None, drawing=None, numbers=None, **more):
     return report.study_page(
         name=text,
         statement=text,
         data=results() if data is None else data,
         judgements=[judgement(text=text, outside=1, outside_by={text: 1})] if judgements is None else judgements,
-        figures=[(f, drawing or render(f, results())[0]) for f in figures],
+        figures=[report.Shown(f, drawing or render(f, results())[0], numbers) for f in figures],
         document=document or plan(text),
+        **more,
     )
 
 
@@ -147,10 +155,15 @@ PAYLOADS = [before + attack for before, attack in itertools.product(BEFORE, ATTA
 @pytest.mark.slow
 def test_no_word_of_a_study_changes_the_elements_of_a_page():
     assert len(PAYLOADS) >= 200
-    figures = lambda text: [Figure(id=text, draw=draw, caption=text, claims=[text])]
-    shapes = Elements(page("word", figures=figures("word"), drawing=SVG.encode())).shape, Elements(index("word")).shape
+    def whole(text):
+        table = Numbers(text, [Row(text, 1, text, text, text, 0.0, 1.0, band=text)])
+        figure, words = Figure(id=text, draw=draw, caption=text, claims=[text]), ([text], [text])
+        more = dict(numbers=table, replay=words, replays={text: text}, bibliography=text, laboratory=text, up="../", siblings=[text])
+        return page(text, data=measured(text), figures=[figure], drawing=SVG.encode(), **more)
+
+    shapes = Elements(whole("word")).shape, Elements(index("word")).shape
     for text in PAYLOADS:
-        study = Elements(page(text, figures=figures(text), drawing=SVG.encode()))
+        study = Elements(whole(text))
         listed = Elements(index(text))
         # a word with "/" is a paper's name in the index: the same elements all the same
         assert (study.shape, listed.shape) == shapes, text
@@ -198,7 +211,7 @@ def test_a_drawing_keeps_only_what_draws():
     tags = Elements(drawing).tags
     assert [tag for tag, _ in tags] == ["svg", "g", "path", "image", "image", "image", "use", "rect", "rect", "rect"]
     assert [a for _, a in tags if a] == [
-        {"viewbox": "0 0 10 10", "role": "img", "aria-label": 'a "label"', "style": "max-width: 12pt"},
+        {"viewbox": "0 0 10 10", "role": "img", "aria-label": 'a "label"', "style": "--printed: 10pt"},
         {"d": "M 0 0", "fill": "#000000"},
         {"href": "data:image/png;base64,AA=="},
         {"clip-path": "url(#f1-n)"},
@@ -226,7 +239,8 @@ def test_two_figures_share_no_id_and_find_their_own_parts():
     assert len(ids) == len(set(ids)) > 0
     used = re.findall(r'(?:url\(#|href="#)([^")]+)', text)
     assert set(used) <= set(ids)
-    assert {i[:3] for i in ids if not i.startswith("claim-")} == {"f1-", "f2-"}
+    parts = re.findall('<section id="([^"]*)"', text)
+    assert {i[:3] for i in ids if not i.startswith("claim-") and i not in parts} == {"f1-", "f2-"}
 
 
 def test_a_drawing_scales_and_has_a_name():
@@ -234,7 +248,8 @@ def test_a_drawing_scales_and_has_a_name():
     [drawing] = [a for t, a in Elements(text).tags if t == "svg"]
     assert drawing["role"] == "img" and drawing["aria-label"] == "Figure 1: What is seen."
     assert drawing["viewbox"] == "0 0 216 144" and "width" not in drawing
-    assert "svg { display: block; width: 100%; height: auto;" in text
+    assert drawing["style"] == "--printed: 216pt"  # of matplotlib's three inches
+    assert "figure svg { width: 100%; max-width: var(--printed); height: auto;" in text
     assert "<figcaption><b>Figure 1.</b> What is seen.</figcaption>" in text
 
 
@@ -259,17 +274,18 @@ def test_the_counts_of_a_claim_are_shown():
     )
     text = Elements(page(judgements=[one])).text
     for said in (
-        "1,234",
-        "5 tested",
+        "5 tested of 1,234 inside",
         "2 ended badly",
         "6 undefined",
-        "3 outside (g0 < g*: 3)",
+        "3 outside",
         "4 absent",
+        "g0 < g* leaves out 3",
+        "c > 0 leaves out none",
         "scale=0.25",
     ):
         assert said in text
     quiet = Elements(page(judgements=[judgement(tested=8)])).text
-    for word in ("ended badly", "undefined", "outside", "absent"):
+    for word in ("ended badly", "undefined", " outside", "absent"):
         assert word not in quiet
 
 
@@ -307,7 +323,7 @@ def test_where_the_numbers_come_from():
     document["batches"][0]["program"] = "0123456789abcdef" * 4
     text = Elements(report.study_page(
         name="wu2020/path", statement="First\nparagraph.\n\nSecond.", data=results(), judgements=[], figures=[],
-        document=document, label="fine", command="implicit-bias run wu2020/path rows=20 'law=a b' --as fine",
+        document=document, label="fine", again="implicit-bias run wu2020/path rows=20 'law=a b' --as fine",
     )).text  # fmt: skip
     assert "wu2020/path@fine" in text and "implicit-bias run wu2020/path rows=20 'law=a b' --as fine" in text
     assert "asked for in Python" in Elements(page()).text
@@ -330,7 +346,7 @@ def test_the_index_puts_what_is_against_expectation_on_top():
     headings = re.findall("<h2>(.*?)</h2>", loud)
     assert headings == ["Against expectation", "wu2020", "chou2023", "studies"]
     top = loud[loud.index("<h2>Against") : loud.index("<h2>wu2020")]
-    assert 'href="chou2023/basin/report.html"' in top and "printed" in top and "refuted, expected supported" in top
+    assert 'href="chou2023/basin/report.html#claim-printed"' in top and "printed" in top and "refuted, expected supported" in top
     assert Elements(loud).every("href").count("wu2020/path/report.html") == 1
     assert next(c for c in Elements(loud).every("class") if c.startswith("verdict")) == "verdict against"
     assert "Studies: 3. Runs: 15. Claims: 3. 1 of 3 verdicts is against expectation." in Elements(loud).text
@@ -391,7 +407,7 @@ def test_the_index_says_of_each_study_what_holds_what_is_refuted_and_what_is_ope
     assert [word for word, _ in said] == ["holds", "refuted", "open"]
     assert "as-printed" in said[1][1] and "who-knows" in said[2][1]
     there = set(re.findall('id="(claim-[^"]*)"', page(judgements=found)))
-    assert {href.partition("#")[2] for href in re.findall('href="([^"]*#[^"]*)"', index)} == there and len(there) == 3
+    assert {href.partition("#")[2] for href in re.findall('href="([^"#]+#[^"]*)"', index)} == there and len(there) == 3
 
 
 def test_the_verdict_comes_first():

@@ -20,6 +20,7 @@ from implicit_bias.evidence import page as pages
 from implicit_bias.evidence import report
 from implicit_bias.evidence.claims import Claim, Judgement
 from implicit_bias.evidence.figures import Figure, house_style, render
+from implicit_bias.evidence.figures.table import Numbers, Row
 from implicit_bias.evidence.kinds import Finding, Identity
 from tests.evidence.test_report import PAYLOADS, SVG, Elements, plan, results
 
@@ -87,6 +88,12 @@ def document(word: Word) -> dict:
     }
 
 
+def numbers(word: Word) -> Numbers:
+    """Of a figure: a table on the page."""
+    said = {f: word(f"{f} of a number") for f in ("title", "kind", "series", "band")}
+    return Numbers("figure", [Row(figure="figure", panel=1, x=0.0, y=1.0, **said)])
+
+
 def study_page(word: Word, data=None) -> str:
     judgements = [judgement(word, number) for number in range(2)]
     figures = [
@@ -95,7 +102,9 @@ def study_page(word: Word, data=None) -> str:
     ]
     return report.study_page(
         name=word("name"), statement=word("statement"), data=results() if data is None else data, judgements=judgements,
-        figures=[(figure, SVG.encode()) for figure in figures], document=document(word),
+        figures=[report.Shown(figure, SVG.encode(), numbers(word)) for figure in figures], document=document(word),
+        replays={judgements[0].claim.id: word("replay")}, again=word("again"), up="../", siblings=[word("sibling")],
+        bibliography=word("bibliography"), laboratory=word("laboratory"),
     )  # fmt: skip
 
 
@@ -190,7 +199,7 @@ def _drawn(tally: Tally, payloads: list[str]) -> None:
     def shape(text: str) -> list:
         figure = _figure(text)
         page = report.study_page(
-            name="a", statement="", data=results(), judgements=[], figures=[(figure, render(figure, results())[0])],
+            name="a", statement="", data=results(), judgements=[], figures=[report.Shown(figure, render(figure, results())[0])],
             document=plan(),
         )  # fmt: skip
         # how many strokes a text has is its own matter

@@ -11,6 +11,9 @@ import numpy as np
 from ..._errors import Mistake
 from .layers import Layer, Sheet, Value
 from .looks import COLOURS
+from .table import drawn_in, read
+
+LINES = ("-", "--", ":", "-.")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,7 +37,8 @@ class Level(Layer):
         if not np.isfinite(at):
             return
         axes, paint = sheet.axes, COLOURS.get(self.colour, self.colour)
-        (axes.axvline if self.vertical else axes.axhline)(at, color=paint, lw=0.9, ls=self.line, zorder=1.5)
+        (axes.axvline if self.vertical else axes.axhline)(at, color=paint, lw=sheet.pen(0.9), ls=self.line, zorder=1.5)
+        sheet.note("level", self.label, **{"x" if self.vertical else "y": at})
         if not self.label:
             return
         if self.vertical:
@@ -43,7 +47,8 @@ class Level(Layer):
         else:
             place, where, shift = (1, at), ("axes fraction", "data"), (-2, 2)
             turned = dict(va="bottom", ha="right")
-        axes.annotate(self.label, place, shift, where, "offset points", color=paint, **turned)
+        name = axes.annotate(self.label, place, shift, where, "offset points", color=paint, **turned)
+        sheet.levels.append((name, self.vertical))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,7 +62,8 @@ class Guide(Layer):
     through: str = "middle"
     within: tuple[float, float] = (0.0, float("inf"))
     """The stretch of x that it leans on and is drawn over."""
-    line: str = "-"
+    line: str | None = None
+    """Without one, the next that no guide of the panel has."""
     counts: ClassVar[bool] = False
 
     def __post_init__(self):
@@ -74,6 +80,7 @@ class Guide(Layer):
             if ds is None:
                 return
             power = float(self.value(ds, power).mean())
+        line, sheet.guides = self.line or LINES[sheet.guides % len(LINES)], sheet.guides + (self.line is None)
         chosen = sheet.points if self.series == "each" else [sheet.points[int(self.series)]]
         for i, (x, y, colour) in enumerate(chosen):
             with np.errstate(invalid="ignore"):
@@ -86,7 +93,9 @@ class Guide(Layer):
             ends = np.array([u.min(), u.max()])
             paint = colour if self.series == "each" else "black"
             label = self.label.format(power) if not i else None
-            sheet.axes.plot(np.exp(ends), np.exp(anchor + power * ends), self.line, color=paint, lw=1, zorder=1.6, label=label)
+            x, y = np.exp(ends), np.exp(anchor + power * ends)
+            sheet.axes.plot(x, y, line, color=paint, lw=sheet.pen(1), zorder=1.6, label=label)
+            sheet.note("guide", self.label.format(power), x, y)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -98,7 +107,9 @@ class Drawn(Layer):
     def draw(self, sheet: Sheet) -> None:
         ds = self.dataset(sheet)
         if ds is not None:
+            before = {id(artist) for artist in sheet.axes.get_children()}
             self.function(sheet.axes, ds)
+            sheet.notes += read([artist for artist in drawn_in(sheet.axes) if id(artist) not in before])
 
 
 def level(at: Value | float, label: str = "", **options: Any) -> Level:

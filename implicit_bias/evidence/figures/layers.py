@@ -20,6 +20,7 @@ import numpy as np
 from ..._errors import Mistake, nearest
 from ..._lazy import lazy
 from ..._results import Status
+from .looks import STYLE
 
 xr = lazy("xarray")
 
@@ -44,6 +45,34 @@ class Sheet:
         self.open = False
         self.theory: dict[str, str] = {}
         """Label -> line, of theory whose colour is that of its series."""
+        self.notes: list[dict[str, Any]] = []
+        """What was drawn, as numbers: see `table`."""
+        self.unnamed: list[tuple[Any, dict[str, Any], str]] = []
+        """Series without a name: what stands for each in a legend, its note, and its name should the legend need one."""
+        self.guides = 0
+        self.levels: list[tuple[Any, bool]] = []
+        """Names of levels, and whether each is a vertical one."""
+        self.texts = ("", "", "")
+        """What stands over the panel, beside x, and beside y."""
+
+    def pen(self, width: float) -> float:
+        """A width of the laboratory's own page, at the size at which this is printed."""
+        from matplotlib import rcParams
+
+        return width * rcParams["lines.linewidth"] / STYLE["lines.linewidth"]
+
+    def note(self, kind: str, series: str, x: Any = None, y: Any = None, **more: Any) -> dict[str, Any]:
+        """Keep the numbers of what has just been drawn."""
+        numbers = {"x": x, "y": y, **more}
+        self.notes.append({"kind": kind, "series": series, **{k: v for k, v in numbers.items() if v is not None}})
+        return self.notes[-1]
+
+    def name_the_unnamed(self) -> None:
+        """Where a legend says what a band or a line is, it says what the points are."""
+        if self.axes.get_legend_handles_labels()[1]:
+            for artist, note, name in self.unnamed:
+                artist.set_label(name)
+                note["series"] = name
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -44,8 +44,10 @@ class Map(Layer):
         logs = [_is_geometric(v) for v in (xs, ys)]
         mesh = sheet.axes.pcolormesh(
             edges(xs, logs[0]), edges(ys, logs[1]), flat.transpose(self.y, self.x).values,
-            edgecolors="face", lw=0.3, cmap="cividis", **norm,
+            edgecolors="face", lw=sheet.pen(0.3), cmap="cividis", **norm,
         )  # fmt: skip
+        cells = np.meshgrid(xs, ys)
+        sheet.note("map", self.label, *cells, value=flat.transpose(self.y, self.x).values)
         sheet.axes.set(xscale="log" if logs[0] else "linear", yscale="log" if logs[1] else "linear")
         sheet.heights = ys
         sheet.axes.grid(False)
@@ -55,8 +57,12 @@ class Map(Layer):
             rest = [d for d in level.dims if d not in (self.x, self.y)]
             level = (level.median(rest) if rest else level).broadcast_like(flat).transpose(self.y, self.x)
             if np.nanmin(level) < 0 < np.nanmax(level):
-                sheet.axes.contour(xs, ys, level.values, levels=[0.0], colors="white", linestyles=line, linewidths=1.5)
-            sheet.axes.plot([], [], line, color="0.35", lw=1.5, label=label)
+                drawn = sheet.axes.contour(
+                    xs, ys, level.values, levels=[0.0], colors="white", linestyles=line, linewidths=sheet.pen(1.5)
+                )
+                for piece in (piece for lines in drawn.allsegs for piece in lines):
+                    sheet.note("contour", label, *piece.T)
+            sheet.axes.plot([], [], line, color="0.35", lw=sheet.pen(1.5), label=label)
         bar = sheet.axes.figure.colorbar(mesh, ax=sheet.axes, label=self.label)
         bar.outline.set_visible(False)
 

@@ -21,7 +21,6 @@ import numpy as np
 
 from ..._errors import Mistake
 from .layers import Layer, Sheet, grid_of, named
-from .maps import Map
 
 _NUMBER = re.compile(r"\{(\w+)(?:\.(count|least|largest|median))?(?::([^{}]*))?\}")
 FEW = 9
@@ -80,7 +79,8 @@ class Panel:
             return [{self.facet: v} for v in np.atleast_1d(named(ds, self.facet).values).tolist()]
         return [{}]
 
-    def draw(self, axes: Any, data: Any, of: dict[str, Any]) -> None:
+    def draw(self, axes: Any, data: Any, of: dict[str, Any]) -> Sheet:
+        """Draw it; the sheet has the numbers of what was drawn."""
         sheet = Sheet(axes, data, of)
         for layer in self.layers:
             layer.draw(sheet)
@@ -88,23 +88,25 @@ class Panel:
             if axis in self.log:
                 axes.set(**{f"{axis}scale": "log"})
         ds = next((d for layer in self.layers if (d := layer.dataset(sheet)) is not None), None)
-        texts = {"xlabel": self.x, "ylabel": self.y, "title": self.title}
-        axes.set(**{k: t if ds is None else written(t, ds) for k, t in texts.items() if t})
+        sheet.texts = tuple(t if ds is None else written(t, ds) for t in (self.title, self.x, self.y))
+        axes.set(**{k: t for k, t in zip(("title", "xlabel", "ylabel"), sheet.texts) if t})
         if self.equal:
             axes.set_aspect("equal")
         for label, line in sheet.theory.items():
-            axes.plot([], [], line, color="0.4", lw=1.2, label=label)
+            axes.plot([], [], line, color="0.4", lw=sheet.pen(1.2), label=label)
         for said in sheet.bands:
             axes.fill_between([], [], color="0.5", alpha=0.3, lw=0, label=said)
         if sheet.open:
             axes.plot([], [], "o", color="0.4", mfc="white", label="some runs missing")
+        sheet.name_the_unnamed()
         for axis, values in ((axes.xaxis, sheet.places), (axes.yaxis, sheet.heights)):
             if values is not None and 1 < len(values) <= FEW:
                 _ticks_at(axis, values)
         axes.set(**{k: v for k, v in (("xlim", self.xlim), ("ylim", self.ylim)) if v is not None})
         if self.legend and self.legend != "right" and axes.get_legend_handles_labels()[1]:
-            framed = any(isinstance(layer, Map) for layer in self.layers)  # on colours of its own
-            axes.legend(loc=self.legend, ncols=self.columns, frameon=framed, framealpha=0.9, edgecolor="none")
+            inner = axes.legend(loc=self.legend, ncols=self.columns, frameon=False)
+            inner.set_in_layout(False)  # it stands inside, or is moved: the panel need not give way to it
+        return sheet
 
     def name_beside(self, facets: Sequence[Any]) -> None:
         """One legend for what all facets show."""
@@ -113,7 +115,20 @@ class Panel:
             facets[-1].legend(known.values(), known, loc="center left", bbox_to_anchor=(1.02, 0.5), ncols=self.columns)
 
 
+DECADES = 3
+"""Powers of ten among the values of a logarithmic axis, from which on they alone are named."""
+
+
 def _ticks_at(axis: Any, values: np.ndarray) -> None:
+    """Name the values, or the powers of ten among them where there are enough; the others have a tick without a name."""
+    if axis.get_scale() == "log":
+        with np.errstate(divide="ignore", invalid="ignore"):
+            powers = np.log10(values)
+        whole = np.abs(powers - np.round(powers)) < 1e-6
+        if whole.sum() >= DECADES:
+            axis.set_ticks(values[whole], labels=[f"$10^{{{round(p)}}}$" for p in powers[whole]])
+            axis.set_ticks(values[~whole], labels=[""] * int((~whole).sum()), minor=True)
+            return
     axis.set_ticks(values, labels=[short(v) for v in values])
     axis.set_ticks([], minor=True)
 
@@ -129,23 +144,6 @@ def short(value: float) -> str:
     power = int(np.floor(np.log10(abs(value)) + 1e-9))
     head = f"{value / 10.0**power:.2g}"
     return f"$10^{{{power}}}$" if head == "1" else rf"${head}\cdot10^{{{power}}}$"
-
-
-def thin(drawing: Any) -> None:
-    """Take away names of ticks along x that lie over another, until none does; the layout is then settled."""
-    drawing.canvas.draw()
-    drawing.set_layout_engine("none")  # it is solved once, and not again for each format
-    write = drawing.canvas.get_renderer()
-    for axes in drawing.axes:
-        kept: list[Any] = []
-        for ticks in (axes.xaxis.get_major_ticks(), axes.xaxis.get_minor_ticks()):  # the major ones first
-            named = [t for t in ticks if t.label1.get_visible() and t.label1.get_text()]
-            boxes = [t.label1.get_window_extent(write) for t in named]
-            for tick, box in sorted(zip(named, boxes), key=lambda pair: pair[1].x0):
-                if any(box.x0 < other.x1 + 2 and other.x0 < box.x1 + 2 for other in kept):
-                    tick.label1.set_visible(False)
-                else:
-                    kept.append(box)
 
 
 def panel(*layers: Layer, **options: Any) -> Panel:

@@ -11,7 +11,7 @@ import numpy as np
 from ..._errors import Mistake
 from ..._lazy import lazy
 from ..._results import Status
-from ..intervals import bootstrap
+from ..intervals import bootstrap, share
 from .layers import Layer, Sheet, Value, named
 from .looks import Look, looks_of
 
@@ -27,6 +27,7 @@ SPREADS = {
     "deviation": "standard deviation over {}",
     "error": "two standard errors over {}",
     "bootstrap": "95 % by bootstrap over {}",
+    "share": "95 % (Clopper and Pearson) over {}",
 }
 
 
@@ -117,23 +118,31 @@ class Curves(Layer):
         at = x.median([d for d in x.dims if d != along]) if over_time else x
         at = at.values
         mid = getattr(y, self.middle)(axes) if axes else y
-        mid = mid.values
+        mid, band = mid.values, {}
         if axes and int(np.prod([y.sizes[d] for d in axes])) > 1:
-            low, high = self._edges(y, axes)
-            sheet.axes.fill_between(at, low.values, high.values, color=look.paint, alpha=0.16, lw=0)
-            sheet.bands[SPREADS[self.spread].format(words_of([d for d in axes if y.sizes[d] > 1]))] = None
+            low, high = (edge.values for edge in self._edges(y, axes))
+            sheet.axes.fill_between(at, low, high, color=look.paint, alpha=0.16, lw=0)
+            words = SPREADS[self.spread].format(words_of([d for d in axes if y.sizes[d] > 1]))
+            sheet.bands[words] = None
+            band = dict(low=low, high=high, band=words)
         missing = (lost.any(axes) & y.notnull().any(axes)).values if axes else np.zeros(len(at), bool)
+        gone = lost.sum(axes).values if axes else lost.values.astype(int)
+        note = sheet.note("measured", look.label, at, mid, missing=gone, **band)
         join = self.theory is None if self.join is None else self.join
         if over_time:
-            sheet.axes.plot(at, mid, look.line, color=look.paint, label=look.label)
+            (shown,) = sheet.axes.plot(at, mid, look.line, color=look.paint, label=look.label)
         else:
             line = look.line if join else "none"
-            sheet.axes.plot(at, mid, ls=line, color=look.paint, lw=1.2)
+            sheet.axes.plot(at, mid, ls=line, color=look.paint, lw=sheet.pen(1.2))
             face = "white" if self.open else look.paint
-            for fill, shown in ((face, ~missing), ("white", missing)):
-                sheet.axes.plot(at[shown], mid[shown], look.marker, color=look.paint, mfc=fill, mew=1.2)
+            for fill, which in ((face, ~missing), ("white", missing)):
+                sheet.axes.plot(at[which], mid[which], look.marker, color=look.paint, mfc=fill, mew=sheet.pen(1.2))
             sheet.open |= bool(missing.any())
-            sheet.axes.plot([], [], look.marker, ls=line, color=look.paint, mfc=face, mew=1.2, label=look.label)
+            (shown,) = sheet.axes.plot(
+                [], [], look.marker, ls=line, color=look.paint, mfc=face, mew=sheet.pen(1.2), label=look.label
+            )
+        if not look.label:
+            sheet.unnamed.append((shown, note, self.middle if band else "measured"))
         sheet.points.append((np.asarray(at, float), np.asarray(mid, float), look.paint))
         if self.theory is not None:
             law = self.value(ds, self.theory, kept=over_time)
@@ -141,8 +150,9 @@ class Curves(Layer):
             law = getattr(law, self.middle)(rest) if rest else law
             where = at if along in law.dims else at[[0, -1]]
             values = law.values if along in law.dims else np.repeat(float(law), 2)
-            sheet.axes.plot(where, values, "-", color=look.paint, lw=1.2, zorder=1.8)
+            sheet.axes.plot(where, values, "-", color=look.paint, lw=sheet.pen(1.2), zorder=1.8)
             sheet.theory[self.theory_label] = "-"
+            sheet.note("theory", ", ".join(filter(None, (look.label, self.theory_label))), where, values)
 
     @property
     def _banded(self) -> list[str]:
@@ -159,6 +169,12 @@ class Curves(Layer):
             return y.min(axes), y.max(axes)
         if self.spread == "middle 80 %":
             return y.quantile(0.1, axes), y.quantile(0.9, axes)
+        if self.spread == "share":  # of a seed with several runs: its share
+            part = y.mean([d for d in axes if d != "seed"]) if "seed" in axes else y
+            units = ["seed"] if "seed" in axes else axes
+            ends = np.vectorize(lambda held, of: share(held, int(of))[:2], otypes=[float, float])
+            mid, half = ends(part.sum(units), part.notnull().sum(units))
+            return (0 * part.mean(units) + edge for edge in (mid - half, mid + half))
         if self.spread == "bootstrap":
             points = y.stack(unit=axes)
             (axis,) = (d for d in points.dims if d != "unit")
@@ -175,7 +191,9 @@ class Curves(Layer):
         join = over_time if self.join is None else self.join
         style = look.line if join else look.marker
         for i in range(ys.shape[1]):
-            sheet.axes.plot(xs[:, i], ys[:, i], style, color=look.paint, lw=0.9, alpha=0.75, label=None if i else look.label)
+            label = None if i else look.label
+            sheet.axes.plot(xs[:, i], ys[:, i], style, color=look.paint, lw=sheet.pen(0.9), alpha=0.75, label=label)
+            sheet.note("runs", look.label, xs[:, i], ys[:, i])
         known = np.isfinite(ys).any(1)
         ys = np.where(np.isfinite(ys), ys, np.nan)[known]
         sheet.points.append((xs[known, 0], np.nanmedian(ys, 1), look.paint))
@@ -184,7 +202,9 @@ class Curves(Layer):
         """x is itself a number of each run."""
         x, y = (v.values.ravel() for v in xr.broadcast(x, y))
         face = "white" if self.open else look.paint
-        sheet.axes.plot(x, y, look.marker, color=look.paint, mfc=face, ms=4, alpha=0.8, label=look.label)
+        look_of = dict(color=look.paint, mfc=face, ms=sheet.pen(4), alpha=0.8, label=look.label)
+        sheet.axes.plot(x, y, look.marker, **look_of)
+        sheet.note("runs", look.label, x, y)
         known = np.isfinite(x) & np.isfinite(y)
         order = np.argsort(x[known])
         sheet.points.append((x[known][order], y[known][order], look.paint))
@@ -209,13 +229,15 @@ class Theory(Curves):
         if along not in y.dims:
             y = y.broadcast_like(x)
         x = x.astype(float)
-        line = self.line or ("--" if self.by else "-")
         alone = self.by is None
+        line = self.line or (look.line if alone else "--")
         sheet.axes.plot(
-            x.values, y.values, line, color=look.paint, lw=1.2, zorder=1.8, label=look.label if alone else None
+            x.values, y.values, line, color=look.paint, lw=sheet.pen(1.2), zorder=1.8, label=look.label if alone else None
         )
+        said = self.label or self.theory_label
+        sheet.note("theory", look.label if alone else f"{look.label}, {said}", x.values, y.values)
         if not alone:
-            sheet.theory[self.label or self.theory_label] = line
+            sheet.theory[said] = line
 
 
 def curves_of(y: Value, *, x: Value, **options: Any) -> Curves:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import html
 import itertools
 import math
 import time
@@ -105,9 +106,9 @@ class Batch:
                 yield group[start : start + self.tile_runs]
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(repr=False)
 class Plan:
-    """A study's runs against a store."""
+    """A study's runs against a store. In a notebook, a table of what it asks for."""
 
     name: str
     grids: Grids
@@ -122,6 +123,35 @@ class Plan:
     @property
     def missing(self) -> int:
         return sum(len(b.missing) for b in self.batches)
+
+    def facts(self) -> list[tuple[str, str]]:
+        """What is asked for, what of it is done, and how the rest would be computed."""
+        programs = {b.program.identity: b for b in self.batches}
+        pending = list(self.pending())
+        widths = sorted({b.program.layout.width for b in self.batches})
+        compiled = len({b.program.identity for b, _ in pending})
+        return [
+            ("runs", f"{self.runs:,} asked for, {self.runs - self.missing:,} done, {self.missing:,} to compute"),
+            *(
+                (f"grid {g.title}", ", ".join(f"{a}: {_values(values)}" for a, values in g.axes.items()) or "one run")
+                for g in self.grids
+            ),
+            ("programs", f"{len(programs):,}, of which {compiled:,} to compile"),
+            ("tiles", f"{len(pending):,} to write"),
+            ("width", f"{' or '.join(map(str, widths))} runs a block"),
+            *(_of_program(b) for b in programs.values()),
+        ]
+
+    def __repr__(self) -> str:
+        wide = max(len(name) for name, _ in self.facts())
+        return "\n".join([f"plan of {self.name}", *(f"  {name:<{wide}}  {said}" for name, said in self.facts())])
+
+    def _repr_html_(self) -> str:
+        cell = 'style="text-align: left; vertical-align: top; font-weight: normal; white-space: normal"'
+        said = ((html.escape(name), html.escape(what)) for name, what in self.facts())
+        rows = (f'<tr><th scope="row" {cell}>{name}</th><td {cell}>{what}</td></tr>' for name, what in said)
+        head = f'<caption style="text-align: left">plan of {html.escape(self.name)}</caption>'
+        return f"<table>{head}<tbody>{''.join(rows)}</tbody></table>"
 
     def pending(self) -> Iterator[tuple[Batch, list[int]]]:
         for batch in self.batches:
@@ -143,6 +173,16 @@ class Plan:
             ids = [*batch.found, *(self.tile_id(batch, runs) for runs in batch.tiles())]
             tiles.append(sorted(ids))
         return digest, {**self.description, "tiles": tiles}
+
+
+def _values(values: Sequence[Any]) -> str:
+    words = [show(v) for v in values]
+    return ", ".join(words) if len(words) <= 4 else f"{len(words):,} values from {words[0]} to {words[-1]}"
+
+
+def _of_program(batch: Batch) -> tuple[str, str]:
+    which = ", ".join(f"{k}={v}" for k, v in batch.statics.items()) or "one program"
+    return which, f"{batch.program.traced.rewriting}; {batch.program.traced.dynamics_name}"
 
 
 def block_width() -> int:

@@ -1,9 +1,10 @@
 """Results as xarray: one dataset for each grid of a union, dims named by axis, `record` last.
 
-Numbers of the loops have every axis of their grid; facts and the clock have only the axes they depend on. Every keyword
-of the cell is a coordinate: an axis where it varies, a scalar where it is fixed or at its default, so that what is said
-of a run is read from the run. A run that is not computed has the status `absent` (-1) and nan elsewhere, so it is never
-mistaken for a result.
+Numbers of the loops have every axis of their grid; facts have only the axes they depend on, and the clock those that it
+varies along. The clock is a coordinate of the records, and selects them: `ds.norm.sel(clock=100)` (see `clock`). Every
+keyword of the cell is a coordinate, too: an axis where it varies, a scalar where it is fixed or at its default, so that
+what is said of a run is read from the run. A run that is not computed has the status `absent` (-1) and nan elsewhere, so
+it is never mistaken for a result.
 """
 
 from __future__ import annotations
@@ -130,6 +131,8 @@ class Collector:
             held[where] = added
 
     def dataset(self, document: Mapping[str, Any]) -> xr.Dataset:
+        from .clock import common, with_clock  # xarray is imported where results are read
+
         coords = {}
         for a in self.order:
             axis = self.axes[a]
@@ -159,11 +162,12 @@ class Collector:
                 values,
                 {"definition": self._definition(name)},
             )
-        data = xr.Dataset(variables, coords=coords)
+        if "clock" in variables:
+            dims, values, said = variables.pop("clock")
+            coords["clock"] = (*common(values, dims), said | {"units": " or ".join(sorted(self.units))})
+        data = with_clock(xr.Dataset(variables, coords=coords))
         if "time" in data:
             data["time"].attrs["units"] = "t (eta k under descent)"
-        for name in (v for v in ("clock",) if v in data):
-            data[name].attrs["units"] = " or ".join(sorted(self.units))
         data.attrs.update(
             study=document["study"],
             grid=self.name,
@@ -241,8 +245,14 @@ def stops(ds: xr.Dataset) -> xr.DataArray:
 
 
 def until_stopped(ds: xr.Dataset) -> xr.Dataset:
-    """With a clock for each run, which stands still where the run has ended: records after that are of its end."""
-    return ds.assign(clock=np.minimum(ds["clock"], stops(ds)).assign_attrs(ds["clock"].attrs)) if "clock" in ds else ds
+    """With a clock for each run, which stands still where the run has ended: records after that are of its end.
+
+    It is then a variable like others, for a table, and selects nothing.
+    """
+    if "clock" not in ds:
+        return ds
+    own = np.minimum(ds["clock"].drop_vars("clock", errors="ignore"), stops(ds))
+    return ds.drop_vars("clock").assign(clock=own.assign_attrs(ds["clock"].attrs))
 
 
 def to_dataframe(data: xr.Dataset | xr.DataTree, record: int = -1):

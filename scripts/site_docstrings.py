@@ -1,0 +1,40 @@
+"""Docstrings for the documentation site: they are written to be read as text, and become Markdown that looks the same.
+
+Examples are fenced; outside of code `<` is no tag and a lone `*`, as in x*, no emphasis: *words* alone are.
+
+>>> print(markdown("|x* - a| < 1, *not* y*\\n\\n>>> 1 + 1\\n2"))
+|x\\* - a| &lt; 1, *not* y\\*
+<BLANKLINE>
+```pycon
+>>> 1 + 1
+2
+```
+"""
+
+import re
+
+import griffe
+
+EXAMPLE = re.compile(r"^(?P<margin> *)>>> .*(?:\n(?! *$).*)*", re.M)
+CODE = re.compile(r"(^ *```.*?^ *```$|^ {4}.*$|`+[^`\n]+`+)", re.S | re.M)
+EMPHASIS = re.compile(r"(?<![\w*|)])\*\w[^*\n]*(?<=[\w.])\*(?![\w*])")
+
+
+def _prose(text: str) -> str:
+    kept = [found.span() for found in EMPHASIS.finditer(text)]
+    marks = [i for i, letter in enumerate(text) if letter in "*<" and not any(a <= i < b and letter == "*" for a, b in kept)]
+    for i in reversed(marks):
+        text = text[:i] + ("\\*" if text[i] == "*" else "&lt;") + text[i + 1 :]
+    return text
+
+
+def markdown(docstring: str) -> str:
+    """A docstring as Markdown."""
+    fenced = EXAMPLE.sub(lambda found: f"{found['margin']}```pycon\n{found[0]}\n{found['margin']}```", docstring)
+    return "".join(piece if i % 2 else _prose(piece) for i, piece in enumerate(CODE.split(fenced)))
+
+
+class Markdown(griffe.Extension):
+    def on_object(self, *, obj: griffe.Object, **_) -> None:
+        if obj.docstring:
+            obj.docstring.value = markdown(obj.docstring.value)
