@@ -69,6 +69,7 @@ def write_report(judged: Judged) -> FilePath:
         return judged.folder / f"{where}{PAGE}"
     label = names.label(judged.store, judged.plan)
     replays = {j.claim.id: names.replay(judged.store, label, judged.document, j.where) for j in judged.judgements if j.where}
+    siblings = _siblings(judged.name)  # listed from their files, which are no source of these verdicts
     with sources.listening():
         drawn = _drawn(judged)
         page = report.study_page(
@@ -86,7 +87,7 @@ def write_report(judged: Judged) -> FilePath:
             bibliography=catalogue.bibliography(judged.entry),
             laboratory=laboratory(),
             up="../" * (judged.name.count("/") + 1 + where.count("/")),
-            siblings=_siblings(judged.name),
+            siblings=siblings,
         )
     files = {f"{where}{PAGE}": page.encode()}
     for shown, png in drawn:

@@ -19,7 +19,6 @@ from .library import NoResults, one
 from .replay import Place, kept, replayed
 from .request import parsed
 from .session import guarded, start
-from .sweep.ask import names
 from .sweep.keep.dataset import stops, until_stopped
 
 MOST_PANELS = 12

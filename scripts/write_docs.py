@@ -17,8 +17,8 @@ from implicit_bias import catalogue
 
 STUDY = ROOT / "experiments/wu2020/robustness.py"
 SHOWN = ("cell", "weight-normalisation-limit", "study")
-"""What of the study the README shows, in this order: lines as they are but for a margin, with `# ...` for what stands between."""
-BEGIN = "# Studies\n\nEvery study by paper, and its question. `implicit-bias run STUDY` runs one; a test keeps this page true.\n"
+"""What of the study the README shows, in this order: lines but for a margin, `# ...` for what stands between."""
+BEGIN = "# Studies\n\nEvery study by paper, and its question. `implicit-bias run STUDY` runs one.\n"
 
 
 def _named(node: ast.AST) -> str | None:
@@ -27,7 +27,8 @@ def _named(node: ast.AST) -> str | None:
     if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
         return node.targets[0].id
     if isinstance(node, ast.Call):
-        return next((ast.literal_eval(k.value) for k in node.keywords if k.arg == "id" and isinstance(k.value, ast.Constant)), None)
+        given = {k.arg: k.value for k in node.keywords}
+        return given["id"].value if isinstance(given.get("id"), ast.Constant) else None
     return None
 
 
@@ -51,7 +52,8 @@ def studies() -> str:
     for entry in catalogue.entries():
         if entry.paper != paper:
             paper = entry.paper
-            lines += [f"\n## {paper}\n", f"[The paper, judged](papers/{paper}.md)\n", "| study | question |", "|---|---|"]
+            lines += [f"\n## {paper}\n", f"[The paper, judged](papers/{paper}.md)\n"]
+            lines += ["| study | question |", "|---|---|"]
         lines.append(f"| `{entry.name}` | {cell(entry.summary)} |")
     return "\n".join(lines) + "\n"
 

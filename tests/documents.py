@@ -73,12 +73,15 @@ def differs(shown: str, printed: str) -> str | None:
     return None
 
 
-def follow(page: Path, folder: Path, command: Callable[[list[str]], tuple[int, str]], *, names: dict | None = None) -> dict:
+Command = Callable[[list[str]], tuple[int, str]]
+
+
+def follow(page: Path, folder: Path, command: Command) -> dict:
     """Do what the page says in this folder, which is the current one of sessions; returns the names they defined.
 
     `command(words)` returns the exit code of `implicit-bias WORDS` and what it printed.
     """
-    names, printed = dict(names or {}), ""
+    names, printed = {}, ""
     for language, text, line in blocks(page):
         where = f"{page.relative_to(ROOT)}:{line}"
         if language == "sh":

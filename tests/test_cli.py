@@ -130,7 +130,10 @@ def test_a_folder_that_cannot_be_written_is_one_line_and_loses_nothing(capsys, m
 
 @pytest.mark.slow
 def test_run_resumes_reports_and_exports(capsys, mine, tmp_path):
-    """The way of a user: plan, run, run again, check, status, report, export."""
+    """The way of a user: plan, run, run again, check, status, report, export, a figure."""
+    panel = 'ib.panel(ib.curves_of("norm", x="scale"), log="x")'
+    with open(mine, "a") as file:
+        file.write(f'\nstudy = study.__class__(**vars(study) | dict(figures=[ib.Figure(id="n", caption="c", panels=[{panel}])]))\n')
     code, out, _ = run(capsys, "plan", mine, *TINY)
     assert code == 0 and "4 asked for, 0 done, 4 to compute" in out and "diagonal: 12 -> 5 + 1" in out
     code, out, err = run(capsys, "run", mine, *TINY)
@@ -153,6 +156,13 @@ def test_run_resumes_reports_and_exports(capsys, mine, tmp_path):
     assert code == 0 and len((tmp_path / "table.csv").read_text().splitlines()) == 5
     book = (tmp_path / "table.codebook.csv").read_text()
     assert "training loss" in book and "scale,scale,,axis" in book and "\nrows,,,setting" in book
+    code, out, err = run(capsys, "figure", mine, "--style", "icml", "--format", "svg")
+    assert code == 0 and [Path(name).suffix for name in out.split()] == [".svg", ".csv"], err
+    assert run(capsys, "figure", mine, "--style", "icml", "--format", "svg")[:2] == (0, out)  # its own, once more
+    (tmp_path / "taken.svg").write_text("kept")
+    code, _, err = run(capsys, "figure", mine, "--to", "taken.svg")
+    assert code == 2 and err.startswith("error: to: taken.svg is there") and err.count("\n") == 1
+    assert "there is no 'nips'; did you mean 'neurips'" in run(capsys, "figure", mine, "--style", "nips")[2]
     import xarray as xr
 
     code, out, _ = run(capsys, "export", mine, "--format", "netcdf", "--to", "all.nc")

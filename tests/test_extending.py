@@ -1,4 +1,4 @@
-"""docs/extending.md and the how-to pages are followed, block by block; and the first shows every seam by its base class."""
+"""docs/extending.md and the how-to pages are followed, block by block; the first shows every seam by its base class."""
 
 import re
 
@@ -11,8 +11,8 @@ from .documents import DOCS, blocks, commands, follow
 
 PAGE = DOCS / "extending.md"
 ELSEWHERE = {"refine"}
-"""Pages whose runs are long: their commands are parsed (test_readme.py), and what they say is shown by tests of its own."""
-FOLLOWED = [PAGE, *(page for page in sorted((DOCS / "how-to").glob("*.md")) if page.stem not in ELSEWHERE)]
+"""Whose runs are long: commands are parsed (test_readme.py), and what it says is shown by tests of its own."""
+FOLLOWED = [PAGE, *(p for p in sorted((DOCS / "how-to").glob("*.md")) if p.stem not in ELSEWHERE)]
 
 
 @pytest.mark.slow

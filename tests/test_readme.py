@@ -1,4 +1,4 @@
-"""The README and the pages it leads to cannot drift: what they quote is the file, what they list is there, commands parse."""
+"""The README and its pages cannot drift: what they quote is the file, what they list is there, commands parse."""
 
 import importlib.util
 import re
@@ -80,7 +80,8 @@ def test_every_relative_link_leads_somewhere(page):
 def test_every_public_name_is_in_the_reference():
     listed = "\n".join(page.read_text() for page in (DOCS / "reference").glob("*.md"))
     for module, public in ib._PUBLIC.items():
-        (members,) = re.findall(rf"^::: implicit_bias\.{re.escape(module)}\n    options:\n      members: \[(.*)\]$", listed, re.M)
+        head = rf"^::: implicit_bias\.{re.escape(module)}\n    options:\n      members: "
+        (members,) = re.findall(rf"{head}\[(.*)\]$", listed, re.M)
         assert set(public) <= set(members.split(", ")), module
     for module in ib._MODULES.values():
         assert f"::: implicit_bias.{module}" in listed

@@ -342,7 +342,7 @@ def test_a_mistake_is_one_line(lab, capsys, mistake):
 
 @pytest.mark.slow
 def test_the_command_writes_a_table_and_a_drawing(lab, capsys):
-    words = ["refine", "known.py", "line>0", "over=x,y", "to=5%", "--theory", "line", "--check", "8"]
+    words = ["refine", "known.py", "line>0", "over=x,y", "to=5%", "--theory", "line", "--check", "8", "--out", "drawn"]
     code, out, err = run(capsys, *words)
     assert code == 0 and "known: line > 0 over x 0.01 .. 1, y 0.01 .. 1, to 5 % of each axis" in out
     assert "step 1: 162 runs to compute" in err and "theory    line = 0 in" in out

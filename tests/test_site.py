@@ -70,7 +70,8 @@ def test_it_is_searched_from_files(site, tmp_path):
             assert [a for a in tab.asked if not a.startswith(("file:", "data:", "blob:"))] == []
             ask = "new Promise(done => { const field = document.querySelector('[data-md-component=search-query]'); "
             ask += "field.focus(); field.value = 'invariant'; field.dispatchEvent(new Event('keyup')); "
-            ask += "let left = 200; const look = () => { const n = document.querySelectorAll('.md-search-result__item').length; "
+            ask += "let left = 200; const look = () => { "
+            ask += "const n = document.querySelectorAll('.md-search-result__item').length; "
             ask += "n || !left-- ? done(n) : setTimeout(look, 100) }; look() })"
             found = tab.call("Runtime.evaluate", expression=ask, awaitPromise=True, returnByValue=True, seconds=60)
             assert found["result"]["value"] > 0

@@ -9,8 +9,8 @@ import pytest
 
 from implicit_bias import catalogue
 from implicit_bias.evidence.claims import judge_all
-from implicit_bias.evidence.figures import render
-from tests import compiled
+from implicit_bias.evidence.figures import numbers, render
+from tests import compiled, figure_rules
 
 pytestmark = pytest.mark.slow
 
@@ -153,6 +153,7 @@ def test_figures_are_drawn_with_captions_and_the_same_bytes_twice(outcome, name)
         assert svg.startswith(b"<?xml") and render(figure, data) == [svg]
         caption = figure.caption_for(data, judgements)
         assert len(caption) > 80 and all(claim_id in caption for claim_id in figure.claims)
+        assert not figure_rules.broken(figure, data) + figure_rules.miscounted(caption, numbers(figure, data))
 
 
 def test_figure_1_reverses_with_the_size_of_the_solution(outcome):

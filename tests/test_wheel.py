@@ -15,8 +15,8 @@ from .documents import DOCS, ROOT, follow
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", folder, ROOT]
-    subprocess.run(command, check=True, capture_output=True)
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*pip, "-w", folder, ROOT], check=True, capture_output=True)
     (path,) = folder.glob("*.whl")
     return path
 
@@ -32,8 +32,8 @@ def installed(wheel, tmp_path_factory):
     """The command that pip writes, in an environment that holds this wheel alone: (words, folder) -> what it did.
 
     What the wheel depends on is lent by the running environment, through a line of a .pth file, so that nothing is
-    downloaded again. The line is a path and no more: the checkout, which that environment has from a .pth of its own, is
-    not reached by it.
+    downloaded again. The line is a path and no more: the checkout, which that environment has from a .pth of its own,
+    is not reached by it.
     """
     home = tmp_path_factory.mktemp("environment")
     python = home / "venv" / "bin" / "python"

@@ -19,15 +19,18 @@ FITTED = 1e-4
 class Measured(ib.linear.Linear):
     """Least squares on some of the measurements drawn: the others are zero rows, so that their number is traced."""
 
+    rows: float = 1.0
+
     def requirements(self):
-        return {}
+        drawn = self.operator.shape[0]
+        return {("rows", f"must be from 1 to {drawn}", "ask for fewer, or raise most"): (self.rows >= 1) & (self.rows <= drawn)}
 
 
 def measured(rows, most, columns, nonzeros, noise, key):
     """The first `rows` of `most` measurements, A_ij ~ N(0, 1/rows)."""
     whole = ib.linear.sparse(most, columns, nonzeros, noise=noise, nonnegative=True)(key)
-    kept = jnp.where(jnp.arange(most) < rows, jnp.sqrt(most / rows), 0.0)
-    return Measured(kept[:, None] * whole.operator, kept * whole.target, whole.of_predictions, whole.made_from)
+    kept = jnp.where(jnp.arange(most, dtype=float) < rows, jnp.sqrt(most / rows), 0.0)
+    return Measured(kept[:, None] * whole.operator, kept * whole.target, whole.of_predictions, whole.made_from, rows)
 
 
 def cell(

@@ -59,7 +59,12 @@ CLAIMS = [
 
 # -- figure ------------------------------------------------------------------------------------------------------------
 
-GAINS = {1.0: dict(colour="sky", line=":"), 1.5: dict(colour="sky", line="--"), 2.0: dict(colour="sky")}
+GAINS = {
+    1.0: dict(colour="sky", marker="o", line=":"),
+    1.5: dict(colour="sky", marker="s", line="--"),
+    2.0: dict(colour="sky", marker="^", line="-."),
+}
+GAIN = "twin, gain {:g}"
 ROWS = {0.01: dict(colour="vermillion"), 1.0: dict(colour="blue")}
 shown = dict(x="depth", accepts=CAPPED)
 view = dict(x="depth $L$", log="y", ylim=(1e-4, 1e3))
@@ -67,8 +72,9 @@ view = dict(x="depth $L$", log="y", ylim=(1e-4, 1e3))
 
 def _other(activation, name):
     at = dict(on="relu+gelu rows+twin", **shown)
-    rows = dict(of={"activation": activation, "norm": "rows", "size": 1.0}, looks={None: dict(colour="blue")})
-    twin = dict(of={"activation": activation, "norm": "twin"}, by="size", looks=GAINS)
+    rows = dict(of={"activation": activation, "norm": "rows", "size": 1.0}, label="rows apart by 1",
+                looks={None: dict(colour="blue", marker="s", line="--")})
+    twin = dict(of={"activation": activation, "norm": "twin"}, by="size", name=GAIN, looks=GAINS)
     lines = ib.curves_of(CURVATURE, **rows, **at), ib.curves_of(CURVATURE, **twin, **at)
     return ib.panel(*lines, title=name, legend=None, **view)
 
@@ -80,7 +86,7 @@ figure = ib.Figure(
             ib.curves_of(CURVATURE, on="tanh rows", by="aligned", name="rows apart by {:g}", looks=ROWS, **shown),
             ib.theory_of("bound", x="depth", on="tanh rows", of={"aligned": "largest"},
                          label="derived bound", looks={None: dict(colour="black", line="--")}),
-            ib.curves_of(CURVATURE, on="tanh twin", by="size", name="twin, gain {:g}", looks=GAINS, **shown),
+            ib.curves_of(CURVATURE, on="tanh twin", by="size", name=GAIN, looks=GAINS, **shown),
             title="tanh", y=r"$\max_x |\mathrm{Hess}\, f(x)|$", **view,
         ),
         _other("relu", "ReLU"),

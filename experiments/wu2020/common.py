@@ -60,14 +60,18 @@ figure = ib.Figure(
         ib.panel(
             ib.curves_of(quotient, x="step", by="scale", name="$g_0 = {:g}$", band=["seed", "law"], accepts=ENDS_AT_T),
             ib.level(1.0),
-            title="first order: a level", log="x", x=r"step $\eta$", y=r"gap over $\eta$, over that at the least $\eta$",
+            title="first order: a level", log="x", x=r"step $\eta$",
+            y=r"gap over $\eta$, over that at the least $\eta$",
         ),
     ],
     caption=lambda ds: (
-        f"Distance between the descent iterate and the flow at T = {END:g}. Left: from the largest first size, median and range "
-        f"over {ds.sizes['seed']} seeds, with lines of slope 1. Right: the distance over the step, divided by what it is at the "
+        f"Distance between the descent iterate and the flow at T = {END:g}. Left: from the largest first size, "
+        "median and range "
+        f"over {ds.sizes['seed']} seeds, with lines of slope 1. Right: the distance over the step, divided by "
+        "what it is at the "
         f"least step, of both algorithms: a level at first order, of which the next order bends off by at most "
-        f"{float(abs(quotient(ds) - 1).max()):.0%} (the distance itself is {float(gap(ds).min()):.1e} to {float(gap(ds).max()):.1e})."
+        f"{float(abs(quotient(ds) - 1).max()):.0%} (the distance itself is {float(gap(ds).min()):.1e} to "
+        f"{float(gap(ds).max()):.1e})."
     ),
     claims=[tends.id],
 )  # fmt: skip

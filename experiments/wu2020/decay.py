@@ -15,7 +15,7 @@ import numpy as np
 
 import implicit_bias as ib
 
-from . import observables
+from . import figures, observables
 from .claims import ENDS_AT_T, ROUNDING, SOURCE
 
 ENDS = (*ENDS_AT_T, ib.Status.STALLED)  # the end of the run, or a point that no step moves
@@ -76,73 +76,6 @@ CLAIMS = [
     ),
 ]
 
-
-def negative(ds):
-    """The share of recorded moments, in per cent."""
-    return 100 * float((ds["lambda"].isel(record=slice(1, None)) < -ROUNDING).mean())
-
-
-def of_runs_inside(ds, value):
-    """Moments after the first step, of the runs that the claim speaks of."""
-    return value.where((1 + ds.growth).min("record") >= 0).isel(record=slice(1, None))
-
-
-def moments(decided, *look):
-    """lambda_t / (eta g w.q), where its first order is larger, or not, than the bound on the rest."""
-
-    def share(ds):
-        moving = abs(ds.growth) > 1e-9
-        larger = abs(ds.first_order) > ds.second_order
-        return of_runs_inside(ds, (ds["lambda"] / ds.growth).where(moving & (larger == decided)))
-
-    return ib.runs_of(
-        share, x=lambda ds: of_runs_inside(ds, ds.g**2 / ds.ratio), join=False, accepts=None,
-        looks={None: ib.figures.Look(*look)},
-    )  # fmt: skip
-
-
-def law(axes, ds):
-    square = np.geomspace(*of_runs_inside(ds, ds.g**2 / ds.ratio).quantile([0.0, 1.0]).values, 200)
-    axes.plot(square, 1 - 1 / square, color="black", lw=1.2, label="$1 - c / g^2$")
-
-
-def rest(ds):
-    return abs(ds["lambda"] - ds.first_order) / (ds.second_order + ROUNDING)
-
-
-def _caption(ds):
-    moving = of_runs_inside(ds, ds["lambda"].where(abs(ds.growth) > 1e-9))
-    decided = moving.notnull() & (abs(ds.first_order) > ds.second_order).isel(record=slice(1, None))
-    return (
-        f"The decay lambda_t of rPGD's step in the form x' = (1 - lambda_t) x - s_t grad L(x), at the recorded moments of the "
-        f"{int((moving.notnull().any('record')).sum())} of {ds.status.size} runs with 1 + eta g w.q > 0, |x*| = "
-        f"{float(ds.target_norm):g}. Left: over eta g w.q, which is positive where g grows: 1 - c/g^2 to first order, so that a "
-        f"growing g comes with a stretch (lambda_t < 0) while g^2 < c and with a decay after that. At {int(decided.sum())} of "
-        f"{int(moving.notnull().sum())} moments the first order is larger than the bound on the rest, and decides the sign. "
-        f"Right: the rest over that bound. Of all recorded moments, {negative(ds):.0f} % are a stretch."
-    )
-
-
-figure = ib.Figure(
-    id="decay",
-    panels=[
-        ib.panel(
-            moments(False, "rest may be larger", "orange", "x"),
-            moments(True, "first order is larger", "blue", "."),
-            ib.figures.drawn(law, accepts=None),
-            ib.level(0.0), ib.across(1.0, "$g^2 = c$"),
-            x="$g^2 / c$", y=r"$\lambda_t / (\eta\, g\, w^T q)$", log="x", title="growing $g$: stretch below 0, decay above",
-        ),
-        ib.panel(
-            ib.curves_of(lambda ds: of_runs_inside(ds, rest(ds)).max("seed").dropna("scale", how="all"), x=lambda ds: ds.clock[1:], by="scale", name="$g_0 = {:g}$", accepts=None),
-            ib.level(1.0, "the bound", line="-"),
-            x="step", y="$|\\lambda_t - $ first order| over the bound", title="worst of the seeds", log="x", ylim=(0, 1.15),
-        ),
-    ],
-    caption=_caption,
-    claims=[claim.id for claim in CLAIMS],
-)  # fmt: skip
-
 study = ib.Study(
     cell=cell,
     grids=ib.grid(seed=range(8), scale=[0.3, 1.0, 3.0, 6.0]),
@@ -155,6 +88,6 @@ study = ib.Study(
     predict={"growth": growth, "first_order": first_order, "second_order": second_order},
     records=ib.log_records(60),
     claims=CLAIMS,
-    figures=[figure],
+    figures=[figures.decay],
     sizes={"paper": dict(seed=range(200), rows=200, columns=10_000)},
 )

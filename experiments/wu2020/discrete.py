@@ -141,12 +141,14 @@ laws = ib.Figure(
                 looks={None: {"colour": "black"}},
             ),
             ib.level(1.0),
-            title="where each law ends", x="initial size $g_0$", y=r"$|\hat{x}|$ over the law of gradient descent", log="x",
+            title="where each law ends", x="initial size $g_0$",
+            y=r"$|\hat{x}|$ over the law of gradient descent", log="x",
             ylim=(0.83, None),
         ),
         ib.panel(
             ib.curves_of(
-                lambda ds: ds.turned.sel(law=ds.law.isin(list(SPANNED))), x="scale", by="law", looks=SPANNED, accepts=None,
+                lambda ds: ds.turned.sel(law=ds.law.isin(list(SPANNED))), x="scale", by="law",
+                looks=SPANNED, accepts=None,
             ),
             ib.theory_of(
                 "turned_by_rounding", of={"law": "sgd"}, x="scale", line=":", label="rounding, bounded",
@@ -157,9 +159,11 @@ laws = ib.Figure(
         ),
     ],
     caption="Weight normalisation under four laws from the same starts, to loss {stop:g} (SGD in batches of {batch}). "
-    "Left: size of the interpolator, mean and standard deviation over {seed.count} seeds, over the exact law of Theorem "
+    "Left: size of the interpolator, mean and standard deviation over {seed.count} seeds, over the exact law of "
+    "Theorem "
     "2.6 I, which speaks of gradient descent alone: the runs of the other laws are outside its hypotheses and "
-    "enter no verdict on it. SGD follows it closely, too; heavy ball and Adam do not, and Adam from a small start ends near x*. Right: how far the direction of w_perp has "
+    "enter no verdict on it. SGD follows it closely, too; heavy ball and Adam do not, and Adam from a small "
+    "start ends near x*. Right: how far the direction of w_perp has "
     "turned, median and range: SGD keeps it to rounding, Adam does not. Gradient descent and heavy ball are run in "
     "coordinates that hold one such direction, and have no turn to measure.",
     claims=["limit-law-of-gradient-descent", "orthogonal-direction-is-kept", "orthogonal-direction-is-kept-by-adam"],

@@ -17,7 +17,7 @@ import numpy as np
 import implicit_bias as ib
 
 from .claims import BECAUSE_OF_DESCENT, FACTS, LIMITS, SOURCE, WEIGHTS, descent_tolerance
-from .maps import frontier, plane
+from .maps import excess_map
 
 theory = ib.theory.weight_normalisation
 
@@ -103,66 +103,18 @@ CLAIMS = [
 ]
 
 
-def map_against(distance, slack, line, title):
-    """log10 of WN's distance over that of a limit of GD."""
-    return ib.panel(
-        ib.map_of(
-            lambda ds: np.log10(ib.curves.last(ds.excess) / distance(ds)),
-            of={"method": "wn"}, x="scale", y="ratio", how="median", limits=(-1, 1), label=r"$\log_{10}$ of $|x - x_*|$ over GD's",
-        ),
-        frontier(slack, line),
-        ib.across("g_star", "$g_*$", colour="white"),
-        title=title, **plane,
-    )  # fmt: skip
-
-
-def section(ds, excess):
-    """Over GD's distance, at a few ratios."""
-    over = excess / (ds.scale * ds.w_perp)
-    return over.sel(ratio=np.unique(ds.ratio.sel(ratio=[0.3, 1, 3, 10], method="nearest"))) if "ratio" in over.dims else over
-
-
-def ends(ds):
-    return section(ds, ib.curves.last(ds.excess))
-
-
-figure = ib.Figure(
-    id="excess-map",
-    panels=[
-        map_against(lambda ds: ds.scale * ds.w_perp, theory.closer_than_descent, "as far as GD", "WN against GD"),
-        ib.panel(
-            ib.curves_of(
-                ends, of={"method": "wn"}, x="scale", by="ratio", name="WN, $c = {:.2g}$",
-                theory=lambda ds: section(ds, ds.limit_excess), theory_label="exact law",
-            ),
-            ib.curves_of(
-                lambda ds: ends(ds).median("seed"), of={"method": "rpgd"}, x=lambda ds: ds.scale + 0 * ds.ratio,
-                looks={None: ib.figures.Look("rPGD, median", "black", "x")},
-            ),
-            ib.level(1.0),
-            title="sections", log="xy", x=plane["x"], y="$|x - x_*|$ over GD's",
-        ),
-        map_against(
-            lambda ds: ds.g_star * ds.w_perp, theory.closer_than_printed_descent, "as far as GD as printed",
-            "WN against GD as printed",
-        ),
-    ],
-    caption="Distance of the solution from x* over that of GD from the same start, |x*| = {target_norm:g}, {seed.count} seeds. "
-    "Left: WN over g0 |w_perp|, where GD ends, and the exact boundary, c = LM(G, g0^2) and g0 = g_inf, as a line: yellow is "
-    "farther. Middle: sections of that map, medians and ranges, with the exact law; rPGD ends where WN does. Right: over "
-    "g* |w_perp|, where GD ends as printed. Colours end at a tenth and ten times GD's.",
-    claims=["excess-boundary-is-the-logarithmic-mean", "closer-than-printed-gd-below-its-ratio"],
-)  # fmt: skip
-
 study = ib.Study(
     cell=cell,
-    grids=ib.grid(method=["wn", "rpgd"], seed=range(4), scale=ib.logspace(0.1, 4, 14), ratio=ib.logspace(0.1, 10**1.5, 21)),
+    grids=ib.grid(
+        method=["wn", "rpgd"], seed=range(4), scale=ib.logspace(0.1, 4, 14),
+        ratio=ib.logspace(0.1, 10**1.5, 21),
+    ),
     facts=FACTS,
     observe={"excess": ib.distance_to(ib.min_norm)},
     predict=PREDICTED,
     records=ib.log_records(3),
     claims=CLAIMS,
-    figures=[figure],
+    figures=[excess_map],
     sizes={
         "paper": dict(
             seed=range(200), scale=ib.logspace(0.03, 6, 128), ratio=ib.logspace(0.03, 30, 16), rows=200, columns=10_000

@@ -10,7 +10,7 @@ import numpy as np
 
 import implicit_bias as ib
 
-from . import observables
+from . import figures, observables
 from .claims import SOURCE
 
 RELEASE, END = 400.0, 4_000.0  # moments of the records, too
@@ -120,52 +120,6 @@ CLAIMS = [
     ),
 ]
 
-
-MATRICES = {"orthonormal": ("$A A^T = I$", "blue", "o", "-"), "gaussian": ("Gaussian $A$", "vermillion", "x", "--")}
-by_matrix = dict(x="fraction", by="matrix", looks=MATRICES, join=False, accepts=None)
-turning = dict(x="clock", by="fraction", name=r"$g_0 = {:g}\,g_*$", on="frozen", accepts=None, of={"matrix": "orthonormal"})
-
-
-def rate_of_the_end(ds):
-    """exp(-g0 (g* - g0) t) through t = 15."""
-    at, rate = np.argmin(abs(ds.clock.values - 15.0)), ds.fraction * (1 - ds.fraction) * ds.target_norm**2
-    log = ds.log_w_perp.isel(record=at) - rate * (ds.clock - ds.clock[at])
-    return np.exp(log.where((rate > 0) & (ds.clock > 2)))
-
-
-def where_it_stops(axes, ds):
-    """A g0 w = y with q = 0 leaves |w_perp|^2 = 1 - (g*/g0)^2."""
-    fraction = np.linspace(float(ds.fraction.min()), float(ds.fraction.max()), 200)
-    axes.plot(fraction, np.sqrt(np.maximum(fraction**2 - 1, 0)), "k-", lw=1.2, zorder=1.8, label="0, then $\\sqrt{(g_0/g_*)^2 - 1}$")
-
-
-figure = ib.Figure(
-    id="frozen",
-    panels=[
-        ib.panel(
-            ib.curves_of(lambda ds: np.exp(ds.log_w_perp), **turning),
-            ib.theory_of(rate_of_the_end, label="rate $g_0 (g_* - g_0)$", **turning),
-            x="time $t$, $g$ frozen", y=r"$|w_\perp|$", title="$A A^T = I$", log="y", xlim=(0, 40), ylim=(1e-9, 3),
-        ),
-        ib.panel(
-            ib.runs_of("angle", on="frozen", **by_matrix),
-            ib.across(1.0, "$g_*$", on="frozen"),
-            x="$g_0 / g_*$", y="angle of $w$ to $x_*$", title="when $g$ is released", log="y",
-        ),
-        ib.panel(
-            ib.runs_of(lambda ds: ds.excess / ds.target_norm, on="released", **by_matrix),
-            ib.figures.drawn(where_it_stops, on="released", accepts=None),
-            ib.across(1.0, "$g_*$", on="released"),
-            x="$g_0 / g_*$", y="$|x - x_*| / g_*$", title="at the end",
-        ),
-    ],
-    caption="g frozen at g0, then released with c = 1; {seed.count} seeds. Left, median and range: for g0 < g* the orthogonal "
-    "part dies out at the rate g0 (g* - g0); beyond g* it stays. Middle: by the time of the release w points at x* if "
-    "A A^T = I and g0 < g*, and not for a general A. Right: nevertheless every run from g0 < g* ends at x*, for either A; "
-    "from beyond g* the frozen flow stops at an interpolator, with |w_perp|^2 = 1 - (g*/g0)^2, which no release leaves.",
-    claims=["frozen-w-turns-to-w*", "frozen-w-turns-to-w*-for-any-A", "released-ends-at-x*", "released-ends-at-x*-as-printed"],
-)  # fmt: skip
-
 axes = dict(seed=range(6), matrix=["orthonormal", "gaussian"], fraction=[0.25, 0.5, 0.9, 1.1, 1.25, 1.5])
 study = ib.Study(
     cell=cell,
@@ -180,6 +134,6 @@ study = ib.Study(
     predict={"settling": settling, "at_release": at_release, "beyond": beyond},
     records=ib.records_at([*np.geomspace(0.1, RELEASE, 60), *np.geomspace(RELEASE, END, 20)[1:-1]]),
     claims=CLAIMS,
-    figures=[figure],
+    figures=[figures.frozen],
     sizes={"paper": dict(seed=range(200), fraction=[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.1, 1.2, 1.3, 1.5])},
 )

@@ -214,6 +214,7 @@ CLAIMS = [
 
 FROZEN, GROWN = {"variant": "b", "rho": "first"}, {"variant": "a"}
 BLUE, RED = {None: {"colour": "blue", "marker": "o"}}, {None: {"colour": "vermillion", "marker": "s", "line": "--"}}
+TURNED = r"until $|w_\perp| \leq \epsilon$"
 every = dict(x="fraction", accepts=None)
 
 
@@ -225,7 +226,7 @@ figure = ib.Figure(
     id="phases",
     panels=[
         ib.panel(
-            ib.curves_of("turned", label=r"until $|w_\perp| \leq \epsilon$", join=False, of=FROZEN, looks=BLUE, **every),
+            ib.curves_of("turned", label=TURNED, join=False, of=FROZEN, looks=BLUE, **every),
             ib.theory_of("turn", label="$T_1$", of=FROZEN, looks=_black("-"), **every),
             ib.curves_of("fitted", label="until it fits", join=False, of=FROZEN, looks=RED, **every),
             ib.theory_of("whole", label="bound $T_1 + T_2$", line="--", of=FROZEN, looks=_black("--"), **every),
@@ -234,23 +235,28 @@ figure = ib.Figure(
         ib.panel(
             ib.curves_of(
                 lambda ds: ds.turned / ds.printed_order, of=FROZEN, join=False, looks=BLUE,
-                label=r"until $|w_\perp| \leq \epsilon$", **every,
+                label=TURNED, **every,
             ),
-            ib.guide(-2.0, "slope {:g}", through="first"),
+            ib.level(1.0, "printed order, constant 1", line="-"),
             x="$g_0 / g_*$", y="steps over the printed order", title="(b): the order as printed", log="xy",
         ),
         ib.panel(
-            ib.curves_of(lambda ds: ds.turned / ds.turn, by="rho", name=r"over $T_1$, $\rho = {:g}$", of=GROWN, **every),
+            ib.curves_of(
+                lambda ds: ds.turned / ds.turn, by="rho", name=r"over $T_1$, $\rho = {:g}$", of=GROWN, **every
+            ),
             ib.curves_of(
                 lambda ds: (ds.fitted / ds.whole).max("rho"), open=True, of=GROWN,
                 looks={None: ib.figures.Look(r"over $T_1 + T_2$, worst $\rho$", "black", "D", ":")}, **every,
             ),
             ib.level(1.0, "the bound", line="-"),
-            x="$g_0 / g_*$", y="steps over the bound", title="(a): $g$ grown slowly from the start", log="x", ylim=(0, 1.15),
+            x="$g_0 / g_*$", y="steps over the bound", title="(a): $g$ grown slowly from the start",
+            log="x", ylim=(0, 1.15),
         ),
     ],
-    caption=f"Steps of rPGD until |w_perp| <= {EPS:g} and until |A x - y|^2 <= 3 eps g*^2, A A^T = I; medians and ranges over "
-    "{seed.count} seeds. Left: with g frozen first, against the exact count T1 and the bound T1 + T2. Middle: the first count "
+    caption=f"Steps of rPGD until |w_perp| <= {EPS:g} and until |A x - y|^2 <= 3 eps g*^2, A A^T = I; medians and "
+    "ranges over "
+    "{seed.count} seeds. Left: with g frozen first, against the exact count T1 and the bound T1 + T2. Middle: "
+    "the first count "
     "over the printed order g0^2 / (g*^2 - g0^2) log(1/eps): it grows without end as g0 -> 0, because"
     " no count is below one step. Right: "
     "with g grown slowly from the start, over the bounds, for {rho.count} values of rho.",

@@ -99,7 +99,9 @@ steps = dict(log="x", ylim=(0, 1.15))
 figure = ib.Figure(
     id="projection",
     panels=[
-        _over("of_printed", r"steps over $\log(|w_\perp| / \epsilon) / \log(1 + \delta)$", title="bound as printed", **steps),
+        _over(
+            "of_printed", r"steps over $\log(|w_\perp| / \epsilon) / \log(1 + \delta)$", title="bound as printed", **steps
+        ),
         _over(
             "of_derived", r"steps over $\log(|w_\perp| / \epsilon) / \log(1 + \delta + \lambda_{\min})$",
             title="bound derived", **steps,
@@ -109,10 +111,14 @@ figure = ib.Figure(
             title="length before projection", log="xy",
         ),
     ],
-    caption=f"Projection with g fixed at g* lambda_min / (2 + delta), steps until |w_perp| <= eps = {EPS:g}; medians and ranges "
-    "over {seed.count} seeds. Left and middle: over the bound of Proposition 3.3 and over the derived one, of which they take "
-    "up at most {of_printed.largest:.2f} and {of_derived.largest:.2f}. Right: the least |v| of all steps over its derived "
-    "lower bound. All bounds are far from reached where lambda_min is small, and the derived one is nearly so where it is large.",
+    caption=f"Projection with g fixed at g* lambda_min / (2 + delta), steps until |w_perp| <= eps = {EPS:g}; "
+    "medians and ranges "
+    "over {seed.count} seeds. Left and middle: over the bound of Proposition 3.3 and over the derived one, of "
+    "which they take "
+    "up at most {of_printed.largest:.2f} and {of_derived.largest:.2f}. Right: the least |v| of all steps over "
+    "its derived "
+    "lower bound. All bounds are far from reached where lambda_min is small, and the derived one is nearly so "
+    "where it is large.",
     claims=["projection-count", "projection-count-derived", "projection-length-derived"],
 )  # fmt: skip
 

@@ -197,7 +197,8 @@ def tightness(ds, bound, inside):
     fallen = np.log(ds.loss.isel(record=0) / ds.loss)
     ratio = at_every_eps(ds, bound).where(ds[inside] > 0)
     of_runs = [a.stack(runs=ds.status.dims).transpose("runs", "record").values for a in (fallen, ratio)]
-    found = [np.interp(FALL, x[np.isfinite(y)], y[np.isfinite(y)], left=np.nan) for x, y in zip(*of_runs) if np.isfinite(y).any()]
+    known = [(x[np.isfinite(y)], y[np.isfinite(y)]) for x, y in zip(*of_runs) if np.isfinite(y).any()]
+    found = [np.interp(FALL, x, y, left=np.nan) for x, y in known]
     return xr.DataArray(np.reshape(found, (-1, len(FALL))), {"fallen": list(FALL)}, ("runs", "fallen"))
 
 
@@ -206,7 +207,8 @@ def _ratios(bound, inside, label, colour, marker):
 
     def of(how, run, line):
         return ib.curves_of(
-            lambda ds: getattr(tightness(ds, bound, inside), how)("runs"), x=lambda ds: xr.DataArray(list(FALL), dims="fallen"),
+            lambda ds: getattr(tightness(ds, bound, inside), how)("runs"),
+            x=lambda ds: xr.DataArray(list(FALL), dims="fallen"),
             looks={None: ib.figures.Look(f"{label}, {run} run", colour, marker, line)}, open=how == "median",
         )  # fmt: skip
 
@@ -227,7 +229,8 @@ def _caption(ds):
     invariant, loss = (int((ds[name] > 0).sum()) for name in ("invariant_bound", "delta"))
     return (
         f"The time at which the loss of the WN flow reaches eps over the bounds T(eps) of Theorem 2.7 for it, down to "
-        f"{float(ds.stop):g}: below 1 the bound holds. The greatest and the median of the runs inside the bound's own condition, "
+        f"{float(ds.stop):g}: below 1 the bound holds. The greatest and the median of the runs inside the bound's "
+        "own condition, "
         f"{invariant} (left) and {loss} (right) of {ds.status.size}. At most, over all eps: by the invariant "
         f"{most('by_the_invariant', 'invariant_bound'):.2f} as printed and "
         f"{most('by_the_invariant_halved', 'invariant_bound'):.2f} halved; by the loss "
@@ -252,7 +255,9 @@ figure = ib.Figure(
     ],
     share="y",
     caption=_caption,
-    claims=["fits-in-time-by-the-invariant", "fits-in-half-the-time-by-the-invariant", "fits-in-time-by-the-loss-derived"],
+    claims=[
+        "fits-in-time-by-the-invariant", "fits-in-half-the-time-by-the-invariant", "fits-in-time-by-the-loss-derived",
+    ],
 )
 
 study = ib.Study(

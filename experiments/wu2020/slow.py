@@ -57,7 +57,8 @@ CLAIMS = [
 
 def _ratios(bound, *look):
     return ib.runs_of(
-        lambda ds: at_every_eps(ds, bound), x=lambda ds: np.log(ds.loss.isel(record=0) / ds.loss).where(ds.loss > ds.stop),
+        lambda ds: at_every_eps(ds, bound),
+        x=lambda ds: np.log(ds.loss.isel(record=0) / ds.loss).where(ds.loss > ds.stop),
         looks={None: ib.figures.Look(*look)}, join=False,
     )  # fmt: skip
 
@@ -73,7 +74,8 @@ figure = ib.Figure(
         )
     ],
     caption="The time at which the loss is L over the second bound of Theorem 2.7 for eps = L, along the runs of "
-    "{scale.count} starts, one point for each record. The bound as it reads fails above 1, where the loss has fallen by "
+    "{scale.count} starts, one point for each record. The bound as it reads fails above 1, where the loss has "
+    "fallen by "
     "little; the derived one holds.",
     claims=[claim.id for claim in CLAIMS],
 )

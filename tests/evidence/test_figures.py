@@ -280,3 +280,15 @@ def test_a_band_by_bootstrap_is_that_of_the_mean():
     assert np.isnan(low[1]) and np.isnan(high[1])
     axes, _ = lines(ib.panel(series), data=ds)
     assert "95 % by bootstrap over seeds" in axes.get_legend_handles_labels()[1]
+
+
+def test_a_band_of_a_share_is_clopper_and_pearsons():
+    """At 0 of 12 and 12 of 12, where a standard error is 0, by hand; and a seed with two runs counts once."""
+    held = np.stack([np.zeros(12), np.ones(12)])[:, :, None] * np.ones(2)
+    ds = xr.Dataset({"x": (("scale", "seed", "start"), held), "status": (("scale", "seed", "start"), held + 1)})
+    series = ib.curves_of("x", x="scale", middle="mean", spread="share", accepts=None)
+    for axes in (["seed"], ["seed", "start"]):
+        shown = ds.x if "start" in axes else ds.x.isel(start=0)
+        low, high = series._edges(shown, axes)
+        np.testing.assert_allclose(low, [0.0, 0.025 ** (1 / 12)], atol=1e-12)
+        np.testing.assert_allclose(high, [1 - 0.025 ** (1 / 12), 1.0], atol=1e-12)

@@ -174,7 +174,8 @@ class Curves(Layer):
             units = ["seed"] if "seed" in axes else axes
             ends = np.vectorize(lambda held, of: share(held, int(of))[:2], otypes=[float, float])
             mid, half = ends(part.sum(units), part.notnull().sum(units))
-            return (0 * part.mean(units) + edge for edge in (mid - half, mid + half))
+            at = 0 * part.mean(units)
+            return at + (mid - half), at + (mid + half)
         if self.spread == "bootstrap":
             points = y.stack(unit=axes)
             (axis,) = (d for d in points.dims if d != "unit")
