@@ -190,10 +190,11 @@ def card(j: Judgement, runs: Weighed | None, replay: str | None) -> Markup:
         ("of", claim.source),
         ("again", replay and command(replay)),
     ]
+    drawing = scatter(claim, runs) if runs else ""
     return element(
         "article",
         element("header", badge(j), " ", element("h3", element("a", element("code", claim.id), href=here))),
         element("p", typeset(claim.statement), class_="said"),
-        element("div", described((term, what) for term, what in facts if what), scatter(claim, runs) if runs else "", class_="evidence"),
+        element("div", described((term, what) for term, what in facts if what), drawing, class_="evidence"),
         id=anchor(claim.id), class_="claim",
     )  # fmt: skip

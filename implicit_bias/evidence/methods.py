@@ -89,7 +89,8 @@ def paragraph(document: Mapping[str, Any], statuses: Mapping[str, Counter[Status
     """What was run, for a section on methods."""
     grids, batches, marks = document["grids"], document["batches"], document["fingerprint"]
     grid_said = [_grid(g) for g in grids]
-    told = grid_said[0] if len(grids) == 1 else "; ".join(f"grid \u201c{g['name']}\u201d, {said}" for g, said in zip(grids, grid_said))
+    each = [f"grid \u201c{g['name']}\u201d, {said}" for g, said in zip(grids, grid_said)]
+    told = grid_said[0] if len(grids) == 1 else "; ".join(each)
     varied = {a for g in grids for a in g["order"]}
     fixed = [_keyword(n, w) for n, w in document.get("keywords", {}).items() if n not in varied]
     laws = list(dict.fromkeys(b["dynamics"] for b in batches))

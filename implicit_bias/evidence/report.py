@@ -54,7 +54,8 @@ def _numbers(shown: Shown) -> Markup:
         if c not in ("figure", "panel", "x_is", "y_is") and any(getattr(r, c) not in (None, "") for r in rows)
     ]  # fmt: skip
     told = [[_said(getattr(row, c)) for c in columns] for row in rows]
-    numeric = [i for i, c in enumerate(columns) if isinstance(next(getattr(r, c) for r in rows if getattr(r, c) not in (None, "")), (int, float))]
+    first = [next(v for r in rows if (v := getattr(r, c)) not in (None, "")) for c in columns]
+    numeric = [i for i, value in enumerate(first) if isinstance(value, (int, float))]
     label = f"The numbers of {shown.figure.id}"
     return details(f"its {len(rows):,} points as numbers", table(label, columns, told, numeric), note("with every digit: ", file))
 
@@ -136,7 +137,8 @@ def study_anchor(name: str) -> str:
 def _back(name: str, up: str, siblings: Sequence[str]) -> Markup:
     """Links to the index: to the study's card there, and to those of the same paper."""
     paper = name.partition("/")[0]
-    links = [element("a", "all results", href=f"{up}{INDEX}"), element("a", "its card there", href=f"{up}{INDEX}#{study_anchor(name)}")]
+    card_there = element("a", "its card there", href=f"{up}{INDEX}#{study_anchor(name)}")
+    links = [element("a", "all results", href=f"{up}{INDEX}"), card_there]
     others = [element("a", s, href=f"{up}{INDEX}#{study_anchor(s)}") for s in siblings]
     lists = [element("ul", *(element("li", link) for link in links))]
     if others:
@@ -244,7 +246,8 @@ def _entry(entry: Entry) -> Markup:
         if word in kinds
     ]
     heading = element("h3", entry.link)
-    return element("article", heading, _statement(entry.statement), said, described(listed), id=study_anchor(entry.name), class_="card")
+    parts = heading, _statement(entry.statement), said, described(listed)
+    return element("article", *parts, id=study_anchor(entry.name), class_="card")
 
 
 def index_page(entries: Sequence[Entry], missing: Sequence[str] = (), documents: Mapping[str, str] = MappingProxyType({})) -> str:
@@ -257,7 +260,8 @@ def index_page(entries: Sequence[Entry], missing: Sequence[str] = (), documents:
     for entry in entries:
         papers.setdefault(_paper(entry.name), []).append(entry)
     judged = [(entry, j) for entry in entries for j in entry.judgements or ()]
-    against = [(e.to(e.name, j.claim.id), element("code", j.claim.id), j.measured, badge(j)) for e, j in judged if not j.as_expected]
+    off = [(e, j) for e, j in judged if not j.as_expected]
+    against = [(e.to(e.name, j.claim.id), element("code", j.claim.id), j.measured, badge(j)) for e, j in off]
     loud = table("Against expectation", ["Study", "Claim", "Measured", "Verdict"], against)
     judgements = [j for _, j in judged]
     said = f"Studies: {len(entries):,}. Runs: {sum(e.runs for e in entries):,}. Claims: {len(judged):,}. "
@@ -288,9 +292,10 @@ def _of_a_paper(paper: str, entries: Sequence[Entry], missing: Sequence[str], do
     """What holds of a paper, what is refuted, what is open; its studies; and those that were not run."""
     judgements = [j for e in entries for j in e.judgements or ()]
     absent = [element("span", element("code", name), " ", id=study_anchor(name)) for name in missing if _paper(name) == paper]
+    link = element("a", "claim by claim", href=_quoted(document)) if document else ""
     return section(
         paper,
-        element("p", tally(judgements), element("a", "claim by claim", href=_quoted(document)) if document else "", class_="summary"),
+        element("p", tally(judgements), link, class_="summary"),
         element("div", *map(_entry, entries), class_="cards"),
         note("Without results here: ", *absent) if absent else "",
     )

@@ -120,7 +120,8 @@ def _sides(claim: Claim, runs: Weighed) -> list[_Axis]:
     if runs.slacks:
         sides.append(_signed(np.min([slack.values.ravel() for slack in runs.slacks.values()], 0)))
     if axis in runs.residual.dims and runs.residual[axis].dtype.kind in "fiu":
-        sides.append(_along(runs.residual[axis].broadcast_like(runs.residual).transpose(*runs.residual.dims).values.ravel(), str(axis)))
+        along = runs.residual[axis].broadcast_like(runs.residual).transpose(*runs.residual.dims)
+        sides.append(_along(along.values.ravel(), str(axis)))
     order = np.arange(runs.residual.size, dtype=float)
     return sides or [dataclasses.replace(_linear(order, "runs, in the order of the grid"), low="", high="")]
 

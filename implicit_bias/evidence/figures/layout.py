@@ -105,7 +105,7 @@ def broken(words: Sequence[str], wide: Sequence[float], space: float, room: floa
     """Words, of which each is so wide, in as few lines as fit the room, at most three, and those as even as can be.
 
     >>> broken(["size", "of", "$a b$", "here"], [4, 2, 3, 4], space=1, room=12)
-    'size of\n$a b$ here'
+    'size of\\n$a b$ here'
     """
     lines = _lines(wide, space, room)
     while len(lines) > most:
