@@ -183,6 +183,10 @@ def house_style(style: str | Style | None = None) -> Iterator[Any]:
         yield plt
 
 
+IMAGE_DOTS = 300
+"""To the inch, of what a vector drawing holds as an image."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Rendered:
     """A figure drawn once: its pictures, one for each format asked for, and its numbers."""
@@ -207,7 +211,8 @@ def rendered(
             to_grey(drawing)
         for format in formats or ("svg",):
             buffer = io.BytesIO()
-            drawing.savefig(buffer, format=format, metadata=_metadata(format, title))
+            dots = None if format == "png" else IMAGE_DOTS  # a PNG has those of its style
+            drawing.savefig(buffer, format=format, dpi=dots, metadata=_metadata(format, title))
             pictures.append(buffer.getvalue())
         plt.close(drawing)
     return Rendered(pictures, numbers)

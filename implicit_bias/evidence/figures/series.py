@@ -20,6 +20,9 @@ xr = lazy("xarray")
 MOST = 5
 """Series in a panel, where an axis has more values: the ends and what lies evenly between them."""
 
+MANY = 1000
+"""Points of a cloud, beyond which a vector drawing holds them as an image: each is about a hundred bytes there."""
+
 MIDDLES = ("median", "mean", "min", "max")
 SPREADS = {
     "range": "range over {}",
@@ -204,7 +207,7 @@ class Curves(Layer):
         x, y = (v.values.ravel() for v in xr.broadcast(x, y))
         face = "white" if self.open else look.paint
         look_of = dict(color=look.paint, mfc=face, ms=sheet.pen(4), alpha=0.8, label=look.label)
-        sheet.axes.plot(x, y, look.marker, **look_of)
+        sheet.axes.plot(x, y, look.marker, rasterized=x.size > MANY, **look_of)
         sheet.note("runs", look.label, x, y)
         known = np.isfinite(x) & np.isfinite(y)
         order = np.argsort(x[known])
