@@ -14,7 +14,7 @@ from . import catalogue, claim_names
 from ._files import FilePath
 from .catalogue import Entry
 from .evidence.claims import Claim, Judgement
-from .evidence.report import anchor
+from .evidence.page.report import anchor
 from .evidence.tex import plain
 from .evidence.verdicts import Kept
 from .referee.counterexample import escaped

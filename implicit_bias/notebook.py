@@ -16,11 +16,11 @@ from collections.abc import Sequence
 from typing import overload
 
 from ._errors import Mistake, nearest
-from .evidence.cards import badge, number, outcome, tally
+from .evidence.page.cards import badge, number, outcome, tally
 from .evidence.claims import Data, Judgement
 from .evidence.console import verdict_table
 from .evidence.figures import Figure
-from .evidence.page import Markup, element, inline_svg, join, note, table
+from .evidence.page.markup import Markup, element, inline_svg, join, note, table
 from .evidence.tex import plain, typeset
 
 # A notebook's own rules for tables name two classes: so do these.

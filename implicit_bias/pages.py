@@ -13,10 +13,10 @@ from . import catalogue, sources
 from ._errors import Mistake
 from ._files import FilePath, is_local
 from .cite import laboratory
-from .evidence import report
+from .evidence.page import report
 from .evidence.claims import Weighed, weigh
 from .evidence.figures import rendered
-from .evidence.page import write_page
+from .evidence.page.markup import write_page
 from .session import Judged, drawn_in, newest_verdicts
 from .library import PAGE, studies_in
 from .sweep.ask import names

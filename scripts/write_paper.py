@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT))
 from implicit_bias import catalogue, session
 from implicit_bias.evidence.claims import Judgement
 from implicit_bias.evidence.figures import render
-from implicit_bias.evidence.formula import split
+from implicit_bias.evidence.tex.formula import split
 from implicit_bias.session import Judged
 
 

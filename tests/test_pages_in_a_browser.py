@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from implicit_bias.evidence import report
+from implicit_bias.evidence.page import report
 from implicit_bias.evidence.claims import Claim, judge, weigh
 from implicit_bias.evidence.figures import Figure, curves_of, panel, rendered
 from implicit_bias.evidence.kinds import Exponent

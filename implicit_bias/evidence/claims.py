@@ -32,7 +32,7 @@ import numpy as np
 from .._errors import Mistake
 from .._lazy import lazy
 from .._results import Status
-from .formula import read
+from .tex.formula import read
 from .kinds import Finding, Identity, Inequality, Kind, Seen, over_tolerance, span
 from .losses import distinct, is_short, lost_runs
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..evidence.claims import Claim
-from ..evidence.formula import split
+from ..evidence.tex.formula import split
 from ..evidence.tex import plain
 
 LONG = 1000

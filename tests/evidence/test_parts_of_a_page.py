@@ -9,11 +9,11 @@ import pytest
 import xarray as xr
 
 from implicit_bias._results import Status
-from implicit_bias.evidence import explorer, methods
-from implicit_bias.evidence.cards import why
+from implicit_bias.evidence.page import explorer, methods
+from implicit_bias.evidence.page.cards import why
 from implicit_bias.evidence.claims import Claim, judge, weigh
 from implicit_bias.evidence.kinds import Exponent, Inequality, Limit, Ordering, Probability, UpToConstant
-from implicit_bias.evidence.scatter import MOST, scatter
+from implicit_bias.evidence.page.scatter import MOST, scatter
 
 
 def runs(seeds=4, scales=5):

@@ -15,8 +15,8 @@ import xarray as xr
 from implicit_bias import _files
 from implicit_bias._errors import Mistake
 from implicit_bias._results import Status
-from implicit_bias.evidence import page as pages
-from implicit_bias.evidence import report
+from implicit_bias.evidence.page import markup as pages
+from implicit_bias.evidence.page import report
 from implicit_bias.evidence.claims import VERDICTS, Claim, Judgement
 from implicit_bias.evidence.figures import Figure, house_style, render
 from implicit_bias.evidence.figures.table import Numbers, Row
@@ -390,7 +390,7 @@ def test_a_place_that_cannot_be_written_is_a_mistake(tmp_path):
 
 
 def test_pages_need_no_jax():
-    code = "import sys, implicit_bias.evidence.report; sys.exit('jax' in sys.modules)"
+    code = "import sys, implicit_bias.evidence.page.report; sys.exit('jax' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -11,9 +11,9 @@ import pytest
 import xarray as xr
 
 from implicit_bias._errors import Mistake
-from implicit_bias.evidence import formula, signs
+from implicit_bias.evidence.tex import formula, signs
 from implicit_bias.evidence.claims import Claim, judge
-from implicit_bias.evidence.page import join
+from implicit_bias.evidence.page.markup import join
 from implicit_bias.evidence.tex import LONG, plain, typeset
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"

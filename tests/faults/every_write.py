@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from implicit_bias._files import CANNOT_WRITE, CannotWrite
-from implicit_bias.evidence.page import write_page
+from implicit_bias.evidence.page.markup import write_page
 from implicit_bias.sweep.keep.store import Store
 
 from .common import Outcome, Tally, fork, holds, leftovers, tile_of, written_in_place

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from implicit_bias.evidence import page as pages
-from implicit_bias.evidence import report
+from implicit_bias.evidence.page import markup as pages
+from implicit_bias.evidence.page import report
 from implicit_bias.evidence.claims import Claim, Judgement
 from implicit_bias.evidence.figures import Figure, house_style, render
 from implicit_bias.evidence.figures.table import Numbers, Row

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from .._lazy import lazy
-from .._results import Status
-from .page import Markup, clean, element
+from ..._lazy import lazy
+from ..._results import Status
+from .markup import Markup, clean, element
 
 xr = lazy("xarray")
 

@@ -14,15 +14,15 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from .._errors import Mistake
-from .._results import Status
-from ..sweep.ask.document import LAPTOP
+from ..._errors import Mistake
+from ..._results import Status
+from ...sweep.ask.document import LAPTOP
 from . import explorer, methods
 from .cards import anchor, badge, card, counted, number, outcome, tally
-from .claims import Data, Judgement, Weighed
-from .figures import Figure, Numbers
-from .page import Markup, clean, command, described, details, element, inline_svg, join, named, note, page, section, table
-from .tex import plain, typeset
+from ..claims import Data, Judgement, Weighed
+from ..figures import Figure, Numbers
+from .markup import Markup, clean, command, described, details, element, inline_svg, join, named, note, page, section, table
+from ..tex import plain, typeset
 
 INDEX = "index.html"
 MOST_ROWS = 60

@@ -17,7 +17,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable, Sequence
 
-from .._files import FilePath, make_folder, place, put
+from ..._files import FilePath, make_folder, place, put
 from .style import STYLE
 
 

@@ -16,10 +16,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .._lazy import lazy
-from .claims import Claim, Weighed
-from .kinds import over_tolerance
-from .page import Markup, element, join, note
+from ..._lazy import lazy
+from ..claims import Claim, Weighed
+from ..kinds import over_tolerance
+from .markup import Markup, element, join, note
 
 xr = lazy("xarray")
 

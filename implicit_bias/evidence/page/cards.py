@@ -12,10 +12,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from .claims import Judgement, Weighed
-from .page import Markup, command, described, element, join, note
+from ..claims import Judgement, Weighed
+from .markup import Markup, command, described, element, join, note
 from .scatter import scatter
-from .tex import typeset
+from ..tex import typeset
 
 MARKS = {"supported": "\u2713", "refuted": "\u2717", "vacuous": "\u2205", "unresolved": "?"}
 

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from .._lazy import lazy
-from .._results import Status
-from ..sweep.ask.keywords import decoded
-from .claims import SHARE, Data, Judgement
-from .intervals import CONFIDENCE
-from .page import Markup, described, details, element, join, table
+from ..._lazy import lazy
+from ..._results import Status
+from ...sweep.ask.keywords import decoded
+from ..claims import SHARE, Data, Judgement
+from ..intervals import CONFIDENCE
+from .markup import Markup, described, details, element, join, table
 
 xr = lazy("xarray")
 

@@ -19,7 +19,7 @@ import re
 from collections.abc import Container, Sequence
 from typing import NamedTuple, Union
 
-from .._errors import Mistake, nearest
+from ..._errors import Mistake, nearest
 from .signs import (
     ACCENTS,
     ALPHABETS,

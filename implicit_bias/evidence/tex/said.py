@@ -24,7 +24,7 @@ import re
 from collections.abc import Sequence
 
 from .formula import Accent, Fence, Fraction, Part, Root, Row, Script, Space, Words, flat, read, shown, sort_of
-from .page import Markup, element, join
+from ..page.markup import Markup, element, join
 from .signs import Sign
 
 # -- in a terminal -----------------------------------------------------------------------------------------------------
