@@ -117,6 +117,9 @@ def find(text: str) -> Entry:
             sys.path.remove(os.getcwd())
         if spec is not None and spec.origin:
             return _checked(Path(spec.origin), "/".join(text.split(".")[-2:]))
+    if "/" in name and not nearest(name, known).startswith("did"):
+        there = "go to the folder that holds its experiments/, or `implicit-bias list` shows what is known here"
+        raise Mistake("study", f"there is no study {text!r}, and no experiments/{name}.py here", there)
     raise Mistake("study", f"there is no study {text!r}", nearest(text, [*known, *short]))
 
 

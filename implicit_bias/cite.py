@@ -89,15 +89,22 @@ def _standing(entry: Entry, name: str, claim: Claim, out: FilePath) -> tuple[lis
     ], judgement
 
 
+def _hypotheses(judgement: Judgement | None) -> list[str]:
+    """By name; they are functions of results, so that a claim that was not judged has none to tell."""
+    return [] if judgement is None else [*judgement.outside_by]
+
+
 def _sentence(entry: Entry, claim: Claim, judgement: Judgement | None) -> str:
-    """The claim as a sentence of LaTeX."""
+    """The claim as a sentence of LaTeX, with what it supposes: without that it is another claim."""
     own, where = claim_names.cited(claim.source), claim.source.removeprefix(claim_names.cited(claim.source)).strip(" ,")
     key = next(iter(keys(catalogue.bibliography(entry))), "")
     source = rf"\cite{{{key}}}" + f", {where}" * bool(where) if key and own[-4:].isdigit() else claim.source
     verdict = "was not judged" if judgement is None else rf"is \emph{{{judgement.verdict}}}"
     count = "" if judgement is None else f" by {judgement.tested} runs inside its hypotheses"
     name = escaped(claim_names.address(entry, claim))
-    return rf"``{latex(claim.statement)}'' ({source}) {verdict}{count} \cite[\texttt{{{name}}}]{{{KEY}}}."
+    supposed = " and ".join(latex(h) for h in _hypotheses(judgement))
+    under = f", supposing {supposed}," * bool(supposed)
+    return rf"``{latex(claim.statement)}''{under} ({source}) {verdict}{count} \cite[\texttt{{{name}}}]{{{KEY}}}."
 
 
 def text(wanted: str, out: FilePath) -> str:
@@ -109,7 +116,8 @@ def text(wanted: str, out: FilePath) -> str:
         lines, judgement = _standing(entry, at, claim, out)
         also = [f"{entry.paper}:{place}" for place in claim_names.places(claim.source) if "/" in entry.name]
         head = claim_names.address(entry, claim) + f"  (of {', '.join(also)})" * bool(also)
-        said = [claim.source, plain(claim.statement), *lines]
+        supposed = [f"supposing {plain(name)}" for name in _hypotheses(judgement)]
+        said = [claim.source, plain(claim.statement), *supposed, *lines]
         parts.append("\n".join([head, *(f"  {line}" for line in said), "", _sentence(entry, claim, judgement), ""]))
         if bibliography := catalogue.bibliography(entry):
             bibliographies[bibliography.strip()] = None

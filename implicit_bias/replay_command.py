@@ -41,6 +41,8 @@ def table(ds: xr.Dataset) -> str:
     rows = sorted({*np.linspace(0, min(last, ds.sizes["record"] - 1), SHOWN).round().astype(int).tolist()})
     lines = ["  " + "  ".join(f"{n:>{wide[n]}}" for n in shown)]
     lines += ["  " + "  ".join(f"{float(ds[n][k]):{wide[n]}.7g}" for n in shown) for k in rows]
+    until = min(last + 1, ds.sizes["record"])
+    lines += [f"  ({len(rows)} of its {until:,} records; --to FILE.csv holds all)"] * (len(rows) < until)
     return "\n".join(lines)
 
 
@@ -49,14 +51,14 @@ def draw(ds: xr.Dataset, original: xr.Dataset | None, title: str, path: Path) ->
     shown = scalars(ds)[:MOST_PANELS]
     columns = min(3, len(shown))
     rows = -(-len(shown) // columns)
-    stop = float(stops(ds))
+    ds, original = until_stopped(ds), None if original is None else until_stopped(original)  # the end has its own moment
     with house_style() as plt:
         drawing, panels = plt.subplots(rows, columns, figsize=(WIDTH, 2.2 * rows + 0.4), squeeze=False, layout="constrained")
         for axes, name in zip(panels.flat, shown):
-            values = ds[name].where(ds.clock <= stop)
+            values = ds[name]
             axes.plot(ds.clock, values, lw=1)
             if original is not None and name in original:
-                axes.plot(original.clock.where(original.clock <= stop), original[name], ".", ms=4, color="0.3")
+                axes.plot(original.clock, original[name], ".", ms=4, color="0.3")
             positive = bool((values > 0).any() and values.min() > 0 and values.max() > 100 * values.min())
             axes.set(xlabel=ds.clock.attrs.get("units", "steps"), ylabel=name, yscale="log" if positive else "linear")
         for axes in panels.flat[len(shown) :]:

@@ -224,6 +224,7 @@ def test_a_claim_is_cited_with_the_verdict_of_the_result_that_is_named(lab, caps
     assert "not judged" in command("cite", f"me/lemma:{claim}")
     command("check", "me/lemma@paper")
     out = command("cite", f"me/lemma@paper:{claim}")
+    assert "\n  supposing |g| grew\n" in out and "supposing $|g|$ grew, (" in out
     assert "supported: 6 of 6 runs inside its hypotheses tested, 0 outside" in out
     assert "  results/me/lemma/at/paper/report.html#claim-orthogonal-part-shrinks\n" in out
     assert "$|w_\\perp|$ has shrunk''" in out and f"\\cite[\\texttt{{me/lemma:{claim}}}]" in out and "@software{" in out

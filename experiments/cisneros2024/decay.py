@@ -93,6 +93,8 @@ CLAIMS = [
     ),
     _balanced(
         id="angle-of-a-step", source="arXiv 2409.08935, derived",
+        hypotheses=lambda ds: at_equilibrium(ds) | {
+            "decay makes 10 in half of the run": ds.step * ds.decay * ds.max_steps / 2 - 10 + 1e-9},
         statement=r"at equilibrium $\log(1 + \tan^2)$ is $-2 \log(1 - \eta \lambda)$ on average over rows and steps, "
         "whatever the gradients",
         residual=lambda ds: abs(ds.turning / ds.turn_due - 1), tolerance=lambda ds: 0.05,

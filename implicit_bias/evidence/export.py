@@ -156,6 +156,10 @@ def export(
     if not to.name:
         raise Mistake("to", f"{to} names no file", "write --to FILE")
     target = to if to.suffix else to.with_name(to.name + SUFFIXES[format])
+    if target.suffix != SUFFIXES[format]:
+        other = next((name for name, suffix in SUFFIXES.items() if suffix == target.suffix), None)
+        how = f"write --format {other}" if other else f"call it {target.with_suffix(SUFFIXES[format]).name}"
+        raise Mistake("to", f"{target.name} does not end as {format} does", how)
     book = target.with_suffix(".codebook.csv")
     if target.exists() and _owner(book) != study:
         whose = f"holds {_owner(book)}" if _owner(book) else "was not written by an export"

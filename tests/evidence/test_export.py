@@ -74,6 +74,13 @@ def test_r_reads_it(tmp_path):
     assert subprocess.run(["Rscript", "-e", code], capture_output=True, text=True, check=True).stdout == "4 4"
 
 
+def test_a_file_is_called_as_what_it_holds(tmp_path):
+    for name, remedy in ("x.parquet", "write --format parquet"), ("x.v2", "call it x.csv"):
+        with pytest.raises(ib.Mistake, match=f"to: {name} does not end as csv does; {remedy}"):
+            export(results(), "csv", tmp_path / name, "me/mine", claims(results()))
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_another_study_wrote_stays(tmp_path):
     (table, _) = export(results(), "csv", tmp_path / "mine", "me/mine")
     export(results(), "csv", tmp_path / "mine", "me/mine")
