@@ -18,6 +18,7 @@ shrinks = ib.Claim(
     source="Wu et al. 2020, Lemma 2.5",
     statement=r"where $|g|$ has grown, $|w_\perp|$ has shrunk",
     hypotheses=lambda ds: {"$|g|$ grew": abs(ds.g.isel(record=-1)) - ds.scale},
+    kind=ib.Inequality(),
     residual=lambda ds: ds.log_w_perp.isel(record=-1) - ds.log_w_perp.isel(record=0),
     tolerance=lambda ds: 1e-12,
     because="the invariant gives the sign; rounding of a logarithm",

@@ -193,6 +193,8 @@ def weigh(claim: Claim, ds: xr.Dataset) -> Weighed:
     said = {"residual": claim.residual(ds), "tolerance": claim.tolerance(ds) if claim.tolerance else 1.0}
     if claim.bound is not None:
         said["bound"] = claim.bound(ds)
+    if not claim.kind.signed:
+        said["residual"] = abs(_array(said["residual"]))
     at_worst = _at_worst({name: _array(value) for name, value in said.items()}, computed)
     hypotheses = claim.hypotheses(ds)
     for name in hypotheses:

@@ -73,6 +73,8 @@ class Kind(abc.ABC):
     """A rule that makes a verdict of the tested runs."""
 
     uses_tolerance: ClassVar[bool] = True
+    signed: ClassVar[bool] = True
+    """Whether a residual far below 0 is as good as one that is small: of an identity it is a failure."""
 
     @abc.abstractmethod
     def find(self, runs: Seen) -> Finding: ...
@@ -115,7 +117,9 @@ def span(values: xr.DataArray) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Identity(Kind):
-    """|left - right| within tolerance, run by run."""
+    """|left - right| within tolerance, run by run: of a residual with a sign, either is a failure."""
+
+    signed: ClassVar[bool] = False
 
     def find(self, runs: Seen) -> Finding:
         worst, where = worst_run(runs.ratio)
@@ -130,6 +134,8 @@ class Identity(Kind):
 @dataclasses.dataclass(frozen=True)
 class Inequality(Identity):
     """left - right <= tolerance, run by run. Where the claim gives right as its `bound`: how much of it left reaches."""
+
+    signed: ClassVar[bool] = True
 
     def about(self, runs: Seen) -> str:
         if runs.bound is None:

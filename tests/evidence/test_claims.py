@@ -332,3 +332,15 @@ def test_a_claim_per_seed_counts_seeds_and_asks_that_all_their_runs_ended_well()
     assert (found.verdict, found.tested, found.inside, found.absent, found.ended_badly) == ("supported", 10, 11, 1, 1)
     values[5, 3] = 3.0
     assert judge(said, results(values)).where == {"seed": 5}
+
+
+@pytest.mark.parametrize("kind, verdict", [(ib.Identity(), "refuted"), (ib.Inequality(), "supported")])
+def test_an_identity_fails_on_either_side_and_an_inequality_on_one(kind, verdict):
+    """A residual far below 0: x = 1 is false of 0.5 as of 1.5, x <= 1 is not. Of a run with records, too."""
+    for dims, x in (("scale",), [1.0, 0.5]), (("scale", "record"), [[1.0, 1.0], [0.5, 1.0]]):
+        data = xr.Dataset({"status": ("scale", [1, 1]), "x": (dims, x)}, {"scale": [0.1, 1.0]})
+        claim = ib.Claim(
+            id="one", source="s", statement="x = 1", kind=kind, because="b", residual=lambda d: d.x - 1, tolerance=lambda d: 0.1
+        )
+        found = ib.judge(claim, data)
+        assert found.verdict == verdict and (found.where == {"scale": 1.0}) == (verdict == "refuted")
