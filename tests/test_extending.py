@@ -10,9 +10,7 @@ from implicit_bias.cli import main
 from .documents import DOCS, blocks, commands, follow
 
 PAGE = DOCS / "extending.md"
-ELSEWHERE = {"refine"}
-"""Whose runs are long: commands are parsed (test_readme.py), and what it says is shown by tests of its own."""
-FOLLOWED = [PAGE, *(p for p in sorted((DOCS / "how-to").glob("*.md")) if p.stem not in ELSEWHERE)]
+FOLLOWED = [PAGE, *sorted((DOCS / "how-to").glob("*.md"))]
 
 
 @pytest.mark.slow
