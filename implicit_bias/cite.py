@@ -17,8 +17,8 @@ from .evidence.claims import Claim, Judgement
 from .evidence.page.report import anchor
 from .evidence.tex import plain
 from .evidence.verdicts import Kept
-from .referee.counterexample import escaped
 from .library import PAGE, NoResults, found
+from .referee.counterexample import escaped
 from .session import newest_verdicts
 from .sweep.ask import names
 from .sweep.ask.names import plan_of

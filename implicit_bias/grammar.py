@@ -163,11 +163,12 @@ def parser() -> argparse.ArgumentParser:
     results(sub)
 
     sub = command("spectrum", "the Hessian's spectrum along one run of a study, drawn", epilog=_VALUES)
-    sub.add_argument("study", metavar="RESULT|STUDY", help=f"a results folder, or {_STUDY}")
+    sub.add_argument("study", metavar="RESULT|STUDY[@NAME]", help=f"a result, whose settings it takes, or {_STUDY}")
     sub.add_argument("settings", nargs="*", metavar="name=value", help="which run: axes not named take their first value")
     for name, count, text in (("records", 12, "moments"), ("products", 40, "for each probe"), ("probes", 4, "at random")):
         sub.add_argument(f"--{name}", type=int, default=count, metavar="N", help=f"{text} ({count})")
     sub.add_argument("--to", type=Path, metavar="FILE", help="default: <the study's name>-spectrum.png, in the current folder")
+    results(sub)
 
     sub = command("figure", "a study's figures for a paper: 8 pt at a venue's width, as pdf, svg or png, and the numbers as csv")
     sub.add_argument("target", metavar="RESULT|STUDY[@NAME]")

@@ -21,11 +21,12 @@ from ._files import place
 from .catalogue import Entry
 from .evidence.figures import WIDTH
 from .evidence.figures.base import house_style
+from .library import one
 from .linalg import Density
 from .observables.curvature import sharpness, spectral_density
 from .request import parsed, planned
 from .session import guarded, start
-from .sweep.ask.names import plan_of
+from .sweep.ask import names
 from .sweep.ask.grid import Grid, Grids
 from .sweep.ask.records import log_records
 
@@ -105,9 +106,8 @@ def along_a_run(arguments: argparse.Namespace) -> None:
     for name, least in (("records", 2), ("products", 1), ("probes", 1)):
         if getattr(arguments, name) < least:
             raise Mistake(name, f"must be at least {least}", f"write --{name} {least}, or more")
-    folder = place(arguments.study)
-    if (folder / "plans").is_dir():
-        made, _ = planned(plan_of(folder)[1])
+    if (place(arguments.study) / "plans").is_dir() or names.target(arguments.study)[1]:
+        made, _ = planned(one(arguments.study, place(arguments.out))[1])
         entry, settings = made.entry, {**made.settings, **settings}
     else:
         entry = catalogue.find(arguments.study)
