@@ -42,7 +42,7 @@ def table(ds: xr.Dataset) -> str:
     lines = ["  " + "  ".join(f"{n:>{wide[n]}}" for n in shown)]
     lines += ["  " + "  ".join(f"{float(ds[n][k]):{wide[n]}.7g}" for n in shown) for k in rows]
     until = min(last + 1, ds.sizes["record"])
-    lines += [f"  ({len(rows)} of its {until:,} records; --to FILE.csv holds all)"] * (len(rows) < until)
+    lines += [f"  ({len(rows)} of its {until:,} records until it ended; --to FILE.csv holds all)"] * (len(rows) < until)
     return "\n".join(lines)
 
 
