@@ -138,7 +138,7 @@ figure = ib.Figure(
         ib.panel(
             ib.curves_of(
                 _drift(lambda drift: drift.max(["seed", "scale"])), x="clock", on=FLOW, by="model", accepts=ANY_END,
-                looks={"factors": ("flow, $VW^\\top$", "black", "o", "-"), "layers": ("flow, three factors", "purple", "o", ":")},
+                looks={"factors": ("flow, $VW^\\top$", "black", "o", "-"), "layers": ("flow, three factors", "black", "o", ":")},
             ),
             ib.curves_of(
                 _drift(lambda drift: drift.median("seed")), x=lambda ds: ds.clock * ds.step, on=DESCENT, by="step",

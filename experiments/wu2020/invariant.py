@@ -99,7 +99,7 @@ invariant = ib.Figure(
         descent("wn", "descent, WN"),
         descent("rpgd", "descent, rPGD", legend=None),
     ],
-    caption="Lemma 2.5 for four losses of A x. Left: under the flow the invariant drifts by no more than the integrator's "
+    caption="Lemma 2.5 for each loss of A x. Left: under the flow the invariant drifts by no more than the integrator's "
     "tolerance (worst over seeds, ratios and scales). Middle and right: under descent it drifts in proportion to the step: "
     "the drift over the step (median over the same runs) is a level.",
     claims=["flow-conserves-the-invariant", "descent-drifts-by-O(step)"],
