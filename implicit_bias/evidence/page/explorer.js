@@ -79,7 +79,8 @@
     grid = grids[Number(chooseGrid.value)];
     const axes = several(), numeric = axes.filter((a) => !a.words && !isSeed(a)).sort((a, b) => b.values.length - a.values.length);
     const first = (numeric[0] || axes[0] || grid.axes[0]).name; // the finest axis, and something that the study measures
-    const measured = Math.max(0, grid.quantities.findIndex((q) => !["loss", "steps", "time"].includes(q.name)));
+    const across = grid.axes.findIndex((a) => a.name === first);
+    const measured = Math.max(0, grid.quantities.findIndex((q) => !["loss", "steps", "time"].includes(q.name) && q.dims.includes(across)));
     fill(chooseX, (axes.length ? axes : grid.axes).map((a) => [a.name, a.name]), first);
     fill(chooseQ, grid.quantities.map((q, i) => [q.name, String(i)]), String(measured));
     places = Object.fromEntries(grid.axes.map((a) => [a.name, isSeed(a) && a.values.length > 1 ? -1 : 0]));
