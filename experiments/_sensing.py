@@ -111,6 +111,10 @@ def short_of_ten_times(ds):
     return 10 * ib.curves.at_smallest(end, "scale") - end
 
 
+WITHIN = {"population": 0.05, "gaussian": 0.1}
+"""How far a measured exponent may be from the derived one."""
+
+
 def claims_of_the_start(source, *, bound, prefix=""):
     """`bound` is the paper's own exponent of the error, as remembered; a prefix tells papers that say the same apart."""
     shared = ib.claims_with(accepts=ANY_END, hypotheses=small)
@@ -139,7 +143,7 @@ def claims_of_the_start(source, *, bound, prefix=""):
         claim(
             "error-exponent-population", "error against alpha (derived for A*A = I)",
             rf"with $A^*A = I$, {at_the_stop} proportional to $\alpha^2$", "population",
-            kind=ib.Exponent(against="scale", value=2.0, within=0.05), residual=lambda ds: ds.stopped_error,
+            kind=ib.Exponent(against="scale", value=2.0, within=WITHIN["population"]), residual=lambda ds: ds.stopped_error,
             because="what X does not see of the start stays; by then the rest has contracted to below it",
         ),
         claim(
@@ -147,7 +151,7 @@ def claims_of_the_start(source, *, bound, prefix=""):
             rf"under sensing of $r = 1$, {at_the_stop} proportional to $\alpha^p$, $p = 2 - 2 \ln(1 + \mu m_2) / "
             r"\ln(1 + \mu m_1)$, $m_i$ the leading singular values of $A^*A(X)$, to 0.1 in the exponent",
             "gaussian", hypotheses=lambda ds: small(ds) | of_rank_one(ds),
-            kind=ib.Exponent(against="scale", value=0.0, within=0.1),
+            kind=ib.Exponent(against="scale", value=0.0, within=WITHIN["gaussian"]),
             residual=lambda ds: ds.stopped_error / ds.scale**ds.exponent,
             remembered=f"its own bound is of the order of alpha^({bound})",
             because="the exponent less p: what X does not see grows at most like m_2 while X grows like m_1",
@@ -184,7 +188,6 @@ GRIDS = {
     "gaussian": dict(label="Gaussian sensing", looks={None: dict(colour="blue")}),
 }
 SLOPES = {"population": "steps_per_log", "gaussian": "steps_per_log_seen"}
-WITHIN = {"population": 0.05, "gaussian": 0.1}
 
 
 def _exponent(ds, on):

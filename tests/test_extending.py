@@ -10,6 +10,8 @@ from implicit_bias.cli import main
 from .documents import DOCS, blocks, commands, follow
 
 PAGE = DOCS / "extending.md"
+LEAST = {"extending": 30, "network": 12, "data": 15, "law": 12}
+"""What is asked on a page at least, so that none is passed over."""
 FOLLOWED = [PAGE, *sorted((DOCS / "how-to").glob("*.md"))]
 
 
@@ -32,7 +34,7 @@ def test_every_block_of_the_page_does_what_it_says(page, tmp_path, monkeypatch, 
     jax.config.update("jax_compilation_cache_dir", kept)
     asked = sum(text.count(">>> ") for _, text, _ in blocks(page, "python"))
     asked += sum(len([*commands(text)]) for _, text, _ in blocks(page, "sh"))
-    assert asked >= 2
+    assert asked >= LEAST.get(page.stem, 2)
 
 
 SEAMS = ("Problem", "Parameterization", "Law", "Field")

@@ -5,8 +5,9 @@ import implicit_bias as ib
 VIEW = dict(log="y", ylim=(5e-3, 2))
 
 
-def row_norms(decays, reached, ends):
-    """Of `decay`: row norms by the law of motion, and their equilibrium; `reached` says of which runs theory has one."""
+def row_norms(decays, reached, turned, ends):
+    """Of `decay`: row norms by the law of motion, and their equilibrium; `reached` and `turned` say of which runs the claims
+    have one, of a row and of the angle of a step."""
     gd, sgd = (dict(on="gd+sgd", of={"method": method}) for method in ("gd", "sgd"))
     dashed = {decay: dict(colour="black", line="--") for decay in decays}
 
@@ -16,8 +17,8 @@ def row_norms(decays, reached, ends):
     def norms(value, **of):
         return ib.curves_of(value, x="clock", by="decay", name=r"$\lambda = {:g}$", accepts=ends, **of)
 
-    def over_theory(value, label, colour, marker):
-        inside = lambda ds: value(ds).where(reached(ds))  # noqa: E731
+    def over_theory(value, within, label, colour, marker):
+        inside = lambda ds: value(ds).where(within(ds))  # noqa: E731
         looks = {None: dict(colour=colour, marker=marker)}
         return ib.curves_of(inside, x="decay", label=label, looks=looks, accepts=ends, join=False, **sgd)
 
@@ -41,8 +42,8 @@ def row_norms(decays, reached, ends):
                     title="mini-batch SGD", x="step", y="(mean of $|W_i|^4)^{1/4}$", log="y", ylim=(0.1, 2),
                 ),
                 ib.panel(
-                    over_theory(lambda ds: ds.turning / ds.turn_due, r"$\log(1 + \tan^2)$ of a step", "blue", "o"),
-                    over_theory(lambda ds: ds.fourth_powers[..., 0] / ds.fourth_power_due, "$|W|^4$", "vermillion", "s"),
+                    over_theory(lambda ds: ds.turning / ds.turn_due, turned, r"$\log(1 + \tan^2)$ of a step", "blue", "o"),
+                    over_theory(lambda ds: ds.fourth_powers[..., 0] / ds.fourth_power_due, reached, "$|W|^4$", "vermillion", "s"),
                     ib.level(1.0, on="gd+sgd", line="-"), *(ib.level(end, on="gd+sgd") for end in (0.95, 1.05)),
                     title="mini-batch SGD at equilibrium", x=r"decay $\lambda$", y="measured / theory", log="x",
                     ylim=(0.9, 1.1),

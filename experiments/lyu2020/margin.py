@@ -152,8 +152,8 @@ CLAIMS = [
         source=f"{SOURCE}, loss convergence rate",
         statement=r"$\mathrm{Loss}\, t \sim (\log t)^{-(2 - 2/L)}$, $L = 1, 2, 3$: the slope of "
         r"$\log(\mathrm{Loss}\, t)$ against $\log\log t$, last third of $\log t$",
+        # below 2 entries reach 0 in finite time
         hypotheses=lambda ds: {"$L = 1, 2, 3$": ib.curves.among(ds.depth, 1, 2, 3)},
-         # below 2 entries reach 0 in finite time
         residual=lambda ds: abs(ib.curves.log_exponent(ds, late(ds.log_time)) + 2 - 2 / ds.depth),
         tolerance=lambda ds: bend(ds.depth, ds.log_time),
         because="next order: [p (p log T + 3) + 1] / T, p = 2 - 2/L, T where the last third begins",

@@ -130,7 +130,7 @@ def _as_a_level(data, power):
     )  # fmt: skip
 
 
-LEVEL = dict(x=r"size of the start $\alpha$", log="x", ylim=(0.6, 1.4))
+LEVEL = dict(x=r"size of the start $\alpha$", log="x", ylim=(0.5, 1.6))
 
 figure = ib.Figure(
     id="balance",
@@ -159,7 +159,8 @@ figure = ib.Figure(
     caption="The imbalance D = V^T V - W^T W. Left: the flow keeps it to the integrator's tolerance, for two factors "
     "and for three (worst run); descent does not (median over seeds, the largest start), and is off by more the "
     "larger its step. Middle: under sensing the largest imbalance of a run is proportional to the step and does not "
-    "depend on the start, where alpha^2 < mu/1000: over the step, and over its mean for the seed, it is 1. Right: "
+    "depend on the start, where alpha^2 < mu/1000: over the step it is level (shown over its mean for the seed, "
+    "so that 1 is the average by construction). Right: "
     "with A*A = I it is proportional to the square of the start, whatever the step. Mean and two standard errors "
     "over seeds.",
     claims=["flow-conserves-the-imbalance", "imbalance-saturates", "imbalance-is-first-order",

@@ -128,9 +128,9 @@ figure = ib.Figure(
     ],
     caption="Recovery of a PSD matrix of {size} x {size} from m Gaussian measurements, from alpha = {scale:g}, "
     f"stopped at a training loss of {{stop:g}}. Left: the share of {{seed.count}} seeds with an error of at most "
-    f"{RECOVERED:.0%}. Middle: that share, by more seeds and fewer ranks, against measurements over degrees of "
-    "freedom; by the claims it is at most 0.2 left of the first dotted line, and at least 0.8 from the second on. "
-    "Right: the error itself, median and middle 80 %.",
+    f"{RECOVERED:.0%}. Middle: that share of the runs that the claims judge, fewer ranks and three times as many seeds, "
+    "against measurements over degrees of freedom; by the claims it is at most 0.2 left of the first dotted line, and at least 0.8 from the second on. "
+    "Right: the error itself of these runs, median and middle 80 %.",
     claims=["enough-measurements-recover", "too-few-measurements-do-not"],
 )  # fmt: skip
 

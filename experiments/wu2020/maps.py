@@ -197,7 +197,7 @@ excess_map = ib.Figure(
     ],
     caption="Distance of the solution from x* over that of GD from the same start, |x*| = {target_norm:g}, "
     "{seed.count} seeds. "
-    "Left: WN over g0 |w_perp|, where GD ends, and the exact boundary, c = LM(G, g0^2) and g0 = g_inf, as a "
+    "Left: WN over g0 |w_perp|, where GD ends, median over seeds, and the exact boundary, c = LM(G, g0^2) and g0 = g_inf, as a "
     "line: yellow is "
     "farther. Middle: sections of that map, medians and ranges, with the exact law; rPGD ends where WN does. "
     "Right: over "

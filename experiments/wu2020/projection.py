@@ -117,8 +117,8 @@ figure = ib.Figure(
     "which they take "
     "up at most {of_printed.largest:.2f} and {of_derived.largest:.2f}. Right: the least |v| of all steps over "
     "its derived "
-    "lower bound. All bounds are far from reached where lambda_min is small, and the derived one is nearly so "
-    "where it is large.",
+    "lower bound. All bounds are far from reached where lambda_min is small; where it is large, the derived one is "
+    "nearly reached.",
     claims=["projection-count", "projection-count-derived", "projection-length-derived"],
 )  # fmt: skip
 

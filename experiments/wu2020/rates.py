@@ -195,10 +195,10 @@ FALL = ib.logspace(0.2, 18.0, 24)  # log(L0/eps), that every run sees
 def tightness(ds, bound, inside):
     """t / T(eps) over log(L0/eps), of each run inside the bound's own condition."""
     fallen = np.log(ds.loss.isel(record=0) / ds.loss)
-    ratio = at_every_eps(ds, bound).where(ds[inside] > 0)
+    ratio = ib.accepted(ds, at_every_eps(ds, bound)).where(ds[inside] > 0)
     of_runs = [a.stack(runs=ds.status.dims).transpose("runs", "record").values for a in (fallen, ratio)]
     known = [(x[np.isfinite(y)], y[np.isfinite(y)]) for x, y in zip(*of_runs) if np.isfinite(y).any()]
-    found = [np.interp(FALL, x, y, left=np.nan) for x, y in known]
+    found = [np.interp(FALL, x, y, left=np.nan, right=np.nan) for x, y in known]
     return xr.DataArray(np.reshape(found, (-1, len(FALL))), {"fallen": list(FALL)}, ("runs", "fallen"))
 
 

@@ -104,9 +104,3 @@ def small_start_error(eigenvalues: Values, rank: int, scale: float) -> tuple[flo
     answer = np.linalg.solve(on, off)
     error = np.sqrt(np.sum(small**2) + np.sum((answer @ small) ** 2)) / np.sqrt(rank)
     return float(error), float(np.linalg.norm(answer, 2) ** 2 * np.linalg.norm(small))
-
-
-REMEMBERED_SYMMETRIC = 21 / 16
-"""The exponent of alpha in the error bound for U U^T, as remembered: not read in the paper."""
-REMEMBERED_ASYMMETRIC = 3 / 5
-"""The same for V W^T."""
