@@ -93,6 +93,11 @@ class Claim:
             raise Mistake("lost", f"claim {self.id}: tests less than {SHARE:.0%} of its runs", "say why runs are lost")
 
     @property
+    def ratio_is(self) -> str:
+        """What is at most 1 where a run passes."""
+        return "left / (right + tolerance)" if self.bound is not None else "residual / tolerance"
+
+    @property
     def reason(self) -> str:
         """How the kind decides, with the reason of its tolerance."""
         said = f"{self.kind.name}; tolerance: {self.because}" if self.tolerance else f"{self.kind.name}; {self.because}"
@@ -173,6 +178,11 @@ class Weighed:
     @property
     def defined(self) -> xr.DataArray:
         return self.residual.notnull() & self.tolerance.notnull()
+
+    @property
+    def ratio(self) -> xr.DataArray:
+        """At most 1 where a run passes: see `Claim.ratio_is`."""
+        return over_tolerance(self.residual, self.tolerance, self.bound)
 
     def met(self, but: str | None = None) -> xr.DataArray:
         """Runs that meet every hypothesis, but for one if it is named. A slack that is nan is not met."""
@@ -285,8 +295,7 @@ def _at_worst(said: Mapping[str, xr.DataArray], runs: xr.DataArray) -> dict[str,
     if inner:
         spread = dict(zip(said, xr.broadcast(*said.values())))
         spread = {name: value.stack(of_a_run=inner).drop_vars(["of_a_run", *inner]) for name, value in spread.items()}
-        bound = spread.get("bound", 0.0)
-        ratio = over_tolerance(spread["residual"] + bound, spread["tolerance"] + bound)
+        ratio = over_tolerance(spread["residual"], spread["tolerance"], spread.get("bound"))
         worst = ratio.fillna(-np.inf).argmax("of_a_run")
         known = ratio.notnull().any("of_a_run")
         said = {name: value.isel(of_a_run=worst).where(known) for name, value in spread.items()}

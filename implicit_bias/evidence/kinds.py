@@ -60,9 +60,7 @@ class Seen:
 
     @property
     def ratio(self) -> xr.DataArray:
-        if self.bound is None:
-            return over_tolerance(self.residual, self.tolerance)
-        return over_tolerance(self.residual + self.bound, self.tolerance + self.bound)
+        return over_tolerance(self.residual, self.tolerance, self.bound)
 
     @property
     def lost(self) -> xr.DataArray:
@@ -97,8 +95,13 @@ def worst_run(ratio: xr.DataArray) -> tuple[float, dict[str, Any]]:
     return float(flat[place]), where
 
 
-def over_tolerance(residual: xr.DataArray, tolerance: xr.DataArray) -> xr.DataArray:
-    """Residual over tolerance: above 1 where it fails, 1 at the edge. Of a tolerance below 0, 2 - residual / tolerance."""
+def over_tolerance(residual: xr.DataArray, tolerance: xr.DataArray, bound: xr.DataArray | None = None) -> xr.DataArray:
+    """Residual over tolerance: above 1 where it fails, 1 at the edge. Of a tolerance below 0, 2 - residual / tolerance.
+
+    With a bound left over right + tolerance, of left - right <= tolerance.
+    """
+    if bound is not None:
+        residual, tolerance = residual + bound, tolerance + bound
     # A residual of 0 passes a tolerance of 0 (exact laws); anything above it does not.
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = residual / tolerance
@@ -265,7 +268,7 @@ class UpToConstant(Kind):
         if short := _short_of_the_end(runs, axis, self.towards, common=False):
             return Finding("unresolved", worst, where, measured + short)
         if few := _too_few(len(last), growth):
-            return Finding("unresolved", worst, where, measured + (few if len(last) > 1 else " (one scale is no O(.))"))
+            return Finding("unresolved", worst, where, measured + (few if len(last) > 1 else " (one scale bounds nothing)"))
         if growth.high <= self.within:
             return Finding("supported", worst, where, measured)
         return Finding("refuted" if growth.low > 0 else "unresolved", worst, where, measured)

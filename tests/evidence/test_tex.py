@@ -253,3 +253,18 @@ def test_every_command_is_said_and_drawn():
         assert said.isascii() and signs.COMMANDS[name].word in said
         assert signs.COMMANDS[name].sign in "".join(drawn(rf"$x \{name} y$").itertext())
     assert formula.split(r"a $b$ c \$d") == ["a ", "b", r" c \$d"]
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        (r"$2 \cdot 3$", "2 . 3"),
+        (r"$3 \cdot 10^{-4}$", "3 . 10^-4"),
+        (r"$\frac{a}{b}^2$", "(a/b)^2"),
+        (r"$\sqrt[3]{x}^2$", "((x)^(1/3))^2"),
+        (r"$\mathbf{10}$", "10"),
+    ],
+)
+def test_what_is_said_has_the_meaning_of_what_is_set(text, said):
+    """2.3 is another number, a/b^2 another quotient, x^(1/3)^2 another power."""
+    assert plain(text) == said and "<math>" in typeset(text)

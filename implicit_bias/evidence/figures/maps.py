@@ -35,15 +35,15 @@ class Map(Layer):
         flat = getattr(found, self.how)(rest) if rest else found
         low, high = self.limits
         if self.log:
-            flat = flat if low is None else flat.clip(min=low)
             norm = dict(norm=LogNorm(low, high))
         else:
             norm = dict(vmin=low, vmax=high)
+        seen = flat.clip(min=low) if self.log and low is not None else flat
         xs, ys = (flat[a].values.astype(float) for a in (self.x, self.y))
         sheet.places = xs
         logs = [_is_geometric(v) for v in (xs, ys)]
         mesh = sheet.axes.pcolormesh(
-            edges(xs, logs[0]), edges(ys, logs[1]), flat.transpose(self.y, self.x).values,
+            edges(xs, logs[0]), edges(ys, logs[1]), seen.transpose(self.y, self.x).values,
             edgecolors="face", lw=sheet.pen(0.3), cmap="cividis", **norm,
         )  # fmt: skip
         cells = np.meshgrid(xs, ys)

@@ -8,7 +8,7 @@ A row is one point of a series, one cell of a map, or a level; its columns, in t
     series                    the name in the legend, or of the level; of a map what its colours mean
     x, y                      the point (of a map: the cell's middle)
     low, high, band           the band around y, and what it says: "range over seeds"
-    value                     of a map: the number that the colour shows
+    value                     of a map: the number of the cell
     missing                   how many runs of the point are no number; such a point is open
     x_is, y_is                what stands beside the axes
 

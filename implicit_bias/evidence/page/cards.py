@@ -21,6 +21,8 @@ MARKS = {"supported": "\u2713", "refuted": "\u2717", "vacuous": "\u2205", "unres
 
 
 def phrase(judgement: Judgement) -> str:
+    if judgement.left_out:
+        return "not asked for"
     if not judgement.as_expected:
         return f"{judgement.verdict}, expected {judgement.claim.expected}"
     return judgement.verdict if judgement.verdict == "supported" else f"{judgement.verdict}, as expected"
@@ -109,9 +111,9 @@ _WHY = {
         "at some point the runs do not tell which of the two is less, and at none that it is the other one",
     ),
     "probability": (
-        "the lower end of its 95 % interval over seeds, with lost runs failing, is high enough",
-        "the upper end of its 95 % interval over seeds, with lost runs holding, is too low",
-        "the level lies in its 95 % interval over seeds",
+        "the lower end of its 95 % interval, with lost runs failing, is high enough",
+        "the upper end of its 95 % interval, with lost runs holding, is too low",
+        "the level lies in its 95 % interval",
     ),
 }  # fmt: skip
 """Kind -> why it is supported, refuted or unresolved, where nothing else decides."""
@@ -126,10 +128,10 @@ def _unresolved(j: Judgement) -> str:
         return f"too few could be tested: {short}"
     if j.finding is not None and j.finding.verdict == "supported" and j.undefined:
         return f"it says nothing of {j.undefined:,} run{'s' * (j.undefined != 1)} that it covers, whose residual is no number"
-    needed = re.search(r"\((?:at least [^()]*|more [^()]*|one scale [^()]*)\)", j.measured)
+    needed = re.search(r"\((?:at least [^()]*|more [^()]*|one scale [^()]*)\)", j.finding.measured)
     if needed:
         return f"there are too few: {needed[0].strip('()')}"
-    if "do not reach the end" in j.measured:
+    if "do not reach the end" in j.finding.measured:
         return "a trend is judged at the end of its axis, and not every curve reaches it"
     return _WHY.get(j.claim.kind.name, ("", "", ""))[2]
 
@@ -139,9 +141,9 @@ def why(j: Judgement) -> Markup | str:
     if j.left_out:
         return "the request left out the grid that it speaks of"
     if j.verdict == "vacuous":
-        by = max(j.outside_by, key=j.outside_by.get, default=None)
-        if by is None:
+        if not (j.outside and j.outside_by):
             return "no run that it speaks of is computed"
+        by = max(j.outside_by, key=j.outside_by.get)
         return join("no run is inside its hypotheses: \u201c", typeset(by), f"\u201d alone leaves out {j.outside_by[by]:,}")
     if j.verdict == "unresolved":
         return _unresolved(j)
@@ -185,7 +187,7 @@ def card(j: Judgement, runs: Weighed | None, replay: str | None) -> Markup:
         ("hypotheses", hypotheses or "none"),
         ("runs", counted(j)),
         ("measured", j.measured),
-        ("worst", worst and join(worst, note("residual over tolerance") if claim.kind.uses_tolerance else "")),
+        ("worst", worst and join(worst, note(claim.ratio_is) if claim.kind.uses_tolerance else "")),
         ("judged as", claim.reason),
         ("of", claim.source),
         ("again", replay and command(replay)),

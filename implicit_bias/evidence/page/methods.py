@@ -113,7 +113,8 @@ def paragraph(document: Mapping[str, Any], statuses: Mapping[str, Counter[Status
         sentences.append(
             f"{claims} claim{' is' if claims == 1 else 's are'} judged on them. A run is tested if it is inside the "
             f"hypotheses and ended as the claim accepts; a claim of which less than {SHARE:.0%} of the runs inside are tested "
-            f"is unresolved, unless it names another share; intervals are over seeds, at {CONFIDENCE:.0%}."
+            f"is unresolved, unless one run refutes it or it names another share; intervals are over seeds where there are several, "
+            f"at {CONFIDENCE:.0%}."
         )
     return element("p", " ".join(s for s in sentences if s), class_="methods")
 
@@ -134,18 +135,22 @@ def _range(values: np.ndarray) -> str:
 def facts(data: Data, document: Mapping[str, Any]) -> Markup:
     """What is known of the data before a run begins: of each fact its form, on what it depends, and its range."""
     known = {name for b in document["batches"] for name in b.get("depends", {})} - {"clock"}
-    rows: dict[str, tuple] = {}
-    for ds in nodes(data, document).values():
+    rows: dict[tuple, list[str]] = {}  # what grids have in common is said once
+    for grid, ds in nodes(data, document).items():
         for name in sorted(known & {*map(str, ds.data_vars)}):
             variable = ds[name]
             own = [d for d in variable.dims if d not in ds["status"].dims]
             form = " x ".join(str(variable.sizes[d]) for d in own) or "a number"
             per = ", ".join(str(d) for d in variable.dims if d in ds["status"].dims and variable.sizes[d] > 1)
             meaning = str(variable.attrs.get("definition", "")).removesuffix("A fact.").strip().rstrip(".")
-            rows.setdefault(name, (element("code", name), meaning, form, per or "nothing", _range(variable.values)))
+            row = (element("code", name), meaning, form, per or "nothing", _range(variable.values))
+            rows.setdefault(row, []).append(grid)
     if not rows:
         return Markup()
-    return table("Facts of the data", ["Fact", "What it is", "Form", "Depends on", "Range"], rows.values(), (4,))
+    head, told = ["Fact", "What it is", "Form", "Depends on", "Range"], sorted(rows)
+    if any(rows[row] != rows[told[0]] for row in told):
+        return table("Facts of the data", [*head, "Grids"], [(*row, ", ".join(rows[row])) for row in told], (4,))
+    return table("Facts of the data", head, told, (4,))
 
 
 # -- how runs ended ------------------------------------------------------------------------------------------------------

@@ -70,7 +70,7 @@ def _figure(number: int, shown: Shown, data: Data, judgements: Sequence[Judgemen
 
 def _verdict(j: Judgement) -> tuple[Markup, Markup]:
     """A row of what is said first: the verdict, the claim, how near its worst run came."""
-    worst = f"; worst residual / tolerance {number(j.worst)}" if j.finding and j.claim.kind.uses_tolerance else ""
+    worst = f"; worst {j.claim.ratio_is} {number(j.worst)}" if j.finding and j.claim.kind.uses_tolerance else ""
     link = element("a", element("code", j.claim.id), href=f"#{anchor(j.claim.id)}")
     return badge(j), join(link, element("p", typeset(j.claim.statement)), note(f"{counted(j)}{worst}"))
 

@@ -18,7 +18,6 @@ import numpy as np
 
 from ..._lazy import lazy
 from ..claims import Claim, Weighed
-from ..kinds import over_tolerance
 from .markup import Markup, element, join, note
 
 xr = lazy("xarray")
@@ -100,16 +99,10 @@ def _along(values: np.ndarray, name: str) -> _Axis:
     return (_logarithmic if positive else _linear)(values.astype(float), name)
 
 
-def _ratio(runs: Weighed) -> xr.DataArray:
-    if runs.bound is None:
-        return over_tolerance(runs.residual, runs.tolerance)
-    return over_tolerance(runs.residual + runs.bound, runs.tolerance + runs.bound)
-
-
 def _height(claim: Claim, runs: Weighed) -> _Axis:
     """Of a kind without a tolerance the residual: on a log scale where its logarithm is what counts, else about 0."""
     if claim.kind.uses_tolerance:
-        return _logarithmic(_ratio(runs).values.ravel(), "residual / tolerance", line=1.0)
+        return _logarithmic(runs.ratio.values.ravel(), claim.ratio_is, line=1.0)
     residual = runs.residual.values.ravel()
     return (_logarithmic if claim.kind.axis else lambda v, s: _linear(v, s, 0.0))(residual, "residual")
 

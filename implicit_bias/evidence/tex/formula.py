@@ -226,7 +226,7 @@ class _Reader:
             return Accent(*ACCENTS[name], self.argument(name))
         if name in ALPHABETS:
             parts = self.argument(name).parts
-            return Row(tuple(p._replace(sign=styled(p.sign, name)) if isinstance(p, Sign) else p for p in parts))
+            return Row(tuple(p._replace(sign="".join(styled(c, name) for c in p.sign)) if isinstance(p, Sign) else p for p in parts))
         if name in WORDS:
             return Words(re.sub(r"\\([&%#_{}])", r"\1", self.raw(name)))
         if name in UPRIGHT:

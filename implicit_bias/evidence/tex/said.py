@@ -55,6 +55,8 @@ def _line(parts: Sequence[Part], close: bool) -> str:
 def _gap(before: Part | None, part: Part, said: str, word: str, blank: bool, close: bool) -> str:
     """A blank between two parts, or nothing."""
     sorts = left, right = sort_of(before), sort_of(part)
+    if right == "dot" and said[-1:].isdigit() or left == "dot" and word[:1].isdigit():
+        return " "  # 2 . 3 is no 2.3
     if before is None or said.endswith(" ") or word.startswith(" ") or {"tight", "dot"} & {*sorts}:
         return ""
     touching = said[-1].isalnum() and word[:1].isalnum()
@@ -87,6 +89,8 @@ def _word(part: Part, close: bool) -> str:
             return _line(flat(part), close)
         case Script():
             return _with_scripts(part)
+        case Fraction():
+            return _quotient(part, "", "", close)
         case Root(inside, None):
             return f"sqrt({_line(flat(inside), close)})"
         case Root(inside, degree):
@@ -105,7 +109,7 @@ def _word(part: Part, close: bool) -> str:
 def _with_scripts(part: Script) -> str:
     base, inside = _word(part.base, False), shown(flat(Row((part.base,))))
     raised = inside and isinstance(inside[0], Script) and inside[0].above and "^" in base
-    if len(inside) > 1 or raised or any(isinstance(p, Fraction) for p in inside):
+    if len(inside) > 1 or raised or any(isinstance(p, Fraction) or isinstance(p, Root) and p.degree for p in inside):
         base = f"({base})"
     below, above = (_line(flat(row), True) if row else "" for row in (part.below, part.above))
     if above == "*":
