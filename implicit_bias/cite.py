@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 
 from . import catalogue, claim_names
-from ._files import FilePath
+from ._files import RESULTS, FilePath
 from .catalogue import Entry
 from .evidence.claims import Claim, Judgement
 from .evidence.page.report import anchor
@@ -52,12 +52,19 @@ def latex(text: str) -> str:
     return "".join(part if i % 2 else escaped(part.replace(r"\$", "$")) for i, part in enumerate(parts))
 
 
-def keys(bibliography: str) -> list[str]:
+def key_of(cited: str, bibliography: str) -> str:
+    """The key of the paper that a source cites, by its first author and year, or by its number; "" where none is its.
+
+    >>> entries = "@article{stoger2021,\\n year={2021}}\\n@misc{cisneros2024,\\n eprint = {2409.08935}}"
+    >>> key_of("Stoeger & Soltanolkotabi 2021", entries), key_of("arXiv 2409.08935", entries), key_of("Wu et al. 2021", entries)
+    ('stoger2021', 'cisneros2024', '')
     """
-    >>> keys("@article{wu2020,\\n title={On}}")
-    ['wu2020']
-    """
-    return re.findall(r"^@\w+\{([^,\s]+),", bibliography, re.MULTILINE)
+    for entry in re.split(r"^@", bibliography, flags=re.MULTILINE)[1:]:
+        key = entry.partition("{")[2].partition(",")[0].strip()
+        number = re.search(r"eprint\s*=\s*[{\"]([^}\"]+)", entry)
+        if cited[-4:].isdigit() and key[:3] == cited[:3].lower() and key.endswith(cited[-4:]) or number and number[1] in cited:
+            return key
+    return ""
 
 
 def _kept(entry: Entry, name: str, out: FilePath) -> tuple[FilePath, Kept | None] | None:
@@ -69,15 +76,20 @@ def _kept(entry: Entry, name: str, out: FilePath) -> tuple[FilePath, Kept | None
     return plan, newest_verdicts(entry, plan)
 
 
+def _to(out: FilePath) -> str:
+    return f" --out {out}" if str(out) != RESULTS else ""
+
+
 def _standing(entry: Entry, name: str, claim: Claim, out: FilePath) -> tuple[list[str], Judgement | None]:
     """How a claim stands in a folder of results, in lines, and its verdict if it has one."""
     there = _kept(entry, name, out)
     if there is None:
-        return [f"no results in {out}: `implicit-bias run {entry.name}` makes them"], None
+        named = f" --as {name[1:]}" if name else ""
+        return [f"no results in {out}: `implicit-bias run {entry.name}{named}{_to(out)}` makes them"], None
     plan, kept = there
     judgement = next((j for j in kept.judgements if j.claim.id == claim.id), None) if kept else None
     if judgement is None:
-        return [f"not judged since its results or its code changed: `implicit-bias check {entry.name}` does"], None
+        return [f"not judged since its results or its code changed: `implicit-bias check {entry.name}{name}{_to(out)}` does"], None
     store, _ = plan_of(plan)
     expected = "" if judgement.verdict == "supported" else ", as expected" if judgement.as_expected else ", AGAINST EXPECTATION"
     runs = f"{judgement.tested:,} of {judgement.inside:,} runs inside its hypotheses tested, {judgement.outside:,} outside"
@@ -94,17 +106,27 @@ def _hypotheses(judgement: Judgement | None) -> list[str]:
     return [] if judgement is None else [*judgement.outside_by]
 
 
-def _sentence(entry: Entry, claim: Claim, judgement: Judgement | None) -> str:
+def _sentence(entry: Entry, name: str, claim: Claim, judgement: Judgement | None) -> str:
     """The claim as a sentence of LaTeX, with what it supposes: without that it is another claim."""
-    own, where = claim_names.cited(claim.source), claim.source.removeprefix(claim_names.cited(claim.source)).strip(" ,")
-    key = next(iter(keys(catalogue.bibliography(entry))), "")
-    source = rf"\cite{{{key}}}" + f", {where}" * bool(where) if key and own[-4:].isdigit() else claim.source
+    own = claim_names.cited(claim.source)
+    where = latex(claim.source.removeprefix(own).strip(" ,"))
+    key = key_of(own, catalogue.bibliography(entry))
+    source = rf"\cite{{{key}}}" + f", {where}" * bool(where) if key else latex(claim.source)
     verdict = "was not judged" if judgement is None else rf"is \emph{{{judgement.verdict}}}"
     count = "" if judgement is None else f" by {judgement.tested} runs inside its hypotheses"
-    name = escaped(claim_names.address(entry, claim))
+    address = escaped(f"{entry.name}{name}:{claim.id}")
     supposed = " and ".join(latex(h) for h in _hypotheses(judgement))
     under = f", supposing {supposed}," * bool(supposed)
-    return rf"``{latex(claim.statement)}''{under} ({source}) {verdict}{count} \cite[\texttt{{{name}}}]{{{KEY}}}."
+    return rf"``{latex(claim.statement)}''{under} ({source}) {verdict}{count} \cite[\texttt{{{address}}}]{{{KEY}}}."
+
+
+def _places(entry: Entry, claim: Claim) -> list[str]:
+    """Names of the places of the study's own paper that the claim is about: what it cites of another's has none here."""
+    bibliography = catalogue.bibliography(entry)
+    ours = re.search(r"{([^,\s]+),", bibliography)
+    if "/" not in entry.name or ours and key_of(claim_names.cited(claim.source), bibliography) != ours[1]:
+        return []
+    return [f"{entry.paper}:{place}" for place in claim_names.places(claim.source)]
 
 
 def text(wanted: str, out: FilePath) -> str:
@@ -114,11 +136,11 @@ def text(wanted: str, out: FilePath) -> str:
     parts, bibliographies = [], {}
     for entry, _, claim in cited:
         lines, judgement = _standing(entry, at, claim, out)
-        also = [f"{entry.paper}:{place}" for place in claim_names.places(claim.source) if "/" in entry.name]
+        also = _places(entry, claim)
         head = claim_names.address(entry, claim) + f"  (of {', '.join(also)})" * bool(also)
         supposed = [f"supposing {plain(name)}" for name in _hypotheses(judgement)]
         said = [claim.source, plain(claim.statement), *supposed, *lines]
-        parts.append("\n".join([head, *(f"  {line}" for line in said), "", _sentence(entry, claim, judgement), ""]))
+        parts.append("\n".join([head, *(f"  {line}" for line in said), "", _sentence(entry, at, claim, judgement), ""]))
         if bibliography := catalogue.bibliography(entry):
             bibliographies[bibliography.strip()] = None
     return "\n".join([*parts, *bibliographies, laboratory()]).rstrip()

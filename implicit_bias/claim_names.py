@@ -73,6 +73,8 @@ def address(entry: Entry, claim: Claim) -> str:
 def claims_at(paper: str, place: str) -> list[Addressed]:
     """Every claim of a paper's folder that is about one place of that paper, or that has this id."""
     known = claims_of([entry for entry in catalogue.entries() if entry.paper == paper])
+    if not known:
+        raise Mistake("claim", f"the studies of {paper} have no claims", "give one of them `claims=[...]`")
     (own, _), *_ = Counter(cited(claim.source) for *_, claim in known).most_common(1)
     of = {address(entry, claim): places(claim.source) * (cited(claim.source) == own) for entry, _, claim in known}
     found = [one for one in known if place in of[address(one[0], one[2])] or place == one[2].id]

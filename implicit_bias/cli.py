@@ -290,6 +290,9 @@ def _refute(arguments: argparse.Namespace) -> int:
     for name, least in (("budget", 1), ("seed", 0)):
         if getattr(arguments, name) < least:
             raise Mistake(name, f"must be at least {least}", f"write --{name} {max(least, 64 * (name == 'budget'))}")
+    where = arguments.claim.rpartition(":")[0]
+    if where and where not in {entry.paper for entry in catalogue.entries()}:
+        catalogue.find(where)  # a mistake in it is told before JAX is imported
     from .session import guarded, start
 
     start()

@@ -35,8 +35,7 @@ def command(arguments: argparse.Namespace) -> None:
     if not ids:
         raise Mistake("figure", f"{judged.name} has no figures", "give the study `figures=[...]`")
     how = arguments.style, arguments.width
-    pictures = [figure_of(study, id, judged.data, judged.judgements, *how) for id in ids]
-    pictures = [dataclasses.replace(picture, study=told) for picture in pictures]
+    pictures = [figure_of(study, id, judged.data, judged.judgements, *how, told) for id in ids]
     for picture, to, formats in _targets(pictures, arguments.to, arguments.format, told):
         try:
             written = picture.save(to, *formats, grey=arguments.grey)

@@ -97,7 +97,9 @@ class Picture:
         ours = mark(self.study, self.figure.id)
         if target.suffix == ".csv":
             ours = f"study,{','.join(COLUMNS)}\n{self.study},{self.figure.id},"
-        if not target.is_file() or ours.encode() not in target.read_bytes():
+        empty = f"study,{','.join(COLUMNS)}\n".encode()  # a figure of nothing has a head alone, and is anybody's
+        held = target.read_bytes() if target.is_file() else b""
+        if held != empty and ours.encode() not in held:
             what = f"{target} is there and is no drawing of {self.figure.id} of {self.study}"
             raise Mistake("to", what, "choose another file with --to, or remove it")
 
@@ -112,11 +114,15 @@ def mark(study: str, figure: str) -> str:
 
 
 def figure_of(
-    study: Any, name: str, data: Data, judgements: Sequence[Judgement] = (), style: str | None = None, width: str | None = None
+    study: Any, name: str, data: Data, judgements: Sequence[Judgement] = (), style: str | None = None, width: str | None = None,
+    told: str | None = None,
 ) -> Picture:
-    """A figure of a `Study` by its name, of these results; an unknown name, style or width is a mistake with the nearest."""
+    """A figure of a `Study` by its name, of these results; an unknown name, style or width is a mistake with the nearest.
+
+    `told` is what the results are called, STUDY@NAME, where they are not the study's own grid's.
+    """
     known = {figure.id: figure for figure in study.figures}
     if name not in known:
         has = "has no figures" if not known else f"has no figure {name!r}"
         raise Mistake("figure", f"{study.name} {has}", nearest(name, known) if known else "give the study `figures=[...]`")
-    return Picture(known[name], data, judgements, style, width, study.name)
+    return Picture(known[name], data, judgements, style, width, told or study.name)

@@ -386,7 +386,7 @@ def describe_plan(request: Request) -> str:
         lines.append("  seconds   no run of this study is in the log yet: `run` says what is left after its first tile")
     speed = by_the_log(store, "steps", over="seconds")
     if speed and plan.missing:
-        lines.append(f"  speed     {speed / 1e6:.2g} million run-steps a second so far, by the log")
+        lines.append(f"  speed     {float(f'{speed / 1e6:.2g}'):,g} million run-steps a second so far, by the log")
     for b in programs.values():
         words = ", ".join(f"{k}={v}" for k, v in b.statics.items()) or "one program"
         need = f"about {written_bytes(_block_bytes(b))} a block"

@@ -358,7 +358,8 @@ class Study:
         data = self._read(data, out)
         shown = {claim for figure in self.figures if figure.id == name for claim in figure.claims}
         judgements = [self._judge(claim, data) for claim in self.claims if claim.id in shown]
-        return figure_of(self, name, data, judgements, style, width)
+        _, named, result = Path(str(out or "")).name.partition("@")
+        return figure_of(self, name, data, judgements, style, width, f"{self.name}@{result}" if named else None)
 
 
 def _keywords_remedy(name: str, study: Study) -> str:

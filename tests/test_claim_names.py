@@ -1,11 +1,13 @@
 """Claims keep their names: what a paper has cited means the same claim next year."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from implicit_bias import catalogue, claim_names
 from implicit_bias._errors import Mistake
+from implicit_bias.cite import key_of
 from implicit_bias.claim_names import address, claims_of, find, one, places
 
 PUBLISHED = Path(__file__).parent / "claim_ids.txt"
@@ -64,3 +66,37 @@ def test_places_of_no_paper_are_none():
     assert places("Galanti et al. 2022, Lemma 3.2 with Weyl's inequality") == ["L3.2"]
     assert places("Wu et al. 2020, Lemma E.4 (corrected)") == ["LE.4"]
     assert claim_names.cited("Stoeger & Soltanolkotabi 2021, phase I") == "Stoeger & Soltanolkotabi 2021"
+
+
+BIBS = [entry for entry in {e.paper: e for e in catalogue.entries() if catalogue.is_shipped(e.path)}.values()]
+
+
+@pytest.mark.parametrize("entry", BIBS, ids=lambda entry: entry.paper)
+def test_a_source_is_cited_by_the_key_of_its_own_paper(entry):
+    """Of another paper than the folder's there is no key, but where its bibliography has it."""
+    bibliography = catalogue.bibliography(entry)
+    assert re.match(r"@\w+{" + entry.paper + ",", bibliography)
+    assert key_of("Nobody et al. 1999", bibliography) == ""
+    if entry.paper == "cohen2021":
+        assert key_of("Cohen et al. 2022", bibliography) == "cohen2022"
+    if entry.paper == "chou2023":
+        assert key_of("Woodworth et al. 2020", bibliography) == ""
+
+
+@pytest.mark.slow
+def test_each_paper_is_found_by_what_its_claims_cite(claims):
+    cites = {}
+    for entry, _, claim in claims:
+        key = key_of(claim_names.cited(claim.source), catalogue.bibliography(entry))
+        cites.setdefault(entry.paper, []).append(key)
+    for paper, keys in cites.items():
+        assert paper in keys, paper
+
+
+def test_a_paper_without_claims_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "experiments/none").mkdir(parents=True)
+    text = catalogue.template().read_text().replace("claims=[shrinks],", "claims=[],")
+    (tmp_path / "experiments/none/bare.py").write_text(text)
+    with pytest.raises(Mistake, match="the studies of none have no claims"):
+        find("none:T1")

@@ -378,3 +378,16 @@ def test_an_interrupt_keeps_what_is_done(lab, capsys, monkeypatch):
     monkeypatch.undo()
     code, out, err = run(capsys, *words)
     assert code == 0 and kept and kept.items() < tiles("stopped/known").items()
+
+
+def test_few_numbers_leave_a_side_open_and_lost_runs_may_be_either():
+    """Of 20 runs: all on one side decide; none known, or too few, do not; of a share lost runs count as both."""
+    lost = np.full(20, np.nan)
+    columns = np.stack([np.ones(20) + np.arange(20) / 100, lost, np.where(np.arange(20) < 5, 1.0 + np.arange(20) / 100, np.nan)], 1)
+    assert Rule.of("mean").undecided(columns, False).tolist() == [False, True, True]
+    few = np.where(np.arange(20) < 16, 1.0, np.nan)[:, None]  # 16 of 20 hold, and 4 are lost
+    assert Rule.of("median").undecided(few, False).tolist() == [False]
+    assert Rule.of("90%").undecided(few, False).tolist() == [True]
+    zero = np.zeros((20, 1))  # met at the edge: a slack of 0 is inside
+    assert Rule.of("median").undecided(zero, True).tolist() == Rule.of("median").undecided(zero, False).tolist() == [False]
+    assert Rule.of("median").sides(zero, True) != Rule.of("median").sides(zero, False)

@@ -71,12 +71,12 @@ class Lines:
     def _rows(self, flat: np.ndarray) -> np.ndarray:
         return flat.reshape(len(self.brackets), len(self.steps))
 
-    def intervals(self, field: Field, rule: Rule) -> np.ndarray:
+    def intervals(self, field: Field, rule: Rule, closed: bool) -> np.ndarray:
         """[brackets, 2]: from the bracket outwards, as long as the seeds leave the side open."""
         ends = np.array([[b.low[self.along], b.high[self.along]] for b in self.brackets])
         if not rule.decides(field.values.shape[1]):
             return ends
-        for end, line in zip(ends, self._rows(rule.undecided(self._numbers(field)))):
+        for end, line in zip(ends, self._rows(rule.undecided(self._numbers(field), closed))):
             for side, outwards in ((0, self.steps[::-1]), (1, self.steps)):
                 far = [k for k in range(len(outwards)) if (outwards[k] - end[side]) * (2 * side - 1) >= 0]
                 decided = (k for k in far if not (line if side else line[::-1])[k])
@@ -131,7 +131,7 @@ def dataset(found: Found, asked: Question, rule: Rule, to: float) -> xr.Dataset:
     for k, axis in enumerate(axes):
         if here := [i for i, b in enumerate(brackets) if b.along == k and NONE not in kinds[i]]:
             lines = Lines(axis, k, [brackets[i] for i in here], to)
-            spans[here] = lines.intervals(Field(found.places, found.differences.T), rule)
+            spans[here] = lines.intervals(Field(found.places, found.differences.T), rule, asked.closed)
             if found.theory is not None:
                 zero[here] = lines.nearest_zero(Field(found.places, found.theory.T), rule, [at[i][k] for i in here])
 

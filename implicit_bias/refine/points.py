@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import functools
 import itertools
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -35,9 +36,10 @@ Tell = Callable[[int, int], AbstractContextManager[Callable[[Progress], None]]]
 """(runs, of which missing) -> what is told while they are computed."""
 
 
-def _told(tell: Callable[[Progress], None], before: int, of: int, progress: Progress) -> None:
+def _told(tell: Callable[[Progress], None], before: int, of: int, begun: float, progress: Progress) -> None:
     """Progress of one program, as that of the step it belongs to."""
-    tell(dataclasses.replace(progress, runs_done=before + progress.runs_done, runs_total=of))
+    seconds = time.perf_counter() - begun
+    tell(dataclasses.replace(progress, runs_done=before + progress.runs_done, runs_total=of, seconds=seconds))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,9 +97,9 @@ class Points:
         missing = sum(plan.missing for plan in plans.values())
         if missing:
             with self._tell(len(places) * self.runs_each, missing) as tell:
-                done = 0
+                done, begun = 0, time.perf_counter()
                 for plan in (p for p in plans.values() if p.missing):
-                    self._compute(plan, functools.partial(_told, tell, done, missing))
+                    self._compute(plan, functools.partial(_told, tell, done, missing, begun))
                     done += plan.missing
         return self._gathered(values, plans)
 
@@ -210,6 +212,6 @@ def joined(old: xr.Dataset | None, new: xr.Dataset) -> xr.Dataset:
         for dim, by in short.items():
             how = {"mode": "edge"} if dim == "record" else {"constant_values": np.nan}
             ds = ds.pad({dim: (0, by)}, **how)
-        parts.append(ds)
+        parts.append(ds.drop_indexes("clock", errors="ignore"))  # one point has one clock, and many may have their own
     same = {"compat": "override", "join": "override", "combine_attrs": "override"}
     return xr.concat(parts, POINT, data_vars="minimal", coords="minimal", **same)

@@ -218,8 +218,10 @@ def summary(ds: xr.Dataset) -> str:
     sides = ds["between"].values == "sides"
     count = int(sides.sum())
     if not count:
-        only = a["yes"] if a["share_yes"] else a["no"]
-        lines.append(f"  boundary  none: {only} at every point that has a number")
+        seen = {*ds["side"].values.tolist()} & {"yes", "no"}
+        only = " or ".join(a[side] for side in sorted(seen, reverse=True)) or "nothing is known"
+        both = "; points without a number lie between the two" if len(seen) == 2 else ""
+        lines.append(f"  boundary  none: {only} at every point that has a number{both}")
     elif len(over) == 1:
         places = zip(*(ds[n].values[sides][:MOST_SAID] for n in (*over, "low", "high")))
         found = ", ".join(f"{at:.6g} ({low:.6g} .. {high:.6g})" for at, low, high in places) + ", ..." * (count > MOST_SAID)
@@ -266,7 +268,7 @@ def prepared(
     """What a search needs, from the words of a user; every mistake that can be told before a run is told here."""
     names = names_of(wanted.over)
     asked = question(study, what, wanted.accepts)
-    rule = Rule.of(wanted.how or ("median" if asked.claim is not None else "mean"))
+    rule = Rule.of(wanted.how) if wanted.how else asked.rule
     if wanted.theory is not None:
         question(study, wanted.theory)
     grids, fixed = study.resolve({n: v for n, v in settings.items() if n not in names}, size)

@@ -26,7 +26,7 @@ from .._results import Status
 from ..evidence.claims import SHARE, Claim, weigh
 from ..evidence.intervals import share as share_of
 from ..evidence.intervals import student
-from ..evidence.kinds import Identity, Probability, over_tolerance
+from ..evidence.kinds import Identity, Probability
 from ..evidence.tex import plain
 
 YES, NO, NONE = 1, -1, 0
@@ -83,25 +83,29 @@ class Rule:
         need = self.share * total - 1e-9
         return np.where(yes >= need, YES, np.where(yes + total - count < need, NO, NONE)).astype(np.int8)
 
-    def undecided(self, differences: np.ndarray) -> np.ndarray:
-        """Where the 95 % interval over runs of one point each has both sides: Student's t, or Clopper and Pearson."""
-        known = ~np.isnan(differences)
+    def undecided(self, differences: np.ndarray, closed: bool) -> np.ndarray:
+        """Where the 95 % interval over runs of one point each has both sides (Student's t, or Clopper and Pearson), whatever
+        the runs without a number would have been; so it has where too few have one."""
+        total, known = len(differences), ~np.isnan(differences)
         count = known.sum(0)
         if self.share is None:
             few = np.maximum(count, 2)
             middle = self.middle(differences)
             with np.errstate(invalid="ignore"):
                 square = (np.where(known, differences - middle, 0.0) ** 2).sum(0) / (few - 1)
-            times = np.array([student(max(n - 1, 1)) for n in range(len(differences) + 1)])
-            return (count > 1) & (abs(middle) <= times[count] * np.sqrt(square / few))
-        yes = (np.nan_to_num(differences, nan=-1.0) > 0).sum(0)
-        open_ = {pair: self._open(*pair) for pair in {*zip(yes.tolist(), count.tolist())}}
-        return np.array([open_[pair] for pair in zip(yes.tolist(), count.tolist())], bool)
+            times = np.array([student(max(n - 1, 1)) for n in range(total + 1)])
+            wide = (count > 1) & (abs(middle) <= times[count] * np.sqrt(square / few))
+            return wide | (count < SHARE * total) | np.isnan(middle)
+        with np.errstate(invalid="ignore"):
+            yes = (differences >= 0 if closed else differences > 0).sum(0)
+        pairs = [*zip(yes.tolist(), (yes + total - count).tolist())]
+        open_ = {pair: self._open(*pair, total) for pair in {*pairs}}
+        return np.array([open_[pair] for pair in pairs], bool)
 
-    def _open(self, yes: int, of: int) -> bool:
-        """Whether so many of so many leave it open if the share is reached. All of them are never seen to be all."""
-        ends = share_of(yes, of)
-        return of > 0 and ends.low <= min(self.share, 1 - 1e-9) <= ends.high
+    def _open(self, least: int, most: int, of: int) -> bool:
+        """Whether from `least` to `most` of so many leave it open if the share is reached. All are never seen to be all."""
+        share = min(self.share, 1 - 1e-9)
+        return of > 0 and share_of(least, of).low <= share <= share_of(most, of).high
 
     def decides(self, runs: int) -> bool:
         """Whether so many runs can tell both sides apart."""
@@ -133,6 +137,14 @@ class Question:
     closed: bool = False
     accepts: Sequence[Status] = (Status.CONVERGED,)
 
+    @property
+    def rule(self) -> Rule:
+        """What makes a side of several seeds, unless the user says otherwise: of a claim on a share of the runs, that share."""
+        if self.claim is None:
+            return Rule()
+        level = isinstance(self.claim.kind, Probability) and self.hypothesis is None
+        return Rule(self.claim.kind.level if level else 0.5)
+
     def differences(self, ds: xr.Dataset) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """([runs of a point, points], reason -> which of them are no numbers for it), from results with a `point`."""
         others = [d for d in ds["status"].dims if d != POINT]
@@ -147,8 +159,7 @@ class Question:
             if self.hypothesis is not None:
                 found = {plain(name): slack for name, slack in weighed.slacks.items()}[plain(self.hypothesis)]
             else:
-                bound = 0.0 if weighed.bound is None else weighed.bound
-                found = 1 - over_tolerance(weighed.residual + bound, weighed.tolerance + bound)
+                found = 1 - weighed.ratio
                 reasons["outside the hypotheses"] = ~weighed.met()
         found = found.broadcast_like(runs).where(accepted)
         for code in np.unique(status.values):

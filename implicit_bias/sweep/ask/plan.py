@@ -143,8 +143,9 @@ class Plan:
         ]
 
     def __repr__(self) -> str:
-        wide = max(len(name) for name, _ in self.facts())
-        return "\n".join([f"plan of {self.name}", *(f"  {name:<{wide}}  {said}" for name, said in self.facts())])
+        facts = self.facts()
+        wide = max(len(name) for name, _ in facts)
+        return "\n".join([f"plan of {self.name}", *(f"  {name:<{wide}}  {said}" for name, said in facts)])
 
     def _repr_html_(self) -> str:
         cell = 'style="text-align: left; vertical-align: top; font-weight: normal; white-space: normal"'
