@@ -62,7 +62,8 @@ def key_of(cited: str, bibliography: str) -> str:
     for entry in re.split(r"^@", bibliography, flags=re.MULTILINE)[1:]:
         key = entry.partition("{")[2].partition(",")[0].strip()
         number = re.search(r"eprint\s*=\s*[{\"]([^}\"]+)", entry)
-        if cited[-4:].isdigit() and key[:3] == cited[:3].lower() and key.endswith(cited[-4:]) or number and number[1] in cited:
+        author, year = cited.partition(" ")[0].lower(), cited[-4:]
+        if year.isdigit() and key.endswith(year) and key[:-4][:3] == author[:3] or number and number[1] in cited:
             return key
     return ""
 

@@ -23,11 +23,11 @@ the runs outside alone may have too few values of an axis. `needed` if it refute
 `not shown needed` if it supports it on either.
 
 >>> import numpy as np, xarray as xr
->>> from implicit_bias.evidence.claims import Claim
+>>> from implicit_bias.evidence.claims import Claim, Inequality
 >>> x = np.array([0.5, 0.9, 1.1, 1.5, 2.0])
 >>> data = xr.Dataset({"status": ("x", np.ones(5, int))}, {"x": x})
 >>> claim = Claim(id="square", source="doctest", statement="x^2 <= 2 if x <= 1", residual=lambda d: d.x**2 - 2,
-...               tolerance=lambda d: 0.1, because="example", hypotheses=lambda d: {"x <= 1": 1 - d.x})
+...               kind=Inequality(), tolerance=lambda d: 0.1, because="example", hypotheses=lambda d: {"x <= 1": 1 - d.x})
 >>> (found,) = sharpness(claim, data)
 >>> found.verdict, found.outside, found.failed, found.first.where, round(found.first.slack, 6), found.first.nearer
 ('needed', 3, 2, {'x': 1.5}, -0.5, 1)

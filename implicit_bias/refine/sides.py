@@ -109,7 +109,7 @@ class Rule:
 
     def decides(self, runs: int) -> bool:
         """Whether so many runs can tell both sides apart."""
-        return runs > 1 if self.share is None else not (self._open(0, runs) or self._open(runs, runs))
+        return runs > 1 if self.share is None else not (self._open(0, 0, runs) or self._open(runs, runs, runs))
 
     def why_not(self, runs: int) -> str:
         if runs == 1:
