@@ -46,7 +46,7 @@ def draw(data):
 WORDS = '''import implicit_bias as ib
 
 claim = ib.Claim(
-    id="it-moves", source="here", statement="|x| is below 9", kind=ib.Inequality(), residual=lambda ds: ds.norm.isel(record=-1) - 9,
+    id="it-moves", source="here", statement="|x| is below 9", residual=lambda ds: ds.norm.isel(record=-1) - 9,
     tolerance=lambda ds: 0.0, because="nothing limits it", kind=ib.Inequality(), accepts=(ib.Status.CAPPED,),
 )
 '''
