@@ -227,6 +227,6 @@ def test_a_claim_is_cited_with_the_verdict_of_the_result_that_is_named(lab, caps
     assert "\n  supposing |g| grew\n" in out and "supposing $|g|$ grew, (" in out
     assert "supported: 6 of 6 runs inside its hypotheses tested, 0 outside" in out
     assert "  results/me/lemma/at/paper/report.html#claim-orthogonal-part-shrinks\n" in out
-    assert "$|w_\\perp|$ has shrunk''" in out and f"\\cite[\\texttt{{me/lemma:{claim}}}]" in out and "@software{" in out
+    assert "$|w_\\perp|$ has shrunk''" in out and f"\\cite[\\texttt{{me/lemma@paper:{claim}}}]" in out and "@software{" in out
     code, _, err = run(capsys, "cite", f"me/lemma@papre:{claim}")
     assert code == 2 and "did you mean 'paper'" in err and err.count("\n") == 1
