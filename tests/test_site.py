@@ -55,6 +55,9 @@ def test_no_page_asks_the_network(site):
 def test_mathematics_is_set_and_examples_are_code(site):
     tutorial = (site / "tutorial.html").read_text()
     assert tutorial.count("<math") > 10 and "$g_0" not in re.sub(r"<pre.*?</pre>", "", tutorial, flags=re.S)
+    for page in site.rglob("*.html"):
+        words = re.sub(r"<(pre|code|script|style|annotation)\b.*?</\1>", "", page.read_text(), flags=re.S)
+        assert not re.search(r"\$[^$<]*\\[a-z]+", words), page
     assert not [page for page in site.rglob("*.html") if re.search(r"mathematics\d+here", page.read_text())]
     assert "class=\"gp\">&gt;&gt;&gt; </span>" in (site / "reference/problems.html").read_text()
 
