@@ -67,7 +67,7 @@ def _import() -> None:
 
     from implicit_bias import cli, session, study  # noqa: F401
     from implicit_bias.cluster import worker  # noqa: F401
-    from implicit_bias.evidence import console, report  # noqa: F401
+    from implicit_bias.evidence import console, page  # noqa: F401
 
 
 def _command(said: Path, *words: object) -> Child:
