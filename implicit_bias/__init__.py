@@ -40,7 +40,7 @@ _PUBLIC = {
     "observables.classes": ["neural_collapse"],
     "observables.curvature": ["output_curvature", "preconditioned_sharpness", "sharpness", "spectral_density"],
     "observables.diagonal": ["layer", "layer_size", "operator", "target"],
-    "observables.folds": ["always", "first_time", "mean_change", "running_max", "running_min", "worst_change"],
+    "observables.folds": ["always", "first_time", "mean_change", "running_max", "running_min", "summed", "worst_change"],
     "observables.matrix": [
         "imbalance", "imbalance_drift", "isometry_at_the_truth", "isometry_defect", "misalignment", "rank_ratio",
         "relative_error", "signal", "spectral_least", "spectrum", "truth_least",

@@ -17,6 +17,7 @@ import socket
 import stat
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,17 @@ def _replace_durably(path: Path, data: bytes) -> None:
             os.unlink(temporary)
         raise
     sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """For a writer that wants a name: one of the same ending, which becomes `path` when it is whole."""
+    written = path.with_name(f".{host()}.{os.getpid()}.{path.name}")
+    try:
+        yield written
+        os.replace(written, path)
+    finally:
+        written.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

@@ -12,7 +12,7 @@ import xarray as xr
 
 from . import catalogue
 from ._errors import Mistake, nearest
-from ._files import FilePath, place
+from ._files import FilePath, place, whole
 from .evidence.figures import WIDTH
 from .evidence.figures.base import house_style
 from .library import NoResults, one
@@ -123,11 +123,12 @@ def _result(target: str, out: FilePath) -> tuple[str, FilePath | None]:
 
 def _write(ds: xr.Dataset, original: xr.Dataset | None, title: str, path: Path) -> None:
     try:
-        if path.suffix == ".nc":
-            ds.to_netcdf(path)
-        elif path.suffix == ".csv":
-            until_stopped(ds)[["clock", *scalars(ds)]].to_dataframe().to_csv(path)
-        else:
-            draw(ds, original, title, path)
+        with whole(path) as here:
+            if path.suffix == ".nc":
+                ds.to_netcdf(here)
+            elif path.suffix == ".csv":
+                until_stopped(ds)[["clock", *scalars(ds)]].to_dataframe().to_csv(here)
+            else:
+                draw(ds, original, title, here)
     except OSError as error:
         raise Mistake("to", f"cannot write {path} ({error.strerror or error})", "choose another file with --to") from None

@@ -194,6 +194,7 @@ FOLDS = {
     "always": ib.always(lambda before, after: after.loss <= before.loss),
     "worst_change": ib.worst_change(lambda before, after: after.loss - before.loss),
     "mean_change": ib.mean_change(lambda before, after: after.loss - before.loss),
+    "summed": ib.summed(lambda before, after: after.loss - before.loss),
 }
 
 

@@ -5,6 +5,7 @@ import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import xarray as xr
 
 import implicit_bias as ib
 from experiments.cisneros2024.network import P2, curvature_bound, network, regression
@@ -87,6 +88,7 @@ def test_the_mean_of_a_change_telescopes():
             "mean": ib.mean_change(fallen),
             "late": ib.mean_change(fallen, lambda before: before.steps >= 5),
             "never": ib.mean_change(fallen, lambda before: before.steps >= 10),
+            "sum": ib.summed(lambda before, after: jnp.stack([fallen(before, after), after.time - before.time])),
         },
         records=ib.records_at([0, 5, 10]),
     )
@@ -95,3 +97,5 @@ def test_the_mean_of_a_change_telescopes():
     np.testing.assert_allclose(ds["mean"], (last - first) / 10, rtol=1e-12)
     np.testing.assert_allclose(ds["late"], (last - middle) / 5, rtol=1e-12)
     assert np.isnan(ds["never"]).all()
+    np.testing.assert_allclose(ds["sum"].isel(sum_0=0), ds.loss - first, rtol=1e-12)
+    np.testing.assert_allclose(ds["sum"].isel(sum_0=1), ds.step * xr.DataArray([0, 5, 10], dims="record"), rtol=1e-12)

@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._errors import Mistake, one_line
+from .._files import whole
 from .._lazy import lazy
 from .._results import Status
 from ..sweep.keep.dataset import to_dataframe, until_stopped
@@ -166,12 +167,13 @@ def export(
         raise Mistake("to", f"{target} is there and {whose}", "choose another file with --to, or remove it")
     try:
         full = with_claims(data, claims)
-        if format == "netcdf":
-            full.to_netcdf(target)
-        elif format == "parquet":
-            frame(full, records).to_parquet(target, index=False)
-        else:
-            frame(full, records).to_csv(target, index=False)  # repr of a float64: every digit
+        with whole(target) as here:
+            if format == "netcdf":
+                full.to_netcdf(here)
+            elif format == "parquet":
+                frame(full, records).to_parquet(here, index=False)
+            else:
+                frame(full, records).to_csv(here, index=False)  # repr of a float64: every digit
         with open(book, "w", newline="") as file:
             csv.writer(file).writerows([Row._fields, Row(STUDY, "", "", study), *codebook(full)])
     except OSError as error:

@@ -118,6 +118,29 @@ def worst_change(of: Callable[[Snapshot, Snapshot], Scalar]) -> AbstractFold:
     return _WorstChange(of)
 
 
+class _Summed(AbstractFold):
+    of: Callable[[Snapshot, Snapshot], Array] = eqx.field(static=True)
+
+    def init(self, first: Snapshot) -> Array:
+        like = eqx.filter_eval_shape(self.of, first, first)
+        return jnp.zeros(like.shape, like.dtype)
+
+    def update(self, carry: Array, before: Snapshot, after: Snapshot) -> Array:
+        return carry + self.of(before, after)
+
+    def read(self, carry: Array) -> Array:
+        return carry
+
+    @property
+    def definition(self) -> str:
+        return f"sum over every step of: {definition(self.of)}"
+
+
+def summed(of: Callable[[Snapshot, Snapshot], Array]) -> AbstractFold:
+    """The sum of `of(before, after)`, of any shape, over every step so far: what telescopes, and what does not."""
+    return _Summed(of)
+
+
 class _MeanChange(AbstractFold):
     of: Callable[[Snapshot, Snapshot], Array] = eqx.field(static=True)
     when: Callable[[Snapshot], Flag] | None = eqx.field(static=True)

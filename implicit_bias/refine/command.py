@@ -15,7 +15,7 @@ import xarray as xr
 
 from .. import catalogue
 from .._errors import Mistake
-from .._files import RESULTS, place
+from .._files import RESULTS, place, whole
 from ..progress import progress
 from ..request import _split
 from ..session import guarded, start
@@ -48,7 +48,8 @@ def command(arguments: argparse.Namespace) -> int:
     options = {n: getattr(arguments, n) for n in ("coarse", "check", "how", "theory", "accepts")}
     wanted = Wanted(over, percentage(words.get("to", "1%")), check_seed=arguments.seed, **options)
     settings = {n: t if n in over else parse(n, t) for n, t in words.items() if n not in OWN}
-    files = _files(arguments.to, f"{entry.name}-{what}")
+    set_here = [f"{n}={words[n]}" for n in settings if n not in over]
+    files = _files(arguments.to, "-".join([entry.name, what, *set_here]))
     out = place(arguments.out)
     store = Store(out / entry.name)
 
@@ -92,15 +93,16 @@ def _files(given: Sequence[Path], name: str) -> list[Path]:
 def write(ds: xr.Dataset, path: Path) -> None:
     """All of it (.nc), the boundary alone (.csv, a row a crossing), or a drawing."""
     try:
-        if path.suffix == ".nc":
-            ds.to_netcdf(path)
-        elif path.suffix == ".csv":
-            table = ds[[n for n in ds.data_vars if ds[n].dims == ("crossing",)]].to_dataframe()
-            table.to_csv(path, index=False)
-        else:
-            from .drawing import draw
+        with whole(path) as here:
+            if path.suffix == ".nc":
+                ds.to_netcdf(here)
+            elif path.suffix == ".csv":
+                table = ds[[n for n in ds.data_vars if ds[n].dims == ("crossing",)]].to_dataframe()
+                table.to_csv(here, index=False)
+            else:
+                from .drawing import draw
 
-            draw(ds, path)
+                draw(ds, here)
     except OSError as error:
         what = f"cannot write {path} ({error.strerror or error})"
         raise Mistake("to", what, "choose another file with --to") from None
