@@ -94,6 +94,7 @@ FACTORED = {
     "DeepLinear": lambda scale=0.5: ib.DeepLinear(scale, 3, 3),
     "Normalised": lambda scale=0.5: ib.Normalised(ib.Asymmetric(scale, 3)),
     "Normalised, Symmetric": lambda scale=0.5: ib.Normalised(ib.Symmetric(scale, 3)),
+    "Stiefel": lambda scale=0.5: ib.Stiefel(3, scale * jnp.diag(jnp.asarray([2.0, 1.0, 0.5, 0.0]))),
 }
 """Maps to matrices."""
 
@@ -117,9 +118,16 @@ LAWS = {
     "nesterov": ib.heavy_ball(0.7, nesterov=True),
     "clipped": ib.clipped(0.3),
     "decayed": ib.decayed(0.02),
+    "decayed, on weights": ib.decayed(0.02, on="weights"),
     "chain": ib.chain(ib.clipped(0.3), ib.decayed(0.02), ib.heavy_ball(0.5)),
     "adam": ib.adam(),
     "rmsprop": ib.rmsprop(),
+    "signs": ib.signs(),
+    "unit_gradient": ib.unit_gradient(),
+    "spectral": ib.spectral(),
+    "sharpness_aware": ib.sharpness_aware(0.1),
+    "sharpness_aware, l_inf": ib.sharpness_aware(0.1, order=np.inf),
+    "sharpness_aware, unnormalised": ib.sharpness_aware(0.1, order=None),
 }
 
 
@@ -139,6 +147,8 @@ FIELDS = {
     "UnitSpeed": lambda: ib.UnitSpeed(),
     "Rescaled": lambda: ib.Rescaled(jnp.asarray(0.5)),
     "Inertial": lambda: ib.Inertial(jnp.asarray(0.7)),
+    "Central": lambda: ib.Central(jnp.asarray(4.0)),
+    "SharpnessAware": lambda: ib.SharpnessAware(jnp.asarray(0.1)),
 }
 
 
@@ -182,6 +192,7 @@ DESCENTS = {
     "over_loss": lambda step: ib.Descent(ib.over_loss(step)),
     "over_loss, two_stage": lambda step: ib.Descent(ib.over_loss(ib.two_stage(step, 0.5 * step, 3))),
     "minibatch": lambda step: ib.Descent(step, batch=ib.minibatch(2, key())),
+    "label_noise": lambda step: ib.Descent(step, batch=ib.label_noise(0.1, key())),
 }
 
 # Observables that are asked for rarely.

@@ -168,7 +168,8 @@ def test_fields():
 
     contract(everything, draws())
     for name, run in runs.items():
-        assert (run.theta.w is not run.chart.lift(run.theta).w) == (name != "Inertial"), "which are rewritten"
+        rewritten = run.theta.w is not run.chart.lift(run.theta).w
+        assert rewritten == (name not in ("Inertial", "SharpnessAware", "Central")), "which are rewritten"
         assert all(bool(flag) for flag in flows[name].requirements(parameterization, run.theta).values())
 
 
@@ -358,10 +359,11 @@ def test_cases_list_every_public_member():
     assert set(public["problems.losses"]) == set(cases.LOSSES)
     assert set(public["parameterizations.polar"]) == listed(cases.PARAMETERIZATIONS)
     assert set(public["parameterizations.diagonal"]) == {n.split(" ")[0] for n in listed(cases.DIAGONAL)}
-    assert set(public["parameterizations.factored"]) == listed(cases.FACTORED)
+    assert {*public["parameterizations.factored"], *public["parameterizations.stiefel"]} == listed(cases.FACTORED)
     assert set(public["observables.matrix"]) == listed(cases.MATRIX_OBSERVABLES)
     assert set(public["dynamics.laws"]) - {"AbstractLaw"} <= listed(cases.LAWS) | listed(cases.SIZE_LAWS)
-    assert set(public["dynamics.fields"]) - {"AbstractField"} == set(cases.FIELDS)
+    assert {*public["dynamics.fields"], "SharpnessAware", "Central"} - {"AbstractField"} == set(cases.FIELDS)
+    assert set(public["dynamics.sharpness_aware"]) <= listed(cases.LAWS) | set(cases.FIELDS)
     assert {*public["dynamics.batches"], *public["dynamics.schedules"]} == {
         n for names in cases.DESCENTS for n in names.split(", ")
     }

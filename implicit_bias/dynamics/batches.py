@@ -8,9 +8,14 @@ for the next one. (The permutation is drawn again at each step, a sort of m numb
 The draw of step k is `fold_in` of k into the stream `batch` of the cell's key. It depends on the seed and on k alone:
 every scale and law of a seed meets the same batches, and a run that pauses meets the ones it would have met.
 
+Label noise is keyed alike, from the stream `label noise`: at step k the targets are y + sigma xi_k, xi_k standard normal,
+for all examples, or for those of a batch. `label_noise` stands where a batch does, `Descent(batch=...)`.
+
 >>> import implicit_bias as ib
 >>> minibatch(2, 0).draw(10, 5).shape, ib.Descent(0.1, batch=minibatch(2, 0)).name
 ((2,), 'gradient descent on batches of 2')
+>>> label_noise(0.1, 0).draw((3,), 5).shape, label_noise(0.1, 0, batch=minibatch(2, 0)).name
+((3,), 'batches of 2, noisy targets')
 """
 
 from __future__ import annotations
@@ -19,11 +24,11 @@ import dataclasses
 
 import equinox as eqx
 import jax
-from jaxtyping import Array, Int, Key, PyTree, UInt32
+from jaxtyping import Array, Float, Int, Key, PyTree, UInt32
 
 from .._errors import Mistake
 from .._keys import SeedKey, stream
-from .._types import Theta
+from .._types import ScalarLike, Theta
 
 
 class Minibatch(eqx.Module):
@@ -60,3 +65,30 @@ def minibatch(size: int, key: SeedKey | Key[Array, ""] | int, *, replace: bool =
     if not isinstance(size, int) or size < 1:
         raise Mistake("size", f"of a batch must be a whole number of at least 1, got {size}", "give 1 for plain SGD")
     return Minibatch(size, replace, jax.random.key_data(stream(key, "batch")))
+
+
+class LabelNoise(eqx.Module):
+    sigma: ScalarLike
+    key: UInt32[Array, " words"]
+    batch: Minibatch | None
+
+    @property
+    def name(self) -> str:
+        return "noisy targets" if self.batch is None else f"{self.batch.name}, noisy targets"
+
+    def draw(self, shape: tuple[int, ...], count: Int[Array, ""] | int) -> Float[Array, "*targets"]:
+        """xi of step `count`, for targets of that shape."""
+        return jax.random.normal(jax.random.fold_in(jax.random.wrap_key_data(self.key), count), shape)
+
+    def gradient(self, objective: eqx.Module, theta: Theta, count: Int[Array, ""]) -> PyTree:
+        problem = objective.problem.relabelled(lambda y: y + self.sigma * self.draw(y.shape, count))
+        noisy = dataclasses.replace(objective, problem=problem)
+        return noisy.value_and_gradient(theta)[1] if self.batch is None else self.batch.gradient(noisy, theta, count)
+
+
+def label_noise(sigma: ScalarLike, key: SeedKey | Key[Array, ""] | int, *, batch: Minibatch | None = None) -> LabelNoise:
+    """Targets y + sigma xi, with a fresh standard normal xi at each step; `key` is what the cell received.
+
+    Losses and stop rules go on seeing y. With a `batch`, its examples have noisy targets. `sigma` may be an axis.
+    """
+    return LabelNoise(sigma, jax.random.key_data(stream(key, "label noise")), batch)

@@ -28,7 +28,7 @@ from .._results import Status
 from .._types import Flag, Requirements, Scalar, ScalarLike, Theta
 from ..parameterizations.base import AbstractParameterization
 from . import schedules
-from .batches import Minibatch
+from .batches import LabelNoise, Minibatch
 from .base import AbstractDynamics, AbstractWatch, Moment, Objective, State, check_like, name_of, scale_by_label, where
 from .laws import AbstractLaw, gradient_descent
 from .schedules import Schedule
@@ -65,7 +65,7 @@ class Descent(AbstractDynamics):
     ratio: ScalarLike | Schedule = 1.0
     rates: Mapping[str, ScalarLike | Schedule] = eqx.field(default_factory=dict)
     law: AbstractLaw = eqx.field(default_factory=gradient_descent)
-    batch: Minibatch | None = None
+    batch: Minibatch | LabelNoise | None = None
     key: UInt32[Array, " words"] | None = eqx.field(default=None, converter=_words)
     """What the cell received, for laws that draw."""
     stop: AbstractStop | None = None
@@ -106,7 +106,10 @@ class Descent(AbstractDynamics):
         return positive | super().requirements(parameterization, theta)
 
     def begin(self, objective: Objective, theta: Theta) -> PyTree:
-        return self.law.init(objective.chart.point(theta, self.law.relative))
+        return self._law(objective).init(objective.chart.point(theta, self.law.relative))
+
+    def _law(self, objective: Objective) -> AbstractLaw:
+        return self.law.labelled(objective.parameterization.labels)
 
     def hold(self, objective: Objective, theta: Theta) -> PyTree:
         return objective.chart.hold(theta)
@@ -155,7 +158,7 @@ class Descent(AbstractDynamics):
             return self._gradient(objective, chart.at(theta, elsewhere), count)[1]
 
         key = None if self.key is None else jax.random.fold_in(jax.random.wrap_key_data(self.key), count)
-        direction, rule = self.law.step(gradient_at, point, rule, key)
+        direction, rule = self._law(objective).step(gradient_at, point, rule, key)
         check_like("law", f"{name_of(self.law)} gives an update", direction, point)
         step = schedules.at(self.step, count, loss)
         theta = chart.move(theta, jax.tree.map(lambda d: -step * d, direction), relative)

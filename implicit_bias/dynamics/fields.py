@@ -3,7 +3,7 @@ r"""The seam: a field says how fast the weights of a flow move, d theta / dt = f
     GradientField    -D grad f                       f = loss + penalty, D = the rate of each label
     UnitSpeed        v / |v|,  v = -D grad f         the same path, and t is its length
     Rescaled         -D grad f / loss^power          the same path by another clock
-    Inertial         memory' = -friction memory - D grad f,  theta' = memory         heavy ball in continuous time
+    Inertial         mass memory' = -friction memory - D grad f,  theta' = memory    heavy ball in continuous time
 
 The first three follow one path at different speeds: a positive factor is a change of time, ds = factor dt, and leaves
 the curve, its limit and every invariant alone. At unit speed a minimum is reached in finite time, where there is no
@@ -52,6 +52,11 @@ class AbstractField(eqx.Module):
         """The first memory; `None` where there is none."""
         del theta
 
+    def first(self, objective: Landscape, theta: Theta) -> Memory:
+        """The first memory where it hangs on the objective: of the shapes that `init` gives."""
+        del objective
+        return self.init(theta)
+
     def remember(self, objective: Landscape, t: Scalar, theta: Theta, memory: Memory) -> Memory:
         """d memory / dt"""
         del objective, t, theta, memory
@@ -72,7 +77,7 @@ class GradientField(AbstractField):
         return objective.downhill(theta)[1]
 
 
-def _times(factor: Scalar, velocity: PyTree) -> PyTree:
+def _times(factor: ScalarLike, velocity: PyTree) -> PyTree:
     return jax.tree.map(lambda v: factor * v, velocity)
 
 
@@ -116,17 +121,27 @@ class Rescaled(AbstractField):
 
 
 class Inertial(AbstractField):
-    """theta'' = -friction theta' - D grad f, from rest: the heavy ball in continuous time.
+    """mass theta'' = -friction theta' - D grad f: the heavy ball in continuous time; from rest, or theta'(0) = -push D grad f.
+
+    The heavy ball, theta' = theta - h v', v' = b v + (1 - b) grad f, follows it to second order in h at times h k if friction
+    = 1, mass = h (1 + b) / 2 (1 - b) and push = h / (2 mass + h): what is at rest is the step before the first.
 
     A second order in time has no rewriting here: a logarithm cannot carry an amplitude that passes through 0.
     """
 
     friction: ScalarLike
+    mass: ScalarLike = 1.0
+    push: ScalarLike = 0.0
     name: ClassVar[str] = "inertial"
     autonomous: ClassVar[bool] = True
 
     def init(self, theta: Theta) -> Memory:
         return jax.tree.map(jnp.zeros_like, theta)
+
+    def first(self, objective: Landscape, theta: Theta) -> Memory:
+        if isinstance(self.push, (int, float)) and self.push == 0:
+            return self.init(theta)
+        return _times(self.push, objective.downhill(theta)[1])
 
     def __call__(self, objective: Landscape, t: Scalar, theta: Theta, memory: Memory) -> PyTree:
         del objective, t, theta
@@ -134,7 +149,11 @@ class Inertial(AbstractField):
 
     def remember(self, objective: Landscape, t: Scalar, theta: Theta, memory: Memory) -> Memory:
         del t
-        return jax.tree.map(lambda v, m: v - self.friction * m, objective.downhill(theta)[1], memory)
+        return jax.tree.map(lambda v, m: (v - self.friction * m) / self.mass, objective.downhill(theta)[1], memory)
 
     def requirements(self) -> Requirements:
-        return schedules.require("friction", self.friction, lambda c: c >= 0, "is below zero", "give 0 or more")
+        friction = schedules.require("friction", self.friction, lambda c: c >= 0, "is below zero", "give 0 or more")
+        remedy = "leave the field out: without mass it is gradient flow"
+        mass = schedules.require("mass", self.mass, lambda m: m > 0, "must be positive", remedy)
+        push = schedules.require("push", self.push, jnp.isfinite, "is not finite", "give 0 for a start at rest")
+        return friction | mass | push

@@ -201,7 +201,7 @@ class Flow(AbstractDynamics):
 
     def begin(self, objective: Objective, theta: Theta) -> _Integrator:
         terms, zero, end = self._terms(objective), jnp.zeros(()), jnp.asarray(self.max_time, dtype=float)
-        memory = self.field.init(theta)
+        memory = self.first_memory(objective, theta)
         y = theta, memory
         first, controller = self._controller().init(
             terms, zero, end, y, None, None, self.solver.func, self.solver.error_order(terms)
@@ -231,8 +231,7 @@ class Flow(AbstractDynamics):
         return carry.memory
 
     def first_memory(self, objective: Objective, held: PyTree) -> PyTree:
-        del objective
-        return self.field.init(held)
+        return self.field.first(Landscape(objective, self.rates_at(jnp.zeros(()))), held)
 
     def settled(self, clock: Array) -> Flag:
         return super().settled(clock) if self.field.autonomous else jnp.asarray(False)

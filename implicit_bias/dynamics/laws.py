@@ -35,6 +35,8 @@ from ..parameterizations.polar import PolarWeights
 
 GradientAt = Callable[[Theta], PyTree]
 Memory = PyTree
+Labels = Callable[[PyTree], PyTree]
+"""weights, or a gradient -> the label of each block"""
 
 
 class AbstractLaw(eqx.Module):
@@ -59,6 +61,11 @@ class AbstractLaw(eqx.Module):
         """The positive numbers P by which the next update divides the gradient, weight by weight; None of a law without."""
         del memory
         return None
+
+    def labelled(self, labels: Labels) -> AbstractLaw:
+        """The law as descent asks it, which says the label of each block of the weights: for laws that ask for one."""
+        del labels
+        return self
 
 
 class Optax(AbstractLaw):
@@ -126,8 +133,56 @@ def clipped(max_norm: ScalarLike) -> Optax:
     return Optax(optax.clip_by_global_norm, {"max_norm": max_norm}, _named("clipped at", max_norm), rotates=True)
 
 
-def decayed(rate: ScalarLike) -> Optax:
-    """Coupled decay: gradient + rate theta, the gradient of loss + rate |theta|^2 / 2."""
+class DecayedOn(AbstractLaw):
+    rate: ScalarLike
+    on: str = eqx.field(static=True)
+    labels: Labels | None = None
+    """Those of the parameterization, once descent has said them."""
+    equivariant: ClassVar[bool] = True
+    relative: ClassVar[bool] = True
+
+    @property
+    def name(self) -> str:
+        return f"{_named('decay', self.rate)} on {self.on}"
+
+    def labelled(self, labels: Labels) -> DecayedOn:
+        return DecayedOn(self.rate, self.on, labels)
+
+    def init(self, theta: Theta) -> Memory:
+        self._among(theta)
+        return None
+
+    def step(
+        self, gradient_at: GradientAt, theta: Theta, memory: Memory, key: Key[Array, ""] | None
+    ) -> tuple[PyTree, Memory]:
+        del key
+
+        def one(label: str, w: Array, d: Array) -> Array:
+            return d + self.rate * w if label == self.on else d
+
+        return jax.tree.map(one, self._among(theta), theta, gradient_at(theta)), memory
+
+    def _among(self, theta: Theta) -> PyTree:
+        if self.labels is None:
+            raise Mistake("decayed", "acts on a label, which only descent can say", "give it to ib.Descent(law=...)")
+        labels = self.labels(theta)
+        known = sorted(set(jax.tree.leaves(labels)))
+        if self.on not in known:
+            what = f"acts on {self.on!r}, and no weights have that label"
+            raise Mistake("decayed", what, f"known: {', '.join(known)}")
+        return labels
+
+
+def decayed(rate: ScalarLike, on: str | None = None) -> AbstractLaw:
+    """Coupled decay: gradient + rate theta, the gradient of loss + rate |theta|^2 / 2; of the blocks of one label alone, `on`.
+
+    The rates of labels are in the gradient and not in the decay: a size that `ratio=0` freezes decays, unless `on="weights"`.
+
+    >>> decayed(0.1, on="weights").name, decayed(0.1, on="weights").equivariant
+    ('decay 0.1 on weights', True)
+    """
+    if on is not None:
+        return DecayedOn(rate, on)
     name = _named("decay", rate)
     return Optax(optax.add_decayed_weights, {"weight_decay": rate}, name, rotates=True, scales=True)
 
@@ -212,6 +267,9 @@ class Chain(AbstractLaw):
         if len(found) > 1:
             raise Mistake("law", "has two parts that each divide the gradient", "ask for the divisor of a chain with one")
         return found[0] if found else None
+
+    def labelled(self, labels: Labels) -> Chain:
+        return Chain(tuple(law.labelled(labels) for law in self.laws))
 
     def init(self, theta: Theta) -> Memory:
         return tuple(law.init(theta) for law in self.laws)

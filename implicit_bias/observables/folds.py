@@ -51,16 +51,16 @@ def running_max(of: Observable) -> AbstractFold:
 
 
 class _FirstTime(AbstractFold):
-    event: Callable[[Snapshot], Flag] = eqx.field(static=True)
+    event: Callable[[Snapshot], Array] = eqx.field(static=True)
 
-    def init(self, first: Snapshot) -> Scalar:
+    def init(self, first: Snapshot) -> Array:
         return jnp.where(self.event(first), first.time, jnp.inf)
 
-    def update(self, carry: Scalar, before: Snapshot, after: Snapshot) -> Scalar:
+    def update(self, carry: Array, before: Snapshot, after: Snapshot) -> Array:
         del before
         return jnp.where(jnp.isinf(carry) & self.event(after), after.time, carry)
 
-    def read(self, carry: Scalar) -> Array:
+    def read(self, carry: Array) -> Array:
         return carry
 
     @property
@@ -68,8 +68,8 @@ class _FirstTime(AbstractFold):
         return f"first time t at which: {definition(self.event)} (inf if never)"
 
 
-def first_time(event: Callable[[Snapshot], Flag]) -> AbstractFold:
-    """The time t of the first step at which `event(snapshot)` holds; inf if none."""
+def first_time(event: Callable[[Snapshot], Array]) -> AbstractFold:
+    """The time t of the first step at which `event(snapshot)` holds, of each of its entries; inf if none."""
     return _FirstTime(event)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._errors import Mistake
 from .._types import Scalar
 from ..parameterizations.factored import AsymmetricWeights, LayerWeights
 from ..problems.matrix import MatrixPred, MatrixSensing
@@ -73,17 +74,24 @@ def spectrum(count: int) -> Measure:
     return Measure(measure, f"the {count} leading singular values of Z")
 
 
+def _rank(problem: MatrixSensing) -> int:
+    """r, of a truth that has singular values."""
+    if not problem.rank:
+        raise Mistake("observe", "compares with the singular values of a truth that is 0", "leave it out, or use ib.spectrum")
+    return problem.rank
+
+
 def rank_ratio(snapshot: Snapshot) -> Scalar:
     """sigma_{r+1}(Z) / sigma_r(Z): how much there is besides rank r."""
     values = singular_values_of(snapshot.pred, snapshot.parameterization.symmetric)
-    rank = snapshot.problem.rank
+    rank = _rank(snapshot.problem)
     return jnp.abs(values[rank]) / values[rank - 1]
 
 
 def signal(snapshot: Snapshot) -> Scalar:
     """sigma_r(Z): the least of the singular values that the truth has."""
     values = singular_values_of(snapshot.pred, snapshot.parameterization.symmetric)
-    return values[snapshot.problem.rank - 1]
+    return values[_rank(snapshot.problem) - 1]
 
 
 def _eigenvectors(gram: MatrixPred) -> MatrixPred:
@@ -94,19 +102,19 @@ def _eigenvectors(gram: MatrixPred) -> MatrixPred:
 def misalignment(snapshot: Snapshot) -> Scalar:
     """sin of the largest principal angle between the r leading left singular vectors of Z and the range of X."""
     problem, (unit, _) = snapshot.problem, _unit(snapshot.pred)
-    leading = _eigenvectors(unit if snapshot.parameterization.symmetric else unit @ unit.T)[:, -problem.rank :]
+    leading = _eigenvectors(unit if snapshot.parameterization.symmetric else unit @ unit.T)[:, -_rank(problem) :]
     outside = leading - problem.left @ (problem.left.T @ leading)
     return jnp.sqrt(jnp.maximum(_eigenvalues(outside.T @ outside)[0], 0.0))
 
 
 def truth_least(snapshot: Snapshot) -> Scalar:
     """The least singular value of X that is not zero. A fact."""
-    return snapshot.problem.values[-1]
+    return snapshot.problem.values[_rank(snapshot.problem) - 1]
 
 
 def spectral_least(snapshot: Snapshot) -> Scalar:
     """sigma_r(A*(y)), of the spectral initialisation: what X's least singular value looks like to the data. A fact."""
-    return jnp.linalg.svd(snapshot.problem.backprojection(), compute_uv=False)[snapshot.problem.rank - 1]
+    return jnp.linalg.svd(snapshot.problem.backprojection(), compute_uv=False)[_rank(snapshot.problem) - 1]
 
 
 def isometry_defect(order: int) -> Measure:

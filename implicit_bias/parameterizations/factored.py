@@ -65,12 +65,12 @@ def _gaussian(key: SeedKey, name: str, shape: tuple[int, int], width: int) -> Ar
     return jax.random.normal(stream(key, name), shape) / np.sqrt(width)
 
 
-def _check_width(width: int) -> None:
+def check_width(width: int) -> None:
     if not isinstance(width, int) or width < 1:
         raise Mistake("width", f"must be a whole number of at least 1, got {width}", "give the columns of the factors")
 
 
-def _started(given: Sequence[Array] | None, drawn: Sequence[Array]) -> list[Array]:
+def started(given: Sequence[Array] | None, drawn: Sequence[Array]) -> list[Array]:
     """The given factors, if their shapes are right, or the drawn ones."""
     if given is None:
         return list(drawn)
@@ -89,14 +89,14 @@ class Symmetric(AbstractParameterization):
     symmetric: ClassVar[bool] = True
 
     def __check_init__(self):
-        _check_width(self.width)
+        check_width(self.width)
 
     def init(self, problem: AbstractProblem, key: SeedKey) -> SymmetricWeights:
         size, other = problem.shape
         if size != other:
             raise Mistake("problem", f"has {size} x {other} predictors", "U U^T is square: use Asymmetric")
         drawn = _gaussian(key, "factor", (size, self.width), self.width)
-        (u,) = _started(None if self.start is None else [self.start], [drawn])
+        (u,) = started(None if self.start is None else [self.start], [drawn])
         return SymmetricWeights(self.scale * u)
 
     def __call__(self, theta: SymmetricWeights) -> Float[Array, "size size"]:
@@ -118,12 +118,12 @@ class Asymmetric(AbstractParameterization):
     start: tuple[Array, Array] | None = None
 
     def __check_init__(self):
-        _check_width(self.width)
+        check_width(self.width)
 
     def init(self, problem: AbstractProblem, key: SeedKey) -> AsymmetricWeights:
         names = ("left factor", "right factor")
         drawn = [_gaussian(key, name, (n, self.width), self.width) for name, n in zip(names, problem.shape)]
-        return AsymmetricWeights(*(self.scale * x for x in _started(self.start, drawn)))
+        return AsymmetricWeights(*(self.scale * x for x in started(self.start, drawn)))
 
     def __call__(self, theta: AsymmetricWeights) -> Float[Array, "first second"]:
         return theta.v @ theta.w.T
@@ -141,7 +141,7 @@ class DeepLinear(AbstractParameterization):
     start: tuple[Array, ...] | None = None
 
     def __check_init__(self):
-        _check_width(self.width)
+        check_width(self.width)
         if not isinstance(self.depth, int) or self.depth < 2:
             raise Mistake("depth", f"must be a whole number of at least 2, got {self.depth}", "give that many factors")
 
@@ -152,7 +152,7 @@ class DeepLinear(AbstractParameterization):
             _gaussian(key, f"layer {self.depth - i}", shape, self.width)
             for i, shape in enumerate(zip(sizes, sizes[1:]))
         ]
-        return LayerWeights(tuple(self.scale * x for x in _started(self.start, drawn)))
+        return LayerWeights(tuple(self.scale * x for x in started(self.start, drawn)))
 
     def __call__(self, theta: LayerWeights) -> Float[Array, "first second"]:
         return reduce(jnp.matmul, theta.layers)

@@ -58,6 +58,10 @@ class AbstractProblem(eqx.Module):
         """The problem of some of the examples."""
         raise TypeError(f"{type(self).__name__} is no sum over examples: there is nothing to draw a batch from")
 
+    def relabelled(self, change: Callable[[Array], Array]) -> AbstractProblem:
+        """The same problem with the targets change(y), which are numbers and no labels."""
+        raise TypeError(f"{type(self).__name__} has no targets that are numbers: there is nothing to add noise to")
+
 
 ProblemSampler = Callable[[SeedKey | int], AbstractProblem]
 

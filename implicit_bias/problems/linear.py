@@ -1,4 +1,4 @@
-r"""Overparametrised linear problems: x in R^d, loss l(A x, y), A of m rows < d columns and full row rank.
+r"""Linear problems: x in R^d, loss l(A x, y), A of full rank, and of m rows < d columns but where it is given (`fixed`).
 
 Samplers are functions that return functions: sizes outside, the key inside.
 
@@ -6,7 +6,7 @@ Samplers are functions that return functions: sizes outside, the key inside.
     orthonormal(rows, columns)         A A^T = I
     with_spectrum(spectrum, columns)   A = U diag(spectrum) V^T, U and V Haar
     sparse(rows, columns, nonzeros)    A_ij ~ N(0, 1/m),  y = A x0 + noise, x0 sparse and known: `truth`
-    fixed(A, y)                        given data
+    fixed(A, y)                        given data, of any shape
 
 The target of least squares is y = A x0, x0 standard normal, rescaled so that |x*| = |pinv(A) y| = `target_norm`;
 for the losses of labels it is sign(A x0).
@@ -18,7 +18,8 @@ for the losses of labels it is sign(A x0).
 
 from __future__ import annotations
 
-
+import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -63,6 +64,11 @@ class Linear(AbstractProblem):
 
     def subset(self, indices: Int[Array, " batch"]) -> Linear:
         return Linear(self.operator[indices], self.target[indices], self.of_predictions, self.made_from)
+
+    def relabelled(self, change: Callable[[Targets], Targets]) -> Linear:
+        if self.separable:
+            return super().relabelled(change)
+        return dataclasses.replace(self, target=change(self.target))
 
     def requirements(self) -> Requirements:
         spectrum = singular_values(self)
@@ -173,7 +179,7 @@ def sparse(
 
 
 def fixed(operator: Any, target: Any, *, loss: Loss = square) -> ProblemSampler:
-    """Given data, as arrays or nested lists: the key is not used.
+    """Given data, as arrays or nested lists: the key is not used. It may have as many rows as columns, or more.
 
     >>> float(fixed([[1.0, 0.0]], [1.0])(0).loss(jnp.array([0.0, 5.0])))
     0.5
@@ -183,7 +189,8 @@ def fixed(operator: Any, target: Any, *, loss: Loss = square) -> ProblemSampler:
         raise Mistake(
             "A, y", f"have shapes {operator.shape} and {target.shape}", "give A of rows x columns and y of rows"
         )
-    _overparametrised(*operator.shape)
+    if operator.size == 0:
+        raise Mistake("A, y", f"have shapes {operator.shape} and {target.shape}", "give at least one row and one column")
 
     def sample(key: SeedKey | int) -> Linear:
         del key
@@ -196,6 +203,9 @@ def fixed(operator: Any, target: Any, *, loss: Loss = square) -> ProblemSampler:
 def _(problem: Linear) -> Float[Array, " columns"]:
     if problem.of_predictions is not square:
         raise TypeError("the minimum-norm interpolator in closed form is known for the square loss only")
+    rows, columns = problem.operator.shape
+    if rows > columns:
+        raise TypeError(f"{rows} equations in {columns} unknowns have no interpolator in general")
     basis, triangular = jnp.linalg.qr(problem.operator.T)  # A = R^T Q^T, so pinv(A) y = Q R^{-T} y
     return basis @ jax.scipy.linalg.solve_triangular(triangular.T, problem.target, lower=True)
 

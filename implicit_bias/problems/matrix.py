@@ -9,10 +9,11 @@ X = L diag(s) R^T with s from 1 down to 1/condition.
     completion(shape, rank, measurements)    A_i shows one entry of Z, drawn without replacement
     commuting(size, rank, measurements)      A_i = Q diag(b_i) Q^T, and X of least nuclear norm, with a certificate
     certified(size, rank, measurements)      the same certificate; the other A_i do not commute
-    fixed(matrices, truth)                   given data
+    fixed(matrices, truth)                   given data; the truth may be 0
 
 The weight is 1 for the loss |A(Z) - y|^2 / 2, and 1/2 for symmetric predictors: the loss |A(Z) - y|^2 / 4, of which
-U' = U + mu A*(y - A(U U^T)) U is a step of gradient descent for Z = U U^T.
+U' = U + mu A*(y - A(U U^T)) U is a step of gradient descent for Z = U U^T. `fixed` takes 1/2 for a symmetric truth, a
+number (1 x 1) among them, unless it is given a weight.
 
 A is stored as it was drawn, [m, n1 n2]. `condense` finds the same loss with fewer numbers:
 
@@ -27,6 +28,8 @@ A is stored as it was drawn, [m, n1 n2]. `condense` finds the same loss with few
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -89,15 +92,18 @@ class MatrixSensing(AbstractProblem):
         residual = self.predictions(pred) - self.target
         return 0.5 * self.weight * jnp.sum(residual * residual) + self.rest
 
+    def relabelled(self, change: Callable[[Targets], Targets]) -> MatrixSensing:
+        return dataclasses.replace(self, target=change(self.target))
+
     def requirements(self) -> Requirements:
         held = [self.target, self.values] + ([] if self.operator is None else [self.operator])
         finite = jnp.stack([jnp.all(jnp.isfinite(x)) for x in held]).all()
-        return {
-            ("A, y", "hold a number that is not finite", "clean the data"): finite,
-            ("condition", "of the truth is below 1 or infinite", "give a number of at least 1"): (
-                (self.values[-1] > 0) & (self.values[0] >= self.values[-1])
-            ),
-        }
+        asked: Requirements = {("A, y", "hold a number that is not finite", "clean the data"): finite}
+        if self.rank:
+            asked["condition", "of the truth is below 1 or infinite", "give a number of at least 1"] = (
+                self.values[-1] > 0
+            ) & (self.values[0] >= self.values[-1])
+        return asked
 
 
 # -- symmetric matrices as vectors ---------------------------------------------------------------------------------
@@ -281,24 +287,29 @@ def _with_certificate(size, rank, measurements, slack, condition, *, commute: bo
     return sample
 
 
-def fixed(matrices: Any, truth: Any) -> ProblemSampler:
+def fixed(matrices: Any, truth: Any, *, weight: float | None = None) -> ProblemSampler:
     """Given A_i and X, as arrays or nested lists, unscaled: y = A(X). The key is not used.
+
+    Without a `weight` it is 1/2 where X is symmetric, and 1 elsewhere.
 
     >>> float(fixed([[[1.0, 0.0], [0.0, 0.0]]], [[3.0, 0.0], [0.0, 0.0]])(0).target[0])
     3.0
+    >>> [float(fixed([[[1.0]]], [[0.0]], weight=w)(0).loss(jnp.array([[2.0]]))) for w in (None, 1.0)]
+    [1.0, 2.0]
     """
     matrices, truth = np.asarray(matrices, dtype=float), np.asarray(truth, dtype=float)
     if matrices.ndim != 3 or truth.shape != matrices.shape[1:]:
         raise Mistake("A, X", f"have shapes {matrices.shape} and {truth.shape}", "give m x n1 x n2 and n1 x n2")
     left, values, right = np.linalg.svd(truth, full_matrices=False)
     rank = int((values > values[0] * max(truth.shape) * np.finfo(float).eps).sum())
-    symmetric = truth.shape[0] == truth.shape[1] and np.allclose(truth, truth.T)
+    if weight is None:
+        weight = 0.5 if truth.shape[0] == truth.shape[1] and np.allclose(truth, truth.T) else 1.0
     operator = matrices.reshape(matrices.shape[0], -1)
     data = operator, operator @ truth.reshape(-1), left[:, :rank], values[:rank], right[:rank].T
 
     def sample(key: SeedKey | int) -> MatrixSensing:
         del key
-        return MatrixSensing(*(jnp.asarray(x, dtype=float) for x in data), weight=0.5 if symmetric else 1.0)
+        return MatrixSensing(*(jnp.asarray(x, dtype=float) for x in data), weight=weight)
 
     return sample
 

@@ -18,6 +18,7 @@ The predictor is a function: a pytree that can be called on a batch of inputs, s
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import equinox as eqx
@@ -83,6 +84,11 @@ class Supervised(AbstractProblem):
     def subset(self, indices: Int[Array, " batch"]) -> Supervised:
         some = (self.inputs[indices], self.targets[indices])
         return Supervised(*some, self.per_example, None, self.classes, total=self.total)
+
+    def relabelled(self, change: Callable[[Array], Array]) -> Supervised:
+        if self.classes is not None or self.per_example in SEPARABLE:
+            return super().relabelled(change)
+        return dataclasses.replace(self, targets=change(self.targets))
 
     def margins(self, pred: Pred) -> Float[Array, " examples"]:
         """y z for labels -1 and 1, and else the output of the right class less the largest other."""

@@ -129,6 +129,10 @@ def _rewrite(problem: AbstractProblem, theta: Theta) -> Rewriting:
 
 @_rewrite.register
 def _(problem: Linear, theta: Theta) -> Rewriting:
+    rows, columns = problem.operator.shape
+    if rows >= columns:
+        why = "the data see every coordinate"
+        return Rewriting(problem, theta, Flat(), problem, f"original coordinates: {why}")
     vectors = [w for w in jax.tree.leaves(theta) if jnp.shape(w) == (problem.dimension,)]
     if len(vectors) != 1:
         return Rewriting(

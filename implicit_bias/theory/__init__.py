@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
-__all__ = ["diagonal", "projected_descent", "sensing", "weight_normalisation"]
+__all__ = ["deep_linear", "diagonal", "projected_descent", "saddles", "sensing", "weight_normalisation"]
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -137,3 +137,52 @@ def test_it_stays_in_the_original_coordinates():
 def test_a_batch_needs_an_example():
     with pytest.raises(ib.Mistake, match="size"):
         ib.minibatch(0, 0)
+
+
+# -- label noise --------------------------------------------------------------------------------------------------
+
+
+def noise_of(count, seed=0, shape=(cases.ROWS,)):
+    """xi of a step, as the definition says it."""
+    return np.asarray(jax.random.normal(jax.random.fold_in(ib.stream(cases.key(seed), "label noise"), count), shape))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [None, 2])
+def test_label_noise_against_a_loop(size):
+    """x' = x - eta A^T (A x - y - sigma xi_k), or of the rows of a batch; the loss is that of y."""
+    problem, sigma = cases.problem_of(ib.square), 0.3
+    A, y = np.asarray(problem.operator), np.asarray(problem.target)
+    law = ib.Descent(STEP, batch=ib.label_noise(sigma, cases.key(), batch=size and batch(size)), max_steps=STEPS)
+    run = cases.drive(problem, cases.PARAMETERIZATIONS["Euclidean"](), law, range(STEPS + 1))
+    path = [run["x"][0]]
+    for k in range(STEPS):
+        rows = np.arange(len(y)) if size is None else drawn(0, k, size)
+        x, noisy = path[-1], y + sigma * noise_of(k)
+        path.append(x - STEP * len(y) / len(rows) * A[rows].T @ (A[rows] @ x - noisy[rows]))
+    np.testing.assert_allclose(run["x"], path, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(run["loss"], [0.5 * np.sum((A @ x - y) ** 2) for x in path], rtol=0, atol=1e-12)
+
+
+def test_label_noise_is_of_the_seed_and_the_step_alone():
+    noise = ib.label_noise(0.5, cases.key())
+    draws = np.stack([noise.draw((4,), k) for k in range(400)])
+    assert len(np.unique(draws[:, 0])) == 400
+    np.testing.assert_array_equal(draws[7], ib.label_noise(jnp.asarray(2.0), cases.key()).draw((4,), 7))
+    assert not np.array_equal(draws[7], ib.label_noise(0.5, cases.key(1)).draw((4,), 7))
+    assert abs(draws.mean()) < 4 / np.sqrt(1600) and abs(draws.std() - 1) < 4 / np.sqrt(3200)
+    assert ib.Descent(STEP, batch=noise).name == "gradient descent on noisy targets"
+
+
+def test_label_noise_on_any_problem_with_numbers_as_targets():
+    double = lambda y: 2 * y  # noqa: E731
+    shown = ib.matrix.gaussian((4, 3), 2, 7)(0)
+    np.testing.assert_array_equal(shown.relabelled(double).target, 2 * shown.target)
+    inputs = jnp.ones((3, 2))
+    numbers = ib.supervised(inputs, jnp.array([1.0, 2.0, 3.0]))
+    np.testing.assert_array_equal(numbers.relabelled(double).targets, [2.0, 4.0, 6.0])
+    labels = ib.supervised(inputs, jnp.array([1.0, -1.0, 1.0]), "logistic")
+    classes = ib.supervised(inputs, jnp.array([0, 1, 2]), "cross_entropy", classes=3)
+    for problem in (cases.problem_of(ib.logistic), labels, classes):
+        with pytest.raises(TypeError, match="no targets that are numbers"):
+            problem.relabelled(double)

@@ -98,6 +98,32 @@ def test_inertia_on_a_quadratic(friction):
     np.testing.assert_allclose(x, expected, rtol=0, atol=1e-8)
 
 
+@pytest.mark.parametrize(("mass", "push"), [(0.3, 0.0), (0.3, 0.7), (2.0, -0.4)])
+def test_mass_and_push_on_a_quadratic(mass, push):
+    """mass x'' = -x' - c A^T A (x - x*), x'_0 = -push c A^T A (x_0 - x*): of the least-norm x* nothing is moved across A."""
+    problem, rate = cases.problem_of(ib.square), 2.0
+    flow = ib.Flow(4.0, field=ib.Inertial(1.0, mass=jnp.asarray(mass), push=jnp.asarray(push)), rates={"weights": rate})
+    run = cases.prepared(problem, ib.Euclidean(jnp.asarray(0.5)), flow)
+    x = np.asarray(_whole(run, jnp.linspace(0, 4, 5))["x"])
+    A = np.asarray(problem.operator)
+    hessian = rate * A.T @ A
+    target, identity = np.linalg.pinv(A) @ np.asarray(problem.target), np.eye(A.shape[1])
+    system = np.block([[0 * identity, identity], [-hessian / mass, -identity / mass]])
+    start = np.concatenate([x[0] - target, -push * hessian @ (x[0] - target)])
+    expected = [target + (expm(t * system) @ start)[: len(target)] for t in range(5)]
+    np.testing.assert_allclose(x, expected, rtol=0, atol=1e-8)
+
+
+def test_what_inertia_cannot_be():
+    for wrong, said in ((dict(mass=0.0), "mass: must be positive"), (dict(push=np.inf), "push: is not finite")):
+
+        def cell(*, key, wrong=wrong):
+            return ib.Run(ib.linear.gaussian(3, 7)(key), ib.Polar(0.5), ib.Flow(1.0, field=ib.Inertial(1.0, **wrong)))
+
+        with pytest.raises(Mistake, match=said):
+            ib.Study(cell=cell, grids=ib.grid(seed=[0])).run()
+
+
 def test_inertia_passes_through_what_a_logarithm_cannot():
     """With a decay alone, x'' = -x: the amplitude changes its sign at pi / 2, and is not rewritten."""
     problem = ib.linear.fixed(np.zeros((1, 4)), np.ones(1))(0)

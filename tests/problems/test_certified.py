@@ -106,3 +106,40 @@ def test_sparse_sampler():
         ib.truth(ib.linear.gaussian(3, 7)(0))
     with pytest.raises(ib.Mistake, match="nonzeros"):
         ib.linear.sparse(3, 7, 0)
+
+
+def test_lasso_against_its_optimality_and_a_slow_solver():
+    """A_i.(y - A x) = w_i sign x_i, at most w_i where x_i = 0; and proximal gradient descent comes to the same point."""
+    rng = np.random.default_rng(3)
+    for rows, columns in ((3, 7), (5, 2), (4, 4)):
+        A, y = rng.standard_normal((rows, columns)), rng.standard_normal(rows)
+        weights = rng.uniform(0.05, 0.5, columns) * np.abs(A.T @ y).max()
+        found = ib.lasso(A, y, weights)
+        slope = A.T @ (y - A @ found.x)
+        alive = found.x != 0
+        np.testing.assert_allclose(slope[alive], (weights * np.sign(found.x))[alive], atol=1e-12)
+        assert (np.abs(slope) <= weights + 1e-12).all() and -1e-12 < found.gap < 1e-11
+        x, step = np.zeros(columns), 1 / np.linalg.norm(A, 2) ** 2
+        for _ in range(20_000):
+            moved = x + step * A.T @ (y - A @ x)
+            x = np.sign(moved) * np.maximum(np.abs(moved) - step * weights, 0)
+        np.testing.assert_allclose(found.x, x, atol=1e-9)
+        assert found.value == pytest.approx(np.sum((A @ x - y) ** 2) / 2 + weights @ np.abs(x), rel=1e-12)
+
+
+@pytest.mark.parametrize("size", [1e-9, 1e9])
+def test_lasso_of_data_of_any_size(size):
+    rng = np.random.default_rng(4)
+    A, y = rng.standard_normal((3, 8)), rng.standard_normal(3)
+    one, found = ib.lasso(A, y, 0.3), ib.lasso(A, size * y, size * 0.3)
+    np.testing.assert_allclose(found.x, size * one.x, rtol=1e-10)
+    assert abs(found.gap) < 1e-11 and found.value == pytest.approx(size**2 * one.value, rel=1e-11)
+
+
+def test_lasso_at_its_ends():
+    rng = np.random.default_rng(5)
+    A, y = rng.standard_normal((3, 8)), rng.standard_normal(3)
+    assert not ib.lasso(A, y, 1.001 * np.abs(A.T @ y).max()).x.any() and ib.lasso(A, 0 * y, 1.0).value == 0
+    np.testing.assert_allclose(ib.lasso(A, y, 1e-9).x, ib.min_l1(A, y).x, atol=1e-7)
+    with pytest.raises(ValueError, match="weight"):
+        ib.lasso(A, y, np.zeros(8))

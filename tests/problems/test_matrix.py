@@ -188,3 +188,23 @@ def test_fixed_data():
     problem = ib.matrix.fixed(np.random.default_rng(0).standard_normal((4, 3, 3)), truth)(0)
     assert problem.rank == 2 and problem.weight == 0.5
     np.testing.assert_allclose(problem.truth, truth, atol=1e-14)
+
+
+def test_a_truth_of_zero():
+    """y = 0: the loss is |A(Z)|^2 / 2, a run moves, and what compares with singular values of the truth says why it cannot."""
+    problem = ib.matrix.fixed([[[1.0, 0.0]]], [[0.0, 0.0]])(0)
+    assert problem.rank == 0 and problem.weight == 1.0
+    assert all(bool(flag) for flag in problem.requirements().values())
+    np.testing.assert_array_equal(problem.truth, np.zeros((1, 2)))
+    np.testing.assert_allclose(problem.loss(jnp.array([[3.0, 5.0]])), 4.5)
+    out = cases.drive(problem, ib.Asymmetric(0.5, 2), ib.Descent(0.1), [0, 50], (("loss", ib.loss), ("s", ib.spectrum(1))))
+    assert 0 < out["loss"][1] < out["loss"][0]
+    for measure in (ib.rank_ratio, ib.signal, ib.misalignment):
+        with pytest.raises(ib.Mistake, match="truth that is 0"):
+            cases.drive(problem, ib.Asymmetric(0.5, 2), ib.Descent(0.1), [0, 1], (("it", measure),))
+
+
+@pytest.mark.parametrize(("weight", "loss"), [(None, 1.0), (1.0, 2.0), (0.5, 1.0)])
+def test_the_weight_of_given_data(weight, loss):
+    """1/2 of a symmetric truth, a number among them, unless one is given."""
+    np.testing.assert_allclose(ib.matrix.fixed([[[1.0]]], [[0.0]], weight=weight)(0).loss(jnp.array([[2.0]])), loss)
