@@ -90,7 +90,7 @@ def test_each_paper_is_found_by_what_its_claims_cite(claims):
         key = key_of(claim_names.cited(claim.source), catalogue.bibliography(entry))
         cites.setdefault(entry.paper, []).append(key)
     for paper, keys in cites.items():
-        assert paper in keys, paper
+        assert (paper in keys) == (paper != "conjectures"), paper  # what the laboratory itself says cites nobody
 
 
 def test_a_paper_without_claims_is_one_line(tmp_path, monkeypatch):
