@@ -272,7 +272,7 @@ def prepared(
     if wanted.theory is not None:
         question(study, wanted.theory)
     grids, fixed = study.resolve({n: v for n, v in settings.items() if n not in names}, size)
-    grid = _one(grids, asked)
+    grid = only(grids, asked.claim.on if asked.claim is not None else None, what)
     known = {**defaults(study.cell), **fixed}
     axes = [axis_of(n, grid, known, settings.get(n)) for n in names]
     several = {n: v for n, v in grid.axes.items() if n not in names and len(v) > 1 and not n.startswith("seed")}
@@ -286,13 +286,11 @@ def prepared(
     return Points(study, grid, fixed, axes, wanted.coarse, store, **options), asked, rule
 
 
-def _one(grids: Sequence[Grid], asked: Question) -> Grid:
-    """The grid that is meant: that of the claim, or the only one that is left."""
-    on = asked.claim.on if asked.claim is not None else None
+def only(grids: Sequence[Grid], on: str | None, what: str) -> Grid:
+    """The grid that is meant: the one that a claim speaks of, or the only one that is left."""
     chosen = [g for g in grids if on in (None, g.title)]
     if not chosen:
-        what = f"leave out the grid {on!r}, of which {asked.claim.id} speaks"
-        raise Mistake("settings", what, "leave its words as they are")
+        raise Mistake("settings", f"leave out the grid {on!r}, of which {what} speaks", "leave its words as they are")
     if len(chosen) > 1:
         words = {n: v for n, v in chosen[0].axes.items() if isinstance(v[0], str)}
         name = next((n for n in words if any(g.axes.get(n) != words[n] for g in chosen)), None)

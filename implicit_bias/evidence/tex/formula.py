@@ -139,6 +139,10 @@ _OPERATORS = ("binary", "prefix", "relation", "point", "slash", "tight", "dot", 
 _COMMANDS = (*COMMANDS, *ACCENTS, *ALPHABETS, *WORDS, *UPRIGHT, *SIZES, "frac", "sqrt", "left", "right", "operatorname")
 
 
+def _unescaped(text: str) -> str:
+    return re.sub(r"\\([&%#_{}])", r"\1", text)
+
+
 class _Reader:
     def __init__(self, source: str):
         self.tokens = _TOKEN.findall(source)
@@ -228,14 +232,14 @@ class _Reader:
             parts = self.argument(name).parts
             return Row(tuple(p._replace(sign="".join(styled(c, name) for c in p.sign)) if isinstance(p, Sign) else p for p in parts))
         if name in WORDS:
-            return Words(re.sub(r"\\([&%#_{}])", r"\1", self.raw(name)))
+            return Words(_unescaped(self.raw(name)))
         if name in UPRIGHT:
-            word = self.raw(name)
+            word = _unescaped(self.raw(name))
             return Sign("mark", word, word)
         if name == "operatorname":
             if self.tokens[self.at : self.at + 1] == ["*"]:
                 self.at += 1
-            word = self.raw(name)
+            word = _unescaped(self.raw(name))
             return Sign("name", word, word)
         if name == "left":
             left = self.delimiter()
