@@ -144,8 +144,5 @@ study = ib.Study(
         "norm": norm, "z": ib.layer, "off_difference": ib.worst_change(off_difference), "against": ib.worst_change(against),
         "led": ib.summed(leading), "nearest_leads": ib.always(nearest_leads),
     },
-    predict=PREDICTED,
-    records=ib.linear_records(60),
-    claims=CLAIMS,
-    figures=[sequence],
+    predict=PREDICTED, records=ib.linear_records(60), claims=CLAIMS, figures=[sequence],
 )  # fmt: skip

@@ -314,11 +314,6 @@ def test_climbing_finds_what_drawing_missed():
     assert top.ratio > 1.19 and abs(form.unpack(top.point)["scale"] - 0.9) < 0.02
 
 
-def test_a_claim_of_many_runs_is_refused():
-    with pytest.raises(ib.Mistake, match="about many runs together"):
-        tried(claim(residual=lambda ds: ds.g_star, kind=ib.Exponent(against="scale", value=1.0), tolerance=None))
-
-
 @pytest.mark.slow
 def test_a_claim_that_is_nan_everywhere_is_not_said_to_hold():
     with pytest.raises(ib.Mistake, match="is nan for every run"):
@@ -355,5 +350,5 @@ def test_what_is_printed_wrongly_falls(capsys, name, settings):
 
 @pytest.mark.slow
 def test_what_is_true_stands(capsys):
-    assert main(["refute", "limit-excess-exact", "--budget", "128"]) == 0
+    assert main(["refute", "limit-excess-exact", "--budget", "128", "--minutes", "1"]) == 0
     assert "not refuted" in capsys.readouterr().out
