@@ -55,15 +55,17 @@ def latex(text: str) -> str:
 def key_of(cited: str, bibliography: str) -> str:
     """The key of the paper that a source cites, by its first author and year, or by its number; "" where none is its.
 
-    >>> entries = "@article{stoger2021,\\n year={2021}}\\n@misc{cisneros2024,\\n eprint = {2409.08935}}"
+    >>> entries = "@article{stoger2021sensing,\\n year={2021}}\\n@misc{cisneros2024,\\n eprint = {2409.08935}}"
     >>> key_of("Stoeger & Soltanolkotabi 2021", entries), key_of("arXiv 2409.08935", entries), key_of("Wu et al. 2021", entries)
-    ('stoger2021', 'cisneros2024', '')
+    ('stoger2021sensing', 'cisneros2024', '')
     """
     for entry in re.split(r"^@", bibliography, flags=re.MULTILINE)[1:]:
         key = entry.partition("{")[2].partition(",")[0].strip()
         number = re.search(r"eprint\s*=\s*[{\"]([^}\"]+)", entry)
         author, year = cited.partition(" ")[0].lower(), cited[-4:]
-        if year.isdigit() and key.endswith(year) and key[:-4][:3] == author[:3] or number and number[1] in cited:
+        own = re.match(r"([a-z]+)(\d{4})", key)
+        same = own is not None and own[1][:3] == author[:3] and own[2] == year
+        if same or number and number[1] in cited:
             return key
     return ""
 

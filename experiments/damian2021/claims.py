@@ -68,7 +68,7 @@ CLAIMS = [
         because="five standard errors, and twice the share of the next order once more",
     ),
     limit(
-        id="least-weight-for-small-steps", source="derived",
+        id="least-weight-for-small-steps", source="Damian et al. 2021 (recalled: the Hessian's trace; of these nets derived)",
         statement=r"for $\eta \to 0$ the mean iterate tends to the fit of least $\sum |A_i|^2 |x_i|$",
         residual=lambda ds: ds.off_least_weight,
     ),

@@ -58,7 +58,7 @@ def at_equilibrium(ds):
     return {LATE: ds.due * ds.max_steps / 2 - 25}
 
 
-claim = ib.claims_with(source="Li, Lyu, Arora 2020 (derived)", accepts=(ib.Status.CAPPED,))
+claim = ib.claims_with(source="Li et al. 2020 (derived)", accepts=(ib.Status.CAPPED,))
 CLAIMS = [
     claim(
         id="norms-of-a-step",
@@ -84,7 +84,7 @@ CLAIMS = [
     ),
     claim(
         id="mean-turn-as-printed",
-        source="Li, Lyu, Arora 2020 (recalled: squared angle 2 eta lam, to first order), read as an equality",
+        source="Li et al. 2020 (recalled: squared angle 2 eta lam, to first order), read as an equality",
         statement=r"over half of the run the mean of $-\log \cos$ is $\eta \lambda$",
         hypotheses=lambda ds: at_equilibrium(ds) | {r"$\eta \lambda \ge 0.2$": ds.intrinsic - 0.2},
         residual=lambda ds: abs(ds.mean_turn / ds.intrinsic - 1),
@@ -102,7 +102,7 @@ CLAIMS = [
     ),
     claim(
         id="fourth-power-with-the-mean-of-G",
-        source="Li, Lyu, Arora 2020 (recalled for constant G), with E G where G varies",
+        source="Li et al. 2020 (recalled for constant G), with E G where G varies",
         statement=r"over half of the run $\mathrm{mean} |W|^4 = \eta\,\mathrm{mean}\,G / (\lambda (2 - \eta \lambda))$",
         hypotheses=lambda ds: at_equilibrium(ds) | {r"$\eta \lambda \ge 0.1$": ds.intrinsic - 0.1 + 1e-9},
         residual=lambda ds: abs(ds.naive - 1),

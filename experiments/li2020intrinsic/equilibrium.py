@@ -68,7 +68,7 @@ def _large(ds):
     return at_equilibrium(ds) | {r"$\eta \lambda \ge 0.1$": ds.intrinsic - 0.1 + 1e-9}
 
 
-SOURCE = "Li, Lyu, Arora 2020"
+SOURCE = "Li et al. 2020"
 claim = ib.claims_with(
     source=f"{SOURCE} (derived)", accepts=(ib.Status.CAPPED,), hypotheses=at_equilibrium, tolerance=lambda ds: 1e-9,
     because="what is left of the start after half of the run, and rounding",

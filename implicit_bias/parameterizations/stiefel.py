@@ -10,8 +10,8 @@ which is orthogonal to X, and is brought back by the polar factor: the frame nex
 
 >>> import jax.numpy as jnp
 >>> frame = StiefelWeights(jnp.array([[0.6], [0.8]]))
->>> Stiefel(1, jnp.diag(jnp.array([1.0, 0.0])))(frame).round(4).tolist()
-[[0.1296, 0.1728], [0.1728, 0.2304]]
+>>> (10_000 * Stiefel(1, jnp.diag(jnp.array([1.0, 0.0])))(frame)).round().astype(int).tolist()
+[[1296, 1728], [1728, 2304]]
 """
 
 from __future__ import annotations
