@@ -5,7 +5,7 @@ import numpy as np
 import implicit_bias as ib
 
 CAPPED = (ib.Status.CAPPED, ib.Status.STALLED)
-XIE = "Xie, Li 2024 (abstract)"
+XIE = "Xie & Li 2024 (abstract)"
 
 
 def keeps_the_data_from_being_fitted(ds):

@@ -1,4 +1,4 @@
-r"""Where does decoupled decay end?  x' = x - eta (d + lam x): least squares on the box |x|_inf <= 1/lam.   (Xie, Li 2024)
+r"""Where does decoupled decay end?  x' = x - eta (d + lam x): least squares on the box |x|_inf <= 1/lam.   (Xie & Li 2024)
 
 With d = sign(g), g the gradient, and eta_k = 2 / (lam (k + 2)) a step is one of Frank and Wolfe on the box, so
 

@@ -5,7 +5,7 @@ import numpy as np
 import implicit_bias as ib
 
 ENDED = (ib.Status.ESCAPING, ib.Status.CAPPED)
-SOURCE = "Zhang, Zou, Cao 2024"
+SOURCE = "Zhang et al. 2024"
 
 # -- which margin ------------------------------------------------------------------------------------------------------
 
@@ -102,7 +102,7 @@ MARGIN = [
 
 # -- one example a step ------------------------------------------------------------------------------------------------
 
-BAEK = "Baek, Song, Yun 2025 (abstract), derived"
+BAEK = "Baek et al. 2025 (abstract), derived"
 
 
 def one_size(ds):

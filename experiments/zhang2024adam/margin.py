@@ -1,4 +1,4 @@
-r"""Which margin does Adam maximise?  sum exp(-y_i <a_i, x>): l-infinity at eps = 0, l2 once eps has acted.   (Zhang, Zou, Cao 2024)
+r"""Which margin does Adam maximise?  sum exp(-y_i <a_i, x>): l-infinity at eps = 0, l2 once eps has acted.   (Zhang et al. 2024)
 
     x' = x - eta_k m / (sqrt(v) + eps),   eta_k = step / (k + 1)^power,   m and v the running means of g and g^2, unbiased
 
