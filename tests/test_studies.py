@@ -39,7 +39,7 @@ SMALL = {
     "fan2025/norms": {},
     "damian2021/lasso": {},
     "conjectures/catapult": dict(curvature=[2.4, 3.6]),
-    "conjectures/flip": dict(depth=[2.0, 3.0], target=[0.1, 1.0, 10.0], max_steps=[100, 1000, 3000, 10_000]),
+    "conjectures/flip": dict(depth=[2.0, 3.0], target=[0.1, 1.0, 10.0], max_steps=[300, 1000, 3000, 10_000]),
     "conjectures/frame": dict(width=[3]),
     "damian2023/cycle": dict(edge=[0.3, 0.45, 0.51, 0.55, 0.6, 0.65, 0.99, 1.001], seed=range(2)),
     "damian2023/edge": {},

@@ -43,13 +43,16 @@ def constant(depth, target):
 PREDICTED = {
     "fallen": lambda loss: loss[-1],
     "constant": ib.batched(constant),
+    "near": lambda a, depth, target: 0.2 - abs(a[0, 0] / target ** (1 / depth) - 1),
     # of the next order, delta ~ 1/sqrt(2 beta k): on which side of the minimum the last step was
     "off": ib.batched(lambda loss, steps, constant: abs(steps * loss[..., -1] / constant - 1)),
 }
 
 claim = ib.claims_with(
     source="conjectured here, derived in the study", accepts=(ib.Status.CAPPED,),
-    hypotheses=lambda ds: {"$p > 1$": ds.depth - 1.5, r"$k \ge 100$": ds.steps - 99.5},
+    hypotheses=lambda ds: {
+        "$p > 1$": ds.depth - 1.5, r"$k \ge 100$": ds.steps - 99.5, "the start is within a fifth of the minimum": ds.near,
+    },
 )  # fmt: skip
 CLAIMS = [
     claim(
