@@ -116,7 +116,7 @@ def looked_for(m: Measured) -> list[Candidate]:
         end, half = abs(limit.values[0]), limit.halves[0]
         if max(half, 1e-9 * m.reach) < end < 10 * np.nanmax(abs(q)):
             found.append(of_limit(limit, m.axes))
-    return found
+    return list({c.said: c for c in reversed(found)}.values())[::-1]  # a number that was rounded may say what another says
 
 
 def _seen(two: laws.Fit, u: np.ndarray) -> bool:
