@@ -283,6 +283,12 @@ def _refine(arguments: argparse.Namespace) -> int:
     return command(arguments)
 
 
+def _conjecture(arguments: argparse.Namespace) -> int:
+    from .conjecture.command import command
+
+    return command(arguments)
+
+
 def _refute(arguments: argparse.Namespace) -> int:
     from .request import parsed
 
@@ -290,6 +296,8 @@ def _refute(arguments: argparse.Namespace) -> int:
     for name, least in (("budget", 1), ("seed", 0)):
         if getattr(arguments, name) < least:
             raise Mistake(name, f"must be at least {least}", f"write --{name} {max(least, 64 * (name == 'budget'))}")
+    if not arguments.minutes > 0:
+        raise Mistake("minutes", "must be above 0", "write --minutes 5")
     where = arguments.claim.rpartition(":")[0]
     if where and where not in {entry.paper for entry in catalogue.entries()}:
         catalogue.find(where)  # a mistake in it is told before JAX is imported
@@ -303,12 +311,16 @@ def _refute(arguments: argparse.Namespace) -> int:
 
     def act():
         return refute(
-            entry, study, claim, settings, budget=arguments.budget, seed=arguments.seed,
+            entry, study, claim, settings, budget=arguments.budget, seed=arguments.seed, minutes=arguments.minutes,
             tell=lambda text: print(text, file=sys.stderr),
         )  # fmt: skip
 
     outcome = guarded(entry, act)
     print(outcome.text())
+    if arguments.certify and outcome.counterexample is not None:
+        from .referee.certify.certify import certify
+
+        print(f"  {certify(outcome.counterexample, entry.path.parent, Path.cwd())}")
     return 0 if outcome.as_expected else 1
 
 

@@ -120,12 +120,14 @@ def parser() -> argparse.ArgumentParser:
             sub.add_argument("--sharp", action="store_true", help="leave each hypothesis out: is it needed, and where?")
 
     sub = command(
-        "refute", "look for a small run on which a claim fails; exit 1 if what is found is against expectation"
+        "refute", "look for a small run, or a setting, on which a claim fails; exit 1 if what is found is against expectation"
     )
     sub.add_argument("claim", metavar="CLAIM", help="a claim's id, or STUDY:id")
     sub.add_argument("settings", nargs="*", metavar="name=value", help="axes: their least and greatest are the range")
     sub.add_argument("--budget", type=int, default=512, metavar="N", help="runs drawn for each size and word (512)")
+    sub.add_argument("--minutes", type=float, default=5.0, metavar="M", help="about how long it may take (5)")
     sub.add_argument("--seed", type=int, default=0, metavar="N", help="of the search (default: 0)")
+    sub.add_argument("--certify", action="store_true", help="make what is found a proof: PAPER-CLAIM.py, in ball arithmetic")
 
     sub = command(
         "refine", "where a study changes its mind: the boundary between two sides over one or two axes, without the dense grid",
@@ -147,6 +149,22 @@ def parser() -> argparse.ArgumentParser:
         "--to", nargs="+", action="extend", default=[], type=Path, metavar="FILE",
         help=".nc holds all, .csv the boundary; .png, .svg, .pdf are drawn (default: .csv and .png, in the current folder)",
     )  # fmt: skip
+    results(sub)
+
+    sub = command(
+        "conjecture", "the law of a measured quantity: fitted on one half, judged on the other, as a claim in Python",
+        epilog="QUANTITY: a variable with one number a run, at its last record\n" + _VALUES,
+    )  # fmt: skip
+    sub.add_argument("study", metavar="STUDY", help=_STUDY)
+    sub.add_argument("quantity", metavar="QUANTITY", help="whose law is looked for")
+    sub.add_argument(
+        "settings", nargs="*", metavar="name=value", help="over=alpha[,step]: one to three axes; their values, seeds, keywords"
+    )
+    sub.add_argument("--size", default="laptop", help="laptop (default), or another size that the study names")
+    sub.add_argument("--accepts", metavar="END,...", help="ends of a run that have a number (default: those that a claim accepts)")
+    sub.add_argument("--above", type=float, metavar="X", help="leave out numbers up to X, as of rounding")
+    sub.add_argument("--minutes", type=float, default=2.0, metavar="M", help="for the referee, on the best that survives (2; 0 for none)")
+    sub.add_argument("--to", type=Path, metavar="FILE", help="write the best that survives as Python (.py)")
     results(sub)
 
     sub = command("cite", "a claim for a paper: statement, verdict, where it stands, a sentence of LaTeX, BibTeX")

@@ -11,8 +11,11 @@ problem and its start, so their errors move together. Where there is no axis of 
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import dataclasses
 import itertools
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +28,33 @@ CONFIDENCE = 0.95
 EXACT_PAIRS = 12
 FLIPS = 10_000
 SKEW_LEVEL = 0.005
+
+_confidence = contextvars.ContextVar("confidence", default=CONFIDENCE)
+
+
+def confidence() -> float:
+    """Of every interval and test: 95 %, but within `at_confidence`."""
+    return _confidence.get()
+
+
+def skew_level() -> float:
+    """`SKEW_LEVEL`, which is that of 95 %, in proportion."""
+    return SKEW_LEVEL * (1 - confidence()) / (1 - CONFIDENCE)
+
+
+@contextlib.contextmanager
+def at_confidence(level: float) -> Iterator[None]:
+    """Verdicts at another confidence: who looks at many results has to ask more of each.
+
+    >>> with at_confidence(0.99):
+    ...     round(share(200, 200).low, 4)
+    0.9739
+    """
+    token = _confidence.set(level)
+    try:
+        yield
+    finally:
+        _confidence.reset(token)
 
 
 class Interval(NamedTuple):
@@ -55,7 +85,7 @@ NONE = Interval(float("nan"), float("inf"), 0)
 def student(degrees: int) -> float:
     from scipy import stats
 
-    return float(stats.t.ppf((1 + CONFIDENCE) / 2, degrees))
+    return float(stats.t.ppf((1 + confidence()) / 2, degrees))
 
 
 def by_unit(values: xr.DataArray, against: str) -> np.ndarray:
@@ -159,7 +189,7 @@ def share(held: float, of: int) -> Interval:
     """
     from scipy import stats
 
-    miss = (1 - CONFIDENCE) / 2
+    miss = (1 - confidence()) / 2
     low = float(stats.beta.ppf(miss, held, of - held + 1)) if held > 0 else 0.0
     high = float(stats.beta.ppf(1 - miss, held + 1, of - held)) if held < of else 1.0
     return Interval((low + high) / 2, (high - low) / 2, of)

@@ -23,14 +23,14 @@ import numpy as np
 
 from .._lazy import lazy
 from .intervals import (
-    CONFIDENCE,
     NONE,
-    SKEW_LEVEL,
     Interval,
     by_unit,
+    confidence,
     share,
     sign_flips,
     skew_corrected,
+    skew_level,
     trend,
     value_at,
 )
@@ -320,7 +320,7 @@ def _ordered(differences: np.ndarray) -> np.ndarray:
 
     below, _ = sign_flips(differences)
     count = np.isfinite(differences).sum(0)
-    return (below < (1 - CONFIDENCE) / 2) & (skew_corrected(differences) < stats.t.ppf(SKEW_LEVEL, count - 1))
+    return (below < (1 - confidence()) / 2) & (skew_corrected(differences) < stats.t.ppf(skew_level(), count - 1))
 
 
 def _turned(differences: np.ndarray) -> bool:
@@ -329,8 +329,8 @@ def _turned(differences: np.ndarray) -> bool:
 
     _, above = sign_flips(differences)
     count = np.isfinite(differences).sum(0)
-    apart = skew_corrected(differences) > -stats.t.ppf(SKEW_LEVEL / differences.shape[1], count - 1)
-    return above < (1 - CONFIDENCE) / 2 and bool(apart.any())
+    apart = skew_corrected(differences) > -stats.t.ppf(skew_level() / differences.shape[1], count - 1)
+    return above < (1 - confidence()) / 2 and bool(apart.any())
 
 
 @dataclasses.dataclass(frozen=True)

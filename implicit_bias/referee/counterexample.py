@@ -56,12 +56,28 @@ class Counterexample:
     tolerance: float
     slacks: Mapping[str, float]
     precision: str
+    given: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Arrays, as nested lists, that stand in the place of what `seed` draws: of the data, and `start 0`, `start 1`, ... of
+    the first weights, counted as jax.tree counts them."""
+    constants: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Numbers of the cell that are no axis and no setting."""
+    told: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Its law and weights, where it ended and where it is seen to fail: `told`."""
 
     @property
     def times(self) -> float:
         if self.tolerance:
             return self.residual / self.tolerance
         return float("inf") if self.residual > 0 else 0.0
+
+    @property
+    def command(self) -> str:
+        """What repeats the run, of one that its seed draws; "" where arrays are given."""
+        if self.given or self.seed is None:
+            return ""
+        said = {**self.words, **self.settings, **{n: float(v) for n, v in self.axes.items()}}
+        words = [f"{n}={v!r}" if isinstance(v, float) else f"{n}={v}" for n, v in said.items()]
+        return " ".join(["implicit-bias run", self.study, *words, f"seed={self.seed}"])
 
     def _length(self) -> tuple[list[Fraction], str, str]:
         """Whole numbers along w0, and their length in Python and in LaTeX; decimals of length 1 if they are long."""
@@ -81,11 +97,12 @@ class Counterexample:
     def python(self) -> str:
         """A literal to paste into Python; fractions are quotients."""
         lines = [("claim", json.dumps(f"{self.study}:{self.claim.id}"))]
+        lines += [(n, _plain(v) if _is_number(v) else repr(v)) for n, v in self.constants.items()]
         lines += [(n, repr(v)) for n, v in {**self.words, **self.settings}.items()]
         lines += [(n, _plain(v)) for n, v in self.axes.items()]
         if self.seed is not None:
             lines.append(("seed", str(self.seed)))
-        lines += self._arrays()
+        lines += [*self._arrays(), *((n, json.dumps(v)) for n, v in self.given.items())]
         if self.scale is not None:
             lines.append(("g0", _plain(self.scale)))
         if isinstance(self.ratio, tuple):
@@ -93,6 +110,9 @@ class Counterexample:
             lines.append(("c", f'{{"until": {switch}, "first": {first}, "then": {second}}}'))
         elif self.ratio is not None:
             lines.append(("c", _plain(self.ratio)))
+        if self.told:
+            said = {n: _plain(v) if _is_number(v) else repr(v) for n, v in self.told.items()}
+            lines.append(("run", f"{{{', '.join(f'{json.dumps(n)}: {v}' for n, v in said.items())}}}"))
         lines += [
             ("residual", f"{self.residual:.12g}"),
             ("tolerance", f"{self.tolerance:.12g}"),
@@ -115,15 +135,34 @@ class Counterexample:
         ]
 
     def _arrays_in_latex(self) -> list[str]:
-        """Of data that are given; where a seed gives them, the seed and the axes are all there is to say."""
+        """Of data that are given; where a seed gives them, the seed, and what stands in the place of what it draws."""
         if self.A is None:
-            axes = [rf"\mathtt{{{escaped(n)}}} = {_tex(v)}" for n, v in self.axes.items()]
-            return [*axes, rf"\mathtt{{seed}} = {self.seed}"]
+            given = [rf"\mathtt{{{escaped(n)}}} = {_matrix(v)}" for n, v in self.given.items()]
+            return [rf"\mathtt{{seed}} = {self.seed}", *given]
         whole, _, length = self._length()
         A = r" \\ ".join(" & ".join(map(_tex, row)) for row in self.A)
         w0 = rf"({', '.join(map(_tex, whole))})^\top" + (rf"/{length}" if length != "1" else "")
         y = _tex(self.y[0]) if len(self.y) == 1 else rf"({', '.join(map(_tex, self.y))})^\top"
         return [rf"A = \begin{{pmatrix}} {A} \end{{pmatrix}}", f"y = {y}", f"w_0 = {w0}"]
+
+    def _numbers_in_latex(self) -> list[str]:
+        """Axes, settings and constants of the cell; what is g_0, c or the step already is not said again."""
+        already = {"scale": self.scale, "ratio": self.ratio, "step": self.told.get("step")}
+        rest = {n: v for n, v in {**self.axes, **self.settings, **self.constants}.items() if already.get(n) != v or v is None}
+        values = [_tex(v) if _is_number(v) else rf"\text{{{escaped(str(v))}}}" for v in rest.values()]
+        return [rf"\mathtt{{{escaped(n)}}} = {v}" for n, v in zip(rest, values)]
+
+    def _motion_in_latex(self) -> str:
+        """How it is moved: weights, law, step, rates, stop rule, cap; where it ended, and where it is seen to fail."""
+        if not self.told:
+            return ""
+        found = {n: v for n, v in self.told.items() if n != "ratio" or self.ratio is None}
+        first = f"Weights {escaped(str(found.pop('weights', '')))}, {escaped(str(found.pop('law')))}"
+        seen = found.pop("seen at", None)
+        ended = found.pop("ended", "")
+        said = [rf"{escaped(n)} ${_tex(v)}$" if _is_number(v) else f"{escaped(n)} {escaped(str(v))}" for n, v in found.items()]
+        at = f", and is seen to fail at the record ${_tex(seen)}$" if seen is not None else ""
+        return f"{', '.join([first, *said])}; the run {escaped(ended)}{at}."
 
     def latex(self) -> str:
         r"""A sentence for a paper: `\begin{example} ... \end{example}`."""
@@ -135,6 +174,7 @@ class Counterexample:
             said.append(rf"c = {first} \text{{ until }} t = {switch} \text{{, then }} {second}")
         elif self.ratio is not None:
             said.append(f"c = {_tex(self.ratio)}")
+        said += self._numbers_in_latex()
         words = "".join(f", {escaped(n)} {escaped(str(v))}" for n, v in self.words.items())
         slacks = "; ".join(rf"${_number(v)} \ge 0$ for {_named(n)}" for n, v in self.slacks.items())
         inside = f" It is inside the hypotheses ({slacks})." if slacks else ""
@@ -143,11 +183,24 @@ class Counterexample:
                 r"\begin{example}",
                 rf"% against {self.claim.source}: {self.claim.statement}",
                 f"Let ${'$, $'.join(said)}${words}.{inside}",
+                *([motion] if (motion := self._motion_in_latex()) else []),
                 rf"The residual of \texttt{{{escaped(self.claim.id)}}} is ${_number(self.residual)}$, its tolerance "
                 + rf"${_number(self.tolerance)}$ ({self.precision}).",
                 r"\end{example}",
             ]
         )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, Fraction)) and not isinstance(value, bool) and bool(np.isfinite(float(value)))
+
+
+def _matrix(values: Any) -> str:
+    """Of nested lists, by rows."""
+    rows = np.atleast_2d(np.asarray(values, float))
+    rows = rows.reshape(-1, rows.shape[-1])
+    body = r" \\ ".join(" & ".join(_tex(v) for v in row) for row in rows)
+    return rf"\begin{{pmatrix}} {body} \end{{pmatrix}}"
 
 
 def _plain(value: Any) -> str:
@@ -162,7 +215,7 @@ def _tex(value: Any) -> str:
     if value.denominator == 1:
         return str(value.numerator)
     if value.denominator > LONG:
-        return _number(float(value))
+        return _decimal(repr(float(value)))  # every digit: a reader does the run again
     return rf"{'-' * (value < 0)}\tfrac{{{abs(value.numerator)}}}{{{value.denominator}}}"
 
 
@@ -172,7 +225,10 @@ def _number(value: float) -> str:
     >>> _number(1.5e-9), _number(0.25)
     ('1.5 \\\\times 10^{-9}', '0.25')
     """
-    text = f"{value:.6g}"
+    return _decimal(f"{value:.6g}")
+
+
+def _decimal(text: str) -> str:
     mantissa, e, power = text.partition("e")
     return text if not e else rf"{mantissa} \times 10^{{{int(power)}}}"
 

@@ -1,6 +1,7 @@
 r"""Recast: a study's cell as a function of one vector, with the arrays of its problem given and no longer drawn.
 
     point = (axes, A, y, u)   |->   Run        cell(axes), then A, y for the problem's arrays and u for the direction
+    point = (axes, parts, seed)  |->  Run      cell(axes, seed), then other directions of its arrays: `given`
 
 so that a search can move through problems as it moves through scales. Three things are read from the traced cell:
 
@@ -18,8 +19,9 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import itertools
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from functools import singledispatch
 from typing import Any
 
@@ -39,6 +41,10 @@ from ..sweep.ask.keywords import defaults
 from ..sweep.ask.plan import as_array, is_traced
 from ..sweep.program.prepare import Recipe, Run, build_run
 
+LARGE = 512
+"""A whole number beyond which it counts steps, and no size."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Form:
     """How a point is laid out: the axes that are heard, then A (by rows), y and u, or else a seed."""
@@ -49,29 +55,31 @@ class Form:
     arrays: bool
     silent: frozenset[str] = frozenset()
     """Keywords that are no axis, of which only the replaced arrays were made."""
+    parts: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    """Where A, y and u are not: directions that are given, by name and shape (see `given`)."""
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        if self.arrays:
+            return {"A": (self.rows, self.columns), "y": (self.rows,), "u": (self.columns,)}
+        return {**dict(self.parts), "seed": (1,)}
 
     @property
     def size(self) -> int:
-        return len(self.axes) + (self.rows * self.columns + self.rows + self.columns if self.arrays else 1)
+        return len(self.axes) + sum(math.prod(shape) for shape in self.shapes.values())
 
     @property
     def slices(self) -> dict[str, slice]:
-        k, m, d = len(self.axes), self.rows, self.columns
-        if not self.arrays:
-            return {"seed": slice(k, k + 1)}
-        return {
-            "A": slice(k, k + m * d),
-            "y": slice(k + m * d, k + m * d + m),
-            "u": slice(k + m * d + m, k + m * d + m + d),
-        }
+        found, begin = {}, len(self.axes)
+        for name, shape in self.shapes.items():
+            found[name] = slice(begin, begin + math.prod(shape))
+            begin = found[name].stop
+        return found
 
     def unpack(self, point: Any) -> dict[str, Any]:
-        """Numbers by axis, and `A`, `y`, `u` or `seed`; of a NumPy or a traced vector."""
+        """Numbers by axis, and `A`, `y`, `u`, or parts and `seed`; of a NumPy or a traced vector."""
         found = {name: point[i] for i, name in enumerate(self.axes)}
-        found |= {name: point[part] for name, part in self.slices.items()}
-        if self.arrays:
-            found["A"] = found["A"].reshape(self.rows, self.columns)
-        return found
+        return found | {name: point[part].reshape(self.shapes[name]) for name, part in self.slices.items()}
 
     def pack(self, values: Mapping[str, Any]) -> np.ndarray:
         parts = [np.atleast_1d(values[n]).ravel() for n in (*self.axes, *self.slices)]
@@ -136,12 +144,66 @@ class Subject:
                 settings = {**smaller.settings, mistake.field: count // 2}
                 smaller = dataclasses.replace(smaller, settings=settings)
 
+    def small(self, asked: Container[str]) -> Subject | None:
+        """With its sizes at three, or at half where the cell takes no three; None where nothing is lowered."""
+        found = self
+        for name, value in self.keywords.items():
+            if name in asked or isinstance(value, bool) or not isinstance(value, int) or not 3 < value <= LARGE:
+                continue
+            for less in dict.fromkeys((3, value // 2)):
+                other = dataclasses.replace(found, settings={**found.settings, name: less})
+                try:
+                    other.traces()
+                except Exception:  # it takes no such size beside the others
+                    continue
+                found = other
+                break
+        return None if found is self else found
+
+    def moving(self, asked: Container[str]) -> Subject:
+        """With the floats of the cell as axes, from half of each to twice, where the cell lets them vary.
+
+        One that the user asked for by name stays as it is.
+        """
+        axes, settings = dict(self.grid.axes), dict(self.settings)
+        for name, value in self.keywords.items():
+            if not isinstance(value, float) or not math.isfinite(value) or value == 0 or name in asked:
+                continue
+            grid = Grid({name: around(value), **axes}, self.grid.title)
+            other = dataclasses.replace(self, grid=grid, settings={n: v for n, v in settings.items() if n != name})
+            try:
+                other.traces()
+            except Exception:  # it is asked for its size, or compared: part of the program
+                continue
+            axes, settings = dict(other.grid.axes), dict(other.settings)
+        return dataclasses.replace(self, grid=Grid(axes, self.grid.title), settings=settings)
+
+    def traces(self) -> None:
+        """Raises where the numbers of the cell cannot vary within a program."""
+        names = tuple(self.numbers)
+        example = [jnp.asarray(v[0], float) for v in self.numbers.values()]
+        for combination in self.combinations[:1]:
+            jax.make_jaxpr(lambda *v, c=combination: _arrays(self.run(c, dict(zip(names, v)))))(*example)
+
     def only(self, combination: Mapping[str, Any]) -> Subject:
         axes = {n: (combination[n],) if n in combination else v for n, v in self.grid.axes.items()}
         return dataclasses.replace(self, grid=Grid(axes, self.grid.title))
 
     def run(self, combination: Mapping[str, Any], numbers: Mapping[str, Any], seed: Any = 0) -> Run:
-        return build_run(self.recipe.cell, {**self.arguments(combination), **numbers, "key": SeedKey(jnp.asarray(seed))})
+        return self.run_with(combination, numbers, SeedKey(jnp.asarray(seed)))
+
+    def run_with(self, combination: Mapping[str, Any], numbers: Mapping[str, Any], key: SeedKey) -> Run:
+        return build_run(self.recipe.cell, {**self.arguments(combination), **numbers, "key": key})
+
+
+def around(value: float) -> tuple[float, float, float]:
+    """Half and twice; a number between 0 and 1 stays there.
+
+    >>> around(2.0), around(0.9), around(-1.0)
+    ((1.0, 2.0, 4.0), (0.45, 0.9, 0.95), (-2.0, -1.0, -0.5))
+    """
+    high = (1 + value) / 2 if 0.5 < value < 1 else 2 * value
+    return tuple(sorted((value / 2, value, high)))
 
 
 def is_seed(name: str) -> bool:

@@ -22,7 +22,10 @@ Each is done twice, with less accuracy the second time; their difference at the 
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import dataclasses
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -34,6 +37,23 @@ ACCURACY = "1e-20"
 MOST_STEPS = 300_000
 MOST_EVALUATIONS = 600_000
 COLUMNS = 12
+_until = contextvars.ContextVar("until", default=float("inf"))
+
+
+@contextlib.contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """A recheck in here gives up after so long."""
+    token = _until.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _until.reset(token)
+
+
+def _in_time() -> None:
+    if time.monotonic() > _until.get():
+        raise NotAvailable("want of time: it takes longer than the referee has")
+
 
 Vector = list
 """Of mpmath's numbers."""
@@ -213,6 +233,7 @@ class _Extrapolation:
 
     def attempt(self, state: Vector, width: mpf) -> tuple[Vector | None, int]:
         """The state after `width`, and the columns it took; None where COLUMNS are too few."""
+        _in_time()
         slope = self.field(state)
         row: list[Vector] = []
         for j in range(COLUMNS):
@@ -307,6 +328,7 @@ def _descent(system: _System) -> Iterator[tuple[Vector, int, mpf, bool]]:
             yield state, count, count * step, met
         if met or count >= int(motion.end):
             return
+        _in_time()
         if count >= MOST_STEPS:
             raise NotAvailable(f"the run takes more than {MOST_STEPS:,} steps")
         move = system.downhill(state, system.ratio(mpf(count)), flow=False)

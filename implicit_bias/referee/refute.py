@@ -1,35 +1,42 @@
 """`implicit-bias refute CLAIM`: its runs, search, shrink, recheck, and say what was found.
 
-What is looked for, and how, is told in `search`; how a study's cell takes given arrays in `recast`; how a run is done
-again in more digits in `recheck`. A failure that was found is printed whatever becomes of its recheck.
+    a claim about single runs    arrays, start, axes and numbers of the cell for one run (`search`); then settings
+    a claim about many           settings (`settings`): a request in which its kind's own test rejects, on fresh seeds
+
+It ends near its time, and says what it did not try. How a study's cell takes given arrays is told in `recast` and
+`given`; how a run is done again in more digits in `recheck`. A failure that was found is printed whatever becomes of that.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .. import catalogue
-from .._errors import Mistake, message_of
+from .._errors import Mistake
 from .._results import Status
 from ..catalogue import Entry
 from ..evidence.claims import Claim
+from ..evidence.kinds import Identity
 from ..evidence.tex import plain
 from ..problems.linear import Linear
 from ..session import guarded
 from ..sweep.ask.plan import show
-from . import recheck as again
-from .counterexample import Counterexample, exact
-from .motion import motion_of
+from .clock import Clock
+from .confirm import Candidate, done_again, named
+from .counterexample import Counterexample
+from .given import Free, free_arrays
+from .needed import Needed
 from .recast import Form, Subject, form_of
-from .region import Family, Region, is_choice
+from .region import Family, Region, beyond, is_choice
 from .runs import Runs
-from .search import CLEAR, Found, askable, climb, draw_and_test, score
+from .search import CLEAR, Found, NotOfOneRun, climb, draw_and_test
+from .settings import Fallen, Search, search_settings
 from .shrink import shrink
 
 SIZES = ((1, 2), (1, 3), (2, 4))
@@ -38,6 +45,8 @@ PATIENCE = 20_000
 """Steps after which a run counts as not tested, for claims that do not accept one that ends at its cap."""
 DRAWS = 24
 """Problems of the study that are looked at for what they have in common."""
+SINGLE = 0.65
+"""Of the time, what may go into single runs; the rest is for settings."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,37 +65,71 @@ class Outcome:
     """Whether any run could be tested at all."""
     runs: int
     free: str
+    fallen: Fallen | None = None
+    """A setting in which the claim fails, where that was found."""
+    looked: str = ""
+    """What was seen of settings."""
+    clock: Clock = dataclasses.field(default_factory=Clock)
+
+    @property
+    def found(self) -> bool:
+        return self.counterexample is not None or self.fallen is not None
 
     @property
     def as_expected(self) -> bool:
-        return (self.counterexample is not None) == (self.claim.expected == "refuted")
+        return self.found == (self.claim.expected == "refuted")
 
     def text(self) -> str:
-        lines = [f"{self.study}: {self.claim.id}", f"  {plain(self.claim.statement)}", f"  {self.free}"]
-        if self.counterexample is None:
-            if self.tested:
-                found = f"largest residual/tolerance {self.largest:.3g} ({self.where})"
-            else:
-                found = "no run was inside its hypotheses and ended as it accepts"
-            lines.append(f"  not refuted in {self.runs:,} runs: {found}. This is no proof.")
-            if self.unconfirmed is not None:
-                lines += [f"  {self.recheck}", "", *self._shown(self.unconfirmed)]
-        else:
+        lines = [f"{self.study}: {self.claim.id}", f"  {plain(self.claim.statement)}"]
+        lines += [f"  {self.free}"] if self.free else []
+        if self.counterexample is not None:
             lines += [
                 f"  REFUTED after {self.runs:,} runs: residual/tolerance {self.counterexample.times:.3g} ({self.where})",
                 f"  {self.recheck}",
                 "",
                 *self._shown(self.counterexample),
             ]
+        elif self.fallen is not None:
+            lines += self._of_the_setting(self.fallen)
+        else:
+            lines += self._nothing()
         if not self.as_expected:
             lines.append(f"  AGAINST EXPECTATION: the study expects {self.claim.expected}")
-            if self.counterexample is not None:
+            if self.found and self.claim.because:
                 lines.append(f"  What fails is the claim with its tolerance, whose reason is: {self.claim.because}")
+        if self.clock.said:
+            lines.append(f"  {self.clock.said}")
         return "\n".join(lines)
+
+    def _nothing(self) -> list[str]:
+        single = isinstance(self.claim.kind, Identity)
+        if self.tested:
+            found = f"largest residual/tolerance {self.largest:.3g} ({self.where})"
+        elif single:
+            found = "no run was inside its hypotheses and ended as it accepts"
+        else:
+            found = "no setting refutes it"
+        lines = [f"  not refuted in {self.runs:,} runs: {found}. This is no proof."]
+        lines += [f"  {self.looked}"] if self.looked else []
+        if self.unconfirmed is not None:
+            lines += [f"  {self.recheck}", "", *self._shown(self.unconfirmed)]
+        return lines
+
+    def _of_the_setting(self, fallen: Fallen) -> list[str]:
+        where = ", ".join(f"{n}={show(v)}" for n, v in fallen.judgement.where.items())
+        return [
+            f"  REFUTED after {self.runs:,} runs, in a setting of the study: {fallen.setting}",
+            f"  {fallen.judgement.claim.kind.name}: {fallen.judgement.measured}" + f" (worst at {where})" * bool(where),
+            f"  chance of a false alarm: {fallen.chance}",
+            "",
+            *(f"  {command}" for command in fallen.commands),
+            "",
+        ]
 
     @staticmethod
     def _shown(example: Counterexample) -> list[str]:
-        return [example.python(), "", example.latex(), ""]
+        command = [f"  {example.command}", ""] if example.command else []
+        return [example.python(), "", example.latex(), "", *command]
 
 
 # -- which runs --------------------------------------------------------------------------------------------------------
@@ -123,25 +166,19 @@ def family_of(subject: Subject, combination: Mapping[str, Any], rng: np.random.G
     return Family.of(draws, labels=bool(labels))
 
 
-def _show(form: Form, found: Found, words: Mapping[str, Any]) -> str:
+def _show(form: Form, found: Found, words: Mapping[str, Any], far: Sequence[str]) -> str:
     if not len(found.point):
         return "nothing tested"
     values = form.unpack(found.point)
     said = [f"{n}={show(v)}" for n, v in words.items()] + [f"{n}={float(values[n]):.4g}" for n in form.axes]
     if not form.arrays:
         said.append(f"seed={int(found.point[-1])}")
+    said += [f"{n} given" for n, _ in form.parts]
+    said += [f"beyond the study's own range of {' and '.join(far)}"] if far else []
     return ", ".join([*([f"{form.rows} x {form.columns}"] if form.rows else []), *said])
 
 
 # -- the search --------------------------------------------------------------------------------------------------------
-
-
-@dataclasses.dataclass(frozen=True)
-class _Candidate:
-    subject: Subject
-    runs: Runs
-    region: Region
-    found: Found
 
 
 def refute(
@@ -152,14 +189,15 @@ def refute(
     *,
     budget: int = 512,
     seed: int = 0,
+    minutes: float = 5.0,
     tell: Callable[[str], None] = lambda text: None,
 ) -> Outcome:
-    """Search sizes from the smallest; shrink and recheck the first failure."""
-    askable(claim)
+    """Search single runs from the smallest size, shrink and recheck the first failure; then, or of many runs, settings."""
     # a study in float32 is looked at in float64: what fails is then not its rounding
     with dataclasses.replace(study, precision="float64").in_precision():
         try:
-            return _Search(entry, claim, budget, np.random.default_rng(seed), tell).refute(study, settings or {})
+            search = _Search(entry, claim, budget, np.random.default_rng(seed), tell, Clock(minutes))
+            return search.refute(study, settings or {})
         except Mistake:
             raise
         except Exception as error:
@@ -168,7 +206,7 @@ def refute(
                 raise Mistake("cell", catalogue.blame(error, folder), f"mend {entry.path.name}") from error
             raise Mistake(
                 "referee",
-                f"stopped on an exception of its own ({_named(error)})",
+                f"stopped on an exception of its own ({named(error)})",
                 f"{entry.path.name} is not at fault: report it, with IMPLICIT_BIAS_TRACEBACK=1 set",
             ) from error
 
@@ -179,84 +217,165 @@ def _through(error: BaseException, folder: Path) -> bool:
     return any(Path(frame.filename).resolve().parent == folder for frame in frames)
 
 
-def _named(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(message_of(error).split())[:200]}"
-
-
 class _Search:
     """One search: what it was asked, and what it has spent."""
 
     def __init__(
-        self, entry: Entry, claim: Claim, budget: int, rng: np.random.Generator, tell: Callable[[str], None]
+        self, entry: Entry, claim: Claim, budget: int, rng: np.random.Generator, tell: Callable[[str], None], clock: Clock
     ):
         self.entry, self.claim, self.budget, self.rng, self.tell = entry, claim, budget, rng, tell
         self.patience = None if Status.CAPPED in claim.accepts else PATIENCE
-        self.spent, self.free, self.doubt = 0, "", ""
-        self.best: _Candidate | None = None
+        self.clock, self.whole = clock, clock
+        self.spent, self.free, self.doubt, self.looked = 0, "", "", ""
+        self.price = 0.0
+        """The least seconds that a program took with its runs."""
+        self.best: Candidate | None = None
         self.unconfirmed: Counterexample | None = None
+        self.asked: Mapping[str, Any] = {}
 
     def refute(self, study: Any, settings: Mapping[str, Any]) -> Outcome:
+        self.asked = settings
         whole = subject_of(study, self.claim, settings)
-        sizes = [(r, c, tiny) for r, c in SIZES if (tiny := self.own(lambda: whole.tiny(r, c))) is not None]
-        if not sizes:
-            sizes = [(*SIZES[0], whole)]
+        if isinstance(self.claim.kind, Identity):
+            self.clock = Clock(SINGLE * self.whole.minutes, self.whole.begun, self.whole.skipped)
+            try:
+                if (outcome := self.single(whole)) is not None:
+                    return outcome
+            except NotOfOneRun as reason:
+                self.tell(f"not asked of single runs: {reason}")
+            if self.unconfirmed is not None:  # settings are of float64, too, and of nothing that could tell
+                return self.outcome(self.best, None, self.doubt)
+        return self.in_settings(study, whole)
+
+    def in_settings(self, study: Any, whole: Subject) -> Outcome:
+        """Settings, in the time that is left."""
+        found, search = search_settings(
+            self.entry, study, self.claim, whole.grid, whole.settings, self.asked,
+            clock=self.whole, rng=self.rng, most=max(4, self.budget // 8), tell=self.tell,
+        )  # fmt: skip
+        self.spent += search.judge.runs
+        self.looked = search.said
+        return self.outcome(self.best, None, self.doubt, fallen=found)
+
+    def single(self, whole: Subject) -> Outcome | None:
+        """A run that fails, or None; `best` and `unconfirmed` say what came near."""
+        tiny = [(r, c, t) for r, c in SIZES if (t := self.own(lambda: whole.tiny(r, c))) is not None]
+        if not tiny:
+            tiny = [(*SIZES[0], whole)]
+        elif tiny[0][2].settings == whole.settings and not self.own(lambda: form_of(whole, *SIZES[0]))[0].arrays:
+            tiny = [(*SIZES[0], self.own(lambda: whole.small(self.asked)) or whole)]  # no size that is known by its name
         elif not self.own(lambda: _resizable(whole)):
-            sizes = sizes[:1]
-        for rows, columns, tiny in sizes:
-            top = self.drawn(whole, tiny, rows, columns)
-            if top is None:
-                continue
-            before = top.runs.count
-            found = climb(self.claim, top.runs, top.region, top.found, self.rng)
-            if top.runs.count > before:
-                self.tell(f"{_size(top.runs.form)}climbed to {found.ratio:.3g} in {top.runs.count - before} runs")
-            if found.ratio > 1:
-                found = shrink(self.claim, top.runs, top.region, found, square=_is_square(top, found))
-            top = dataclasses.replace(top, found=found)
-            self.spent += top.runs.count - before
-            if self.best is None or found.ratio > self.best.found.ratio:
-                self.best = top
-            if found.ratio > 1:
-                example, said, confirmed = done_again(self.entry, self.claim, top)
-                if confirmed:
-                    return self.outcome(top, example, said)
-                if self.unconfirmed is None or example.times > self.unconfirmed.times:
-                    self.unconfirmed, self.doubt = example, said
-        return self.outcome(self.best, None, self.doubt)
+            tiny = tiny[:1]
+        for rows, columns, subject in tiny:
+            if (outcome := self.at_a_size(whole, subject, rows, columns)) is not None:
+                return outcome
+        at_its_own = self.own(lambda: form_of(whole, *SIZES[0]))[0].arrays or any(t is not whole for *_, t in tiny)
+        return self.at_a_size(whole, whole, 0, 0, drawn=True) if at_its_own else None
+
+    def at_a_size(self, whole: Subject, subject: Subject, rows: int, columns: int, drawn: bool = False) -> Outcome | None:
+        if self.clock.over:
+            self.clock.skip(f"{rows} x {columns}" if rows else "the study's own size")
+            return None
+        top = self.drawn(whole, subject, rows, columns, drawn)
+        if top is None:
+            return None
+        before = top.runs.count
+        found = climb(self.claim, top.runs, top.region, top.found, self.rng, self.clock)
+        if top.runs.count > before:
+            self.tell(f"{_size(top.runs.form)}climbed to {found.ratio:.3g} in {top.runs.count - before} runs")
+        if found.ratio > 1:
+            short = Clock(min(0.5, max(self.whole.left, 0) / 60))
+            found = shrink(self.claim, top.runs, top.region, found, square=_is_square(top, found), clock=short)
+        top = dataclasses.replace(top, found=found)
+        self.spent += top.runs.count - before
+        if self.best is None or found.ratio > self.best.found.ratio:
+            self.best = top
+        if found.ratio > 1:
+            example, said, confirmed = done_again(self.entry, self.claim, top, max(30.0, min(120.0, self.whole.left)))
+            if confirmed:
+                return self.outcome(top, example, said)
+            if self.unconfirmed is None or example.times > self.unconfirmed.times:
+                self.unconfirmed, self.doubt = example, said
+        return None
 
     def own(self, act: Callable[[], Any]) -> Any:
         """What builds the user's cell: an exception in it is the cell's, wherever it comes up."""
         return guarded(self.entry, act)
 
-    def drawn(self, whole: Subject, tiny: Subject, rows: int, columns: int) -> _Candidate | None:
-        """Random search at one size, over every choice of words; the best, or None if no run was tested."""
-        ranges = {n: (min(v), max(v)) for n, v in whole.numbers.items()}
-        choices = {n: sorted(map(float, v)) for n, v in whole.numbers.items() if is_choice(v)}
-        candidates = []
+    def drawn(self, whole: Subject, tiny: Subject, rows: int, columns: int, drawn: bool) -> Candidate | None:
+        """Structured and random points at one size, over every choice of words; the best, or None if no run was tested."""
+        candidates, nothing = [], None
         for words in tiny.combinations:
-            subject = tiny.only(words)
-            form, reason = self.own(lambda: form_of(subject, rows, columns))
-            self.free = _free(form, ranges, choices, reason)
-            family = self.own(lambda: family_of(whole, words, self.rng)) if form.arrays else None
-            runs = self.own(lambda: Runs(subject, form, self.patience))
-            region = Region(form, ranges, family, choices=choices)
-            found = draw_and_test(self.claim, runs, region, self.budget, self.rng)
-            self.spent += runs.count
-            at = f"{_size(form)}{_words(words)}".rstrip(": ") or "as drawn"
-            self.tell(f"{at}: {runs.count} runs drawn, largest ratio {found.ratio:.3g}")
-            if found.ratio > -np.inf:
-                candidates.append(_Candidate(subject, runs, region, found))
-            if found.ratio >= CLEAR:
+            if self.clock.left < 0.5 * self.price:
+                self.clock.skip(_words(words) or "runs at this size")
+                continue
+            begun = self.clock.spent
+            one = tiny.only(words)
+            subject = self.own(lambda: one.moving(self.asked))
+            usual = {n: float(one.keywords[n]) for n in subject.numbers if n not in one.numbers}
+            ranges = {n: (min(v), max(v)) for n, v in subject.numbers.items()}
+            choices = {n: sorted(map(float, v)) for n, v in whole.numbers.items() if is_choice(v)}
+            limits = {n: beyond(*r) for n, r in ranges.items() if n not in (*choices, *usual, *self.asked)}
+            for form, reason, free in self.forms(whole, subject, words, rows, columns, drawn):
+                if self.clock.left < 0.5 * self.price:
+                    self.clock.skip("given arrays")
+                    continue
+                self.free = _free(form, {n: r for n, r in ranges.items() if n not in usual}, choices, reason, usual)
+                family = self.own(lambda: family_of(whole, words, self.rng)) if form.arrays else None
+                runs = self.own(lambda: Runs(subject, form, self.patience, self.clock))
+                runs.complete = Needed(self.claim, subject.predict)
+                pool = free.draws if free is not None else ()
+                region = Region(form, ranges, family, choices=choices, limits=limits, usual=usual, pool=pool)
+                try:
+                    budget = self.budget if form.arrays or form.parts else max(1, self.budget // 4)
+                    found = draw_and_test(self.claim, runs, region, budget, self.rng, self.clock)
+                except Mistake as mistake:
+                    if "is nan for every run" not in str(mistake):
+                        raise
+                    nothing = mistake
+                    continue
+                self.spent += runs.count
+                self.price = min(self.price or np.inf, self.clock.spent - begun)
+                at = f"{_size(form)}{_words(words)}".rstrip(": ") or "as drawn"
+                self.tell(f"{at}: {runs.count} runs drawn, largest ratio {found.ratio:.3g}")
+                if found.ratio > -np.inf:
+                    candidates.append(Candidate(subject, runs, region, found))
+                if found.ratio > 1:
+                    break
+            if candidates and candidates[-1].found.ratio >= CLEAR:
                 break
+        if nothing is not None and not candidates:
+            raise nothing
         return max(candidates, key=lambda c: c.found.ratio, default=None)
 
-    def outcome(self, top: _Candidate | None, example: Counterexample | None, said: str) -> Outcome:
-        where = "" if top is None else _show(top.runs.form, top.found, top.subject.combinations[0])
+    def forms(
+        self, whole: Subject, subject: Subject, words: Mapping[str, Any], rows: int, columns: int, drawn: bool
+    ) -> Iterator[tuple[Form, str, Free | None]]:
+        """How points may be laid out: given arrays of any size; or else as drawn, which a command repeats, then with given
+        directions."""
+        form, reason = (None, "") if drawn else self.own(lambda: form_of(subject, rows, columns))
+        if form is not None and form.arrays:
+            yield form, reason, None
+            return
+        size = (0, 0) if form is None else (form.rows, form.columns)
+        make = lambda numbers, key: subject.run_with(words, numbers, key)  # noqa: E731
+        free = self.own(lambda: free_arrays(make, subject.numbers))
+        axes = tuple(subject.numbers)
+        yield Form(axes, *size, arrays=False), reason or "the study's own", None
+        if free.shapes:
+            yield Form(axes, *size, arrays=False, parts=tuple(free.shapes.items())), free.why, free
+
+    def outcome(
+        self, top: Candidate | None, example: Counterexample | None, said: str, fallen: Fallen | None = None
+    ) -> Outcome:
+        far = [] if top is None or not len(top.found.point) else top.region.far(top.found.point)
+        where = "" if top is None else _show(top.runs.form, top.found, top.subject.combinations[0], far)
         ratio = -np.inf if top is None else top.found.ratio
         unconfirmed = None if example is not None else self.unconfirmed
         return Outcome(
-            self.claim, self.entry.name, example, unconfirmed, said, ratio, where, top is not None, self.spent, self.free
-        )
+            self.claim, self.entry.name, example, unconfirmed, said, ratio, where, top is not None, self.spent, self.free,
+            fallen, self.looked, self.whole,
+        )  # fmt: skip
 
 
 def _resizable(subject: Subject) -> bool:
@@ -269,7 +388,8 @@ def _words(words: Mapping[str, Any]) -> str:
 
 
 def _free(
-    form: Form, ranges: Mapping[str, tuple[float, float]], choices: Mapping[str, Sequence[float]], reason: str
+    form: Form, ranges: Mapping[str, tuple[float, float]], choices: Mapping[str, Sequence[float]], reason: str,
+    usual: Mapping[str, float] = {},
 ) -> str:
     axes = [
         f"{n} = {' or '.join(f'{v:g}' for v in choices[n])}"
@@ -281,9 +401,11 @@ def _free(
         if n in form.axes
     ]
     silent = [n for n in ranges if n not in form.axes]
-    said = f"searched {', '.join([*axes, 'A, y and the start' if form.arrays else 'seeds'])}"
+    parts = ["A, y and the start"] if form.arrays else [*(n for n, _ in form.parts), "seeds"]
+    moved = [n for n in usual if n in form.axes]
+    said = f"searched {', '.join([*axes, *moved, *parts])}"
     if not form.arrays:
-        said += f" (arrays as drawn: {reason})"
+        said += f" (arrays as drawn: {reason})" if not form.parts else f" ({reason})" * bool(reason)
     return said + (f"; the arrays stand for {', '.join(silent)}" if silent else "")
 
 
@@ -292,84 +414,6 @@ def _size(form: Form) -> str:
     return f"{form.rows} x {form.columns}: " if form.rows else ""
 
 
-def _is_square(candidate: _Candidate, found: Found) -> bool:
+def _is_square(candidate: Candidate, found: Found) -> bool:
     problem = candidate.runs.run(found.point).problem
     return isinstance(problem, Linear) and problem.of_predictions.__name__ == "square"
-
-
-# -- the recheck -------------------------------------------------------------------------------------------------------
-
-
-def done_again(entry: Entry, claim: Claim, top: _Candidate) -> tuple[Counterexample, str, bool]:
-    """The failure as data, what its recheck showed in words, and whether it still fails.
-
-    With the numbers of 30 digits where those can be had, and of float64 where not. Whatever the recheck comes upon, the
-    failure that was found is not lost.
-    """
-    runs, point = top.runs, top.found.point
-    run = runs.run(point)
-    data, opens = runs(point[None])
-    judged, precision, motion = score(claim, data, opens), "float64", None
-    confirmed, first = True, f"residual {judged.residual[0]:.9g}, tolerance {judged.tolerance[0]:.9g}"
-    try:
-        motion = _motion(top, run)
-        done = again.recheck(motion)
-        measured = score(claim, runs.measured(point, done.moments, status_of(done.converged, data)), opens)
-        if np.isnan(measured.residual[0]):
-            raise again.NotAvailable("a claim that reads every step (a fold)")
-        said = f"rechecked in {done.digits} digits by another scheme (its own error {done.error:.0e}): residual "
-        said += f"{measured.residual[0]:.9g}, tolerance {measured.tolerance[0]:.9g}"
-        confirmed = bool(measured.ratio[0] > 1)
-        if confirmed:
-            precision = f"run rechecked in {done.digits} digits, to {max(done.error, 1e-30):.0e}"
-            judged = measured
-        else:
-            precision = "float64, not confirmed in 30 digits"
-            said = f"a run with ratio {top.found.ratio:.3g} in float64 ({first}) was NOT CONFIRMED: {said}"
-    except again.NotAvailable as reason:
-        said = f"recheck in higher precision is not available for {reason}; the numbers are those of float64"
-    except Exception as error:  # a defect of the recheck must not cost the failure that was found
-        said = f"the recheck stopped on an exception of its own ({_named(error)}); the numbers are those of float64"
-    return _example(entry, claim, top, run, motion, judged, precision), said, confirmed
-
-
-def _motion(top: _Candidate, run: Any) -> again.Motion:
-    form, values = top.runs.form, top.runs.form.unpack(top.found.point)
-    theta = top.runs.first_weights(run, 0 if form.arrays else int(values["seed"][0]))
-    clock = np.asarray(top.subject.recipe.records(run.dynamics), float)
-    return motion_of(run, theta, clock, values["u"] if form.arrays else None)
-
-
-def status_of(converged: bool, data: Any) -> int:
-    """A status for a rechecked run: that of the run itself where it ended at its cap."""
-    if converged:
-        return int(Status.CONVERGED)
-    own = int(data["status"].values.ravel()[0])
-    return own if own in (Status.ESCAPING, Status.STALLED) else int(Status.CAPPED)
-
-
-def _example(entry, claim, top: _Candidate, run: Any, motion: again.Motion | None, judged, precision) -> Counterexample:
-    form, (words,) = top.runs.form, top.subject.combinations
-    values = form.unpack(top.found.point)
-    arrays: dict[str, Any] = {"A": None, "y": None, "start": None}
-    if motion is not None:
-        arrays = dict(A=motion.A, y=motion.y, start=motion.start)
-    elif form.arrays:
-        A, y, u = (values[n] for n in "Ayu")
-        arrays = dict(A=[[exact(a) for a in row] for row in A], y=[*map(exact, y)], start=[*map(exact, u)])
-    whole = top.subject.settings
-    return Counterexample(
-        claim=claim,
-        study=entry.name,
-        words={n: getattr(v, "label", v) for n, v in words.items()},
-        settings={n: v for n, v in whole.items() if n not in ("rows", "columns") or not form.arrays},
-        axes={n: exact(float(values[n])) for n in form.axes},
-        **arrays,
-        scale=motion.scale if motion else None,
-        ratio=motion.ratio if motion and motion.weights != "Euclidean" else None,
-        seed=None if form.arrays else int(values["seed"][0]),
-        residual=float(judged.residual[0]),
-        tolerance=float(judged.tolerance[0]),
-        slacks={n: float(s[0]) for n, s in judged.slacks.items()},
-        precision=precision,
-    )

@@ -7,14 +7,19 @@ A claim may lean on what every draw of its study shares and no slack states (A A
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import functools
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
+from . import thin
 from .counterexample import LONG
+from .given import START
 from .recast import Form
+from .shared import Shared
 
 WIDEN = 2.0
 """How far beyond what the study draws singular values and sizes may go."""
@@ -124,10 +129,25 @@ class Region:
     seeds: int = 10_000
     choices: Mapping[str, Sequence[float]] = dataclasses.field(default_factory=dict)
     """The values of axes that are chosen from, and not moved along."""
+    limits: Mapping[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
+    """How far a structured point may go, where that is beyond the range that is drawn from."""
+    usual: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    """The value that the study gives a number of its cell which is no axis."""
+    pool: Sequence[Mapping[str, np.ndarray]] = ()
+    """The study's own draws of the given parts."""
+
+    @functools.cached_property
+    def shared(self) -> dict[str, Shared]:
+        return {n: Shared.of([draw[n] for draw in self.pool]) for n, _ in self.form.parts}
+
+    def limit(self, name: str) -> tuple[float, float]:
+        return self.limits.get(name, self.ranges[name])
 
     def _axis(self, rng: np.random.Generator, name: str) -> float:
         if name in self.choices:
             return float(rng.choice(self.choices[name]))
+        if name in self.usual and rng.random() < 0.5:
+            return self.usual[name]
         low, high = self.ranges[name]
         if rng.random() < 0.2:
             return float(rng.choice([low, high]))
@@ -138,14 +158,89 @@ class Region:
         )
 
     def draw(self, rng: np.random.Generator, count: int) -> np.ndarray:
-        points = []
-        for _ in range(count):
-            values: dict[str, Any] = {n: self._axis(rng, n) for n in self.form.axes}
-            values |= self.family.draw(rng, self.form.rows, self.form.columns) if self.form.arrays else {
-                "seed": rng.integers(self.seeds)
-            }  # fmt: skip
-            points.append(self.form.pack(values))
-        return np.stack(points)
+        return np.stack([self.form.pack(self._drawn(rng)) for _ in range(count)])
+
+    def _drawn(self, rng: np.random.Generator) -> dict[str, Any]:
+        values: dict[str, Any] = {n: self._axis(rng, n) for n in self.form.axes}
+        if self.form.arrays:
+            return values | self.family.draw(rng, self.form.rows, self.form.columns)
+        if self.form.parts:
+            values |= self.pool[rng.integers(len(self.pool))]
+        return values | {"seed": rng.integers(self.seeds)}
+
+    # -- thin sets ------------------------------------------------------------------------------------------------
+
+    def structured(self, rng: np.random.Generator) -> Iterator[np.ndarray]:
+        """Each structure alone on a random draw, axes and arrays by turns; then several at once, without end."""
+        names = [n for n in self.form.axes if n not in self.choices and self.limit(n)[0] < self.limit(n)[1]]
+        limits = {n: self.limit(n) for n in names}
+        changes = list(thin.axes_at(self.ranges, limits, names))
+        pieces = [n for n in self.form.shapes if n not in ("seed", "y")] + ["x"] * self.form.arrays
+        first = {n: len(self._options(self._drawn(rng), n, rng)) for n in pieces}
+        singles = [("", i) for i in range(len(changes))]
+        arrays = [(n, i) for i in range(max(first.values(), default=0)) for n in pieces if i < first[n]]
+        layers = [n for n in pieces if n.startswith(START)]
+        alike = range(min((first[n] for n in layers), default=0) if len(layers) > 1 else 0)
+        several = itertools.zip_longest(singles, arrays, [("all", i) for i in alike], self._of_units(layers, rng))
+        for one in itertools.chain.from_iterable(several):
+            if isinstance(one, dict):
+                yield from self._packed(one)
+            elif one is not None and one[0] == "all":  # every layer of one kind
+                values = self._drawn(rng)
+                for name in layers:
+                    values = self._replaced(values, name, one[1], rng)
+                yield from self._packed(values)
+            elif one is not None:
+                name, place = one
+                values = self._drawn(rng)
+                values = values | changes[place] if name == "" else self._replaced(values, name, place, rng)
+                yield from self._packed(values)
+        while changes or pieces:
+            values = self._drawn(rng)
+            for name in rng.permutation(pieces) if pieces else ():
+                if rng.random() < 0.6:
+                    values = self._replaced(values, str(name), int(rng.integers(max(first[name], 1))), rng)
+            for _ in range(rng.integers(3) if changes else 0):
+                values = values | changes[rng.integers(len(changes))]
+            yield from self._packed(values)
+
+    def _of_units(self, layers: Sequence[str], rng: np.random.Generator) -> Iterator[dict[str, Any]]:
+        """Structures of two layers at once, each on a draw of its own."""
+        for i in range(sum(1 for _ in thin.units({n: self.pool[0][n] for n in layers}))) if layers else ():
+            values = self._drawn(rng)
+            change = next(itertools.islice(thin.units({n: values[n] for n in layers}), i, None))
+            change = {n: self.shared[n].project(a) for n, a in change.items()}
+            if all(self.shared[n].keeps(a) for n, a in change.items()):
+                yield values | change
+
+    def _options(self, values: Mapping[str, Any], name: str, rng: np.random.Generator) -> list[np.ndarray]:
+        given = {n: values[n] for n in self.form.shapes if n not in ("seed", "y")}
+        if self.form.arrays:
+            given["x"] = np.linalg.pinv(values["A"]) @ values["y"]
+        return thin.arrays_like(name, given, rng)
+
+    def _replaced(self, values: dict[str, Any], name: str, place: int, rng: np.random.Generator) -> dict[str, Any]:
+        options = self._options(values, name, rng)
+        if not options:
+            return values
+        new = options[place % len(options)]
+        if not self.form.arrays:
+            new = self.shared[name].project(new)
+            return values | {name: new} if self.shared[name].keeps(new) else values
+        size = np.linalg.norm(np.linalg.pinv(values["A"]) @ values["y"])
+        x = np.linalg.pinv(values["A"]) @ values["y"] if name != "x" else new
+        if name in "Au":
+            values = values | {name: new}
+        y = values["A"] @ x
+        least = np.linalg.norm(np.linalg.pinv(values["A"]) @ y)
+        return self.family.project(values | {"y": y * (size / least if least > 0 else 1.0)})
+
+    def _packed(self, values: Mapping[str, Any]) -> Iterator[np.ndarray]:
+        point = self.form.pack(values)
+        if np.isfinite(point).all() and self.admits(point):
+            yield point
+
+    # -- moves ----------------------------------------------------------------------------------------------------
 
     def scales(self, point: np.ndarray) -> np.ndarray:
         """The natural length of a move of each number."""
@@ -155,27 +250,44 @@ class Region:
             low, high = self.ranges[n]
             found[n] = abs(values[n]) if low > 0 else (high - low)
             found[n] *= low < high and n not in self.choices
-        if not self.form.arrays:
-            return self.form.pack({**found, "seed": 0.0})
-        for n in "Ayu":
-            fixed = n == "A" and self.family.orthonormal and self.form.rows == self.form.columns
-            found[n] = np.full(np.shape(values[n]), 0.0 if fixed else max(np.abs(values[n]).max(), 1e-3))
+        for n in self.form.shapes:
+            still = n == "seed" or n in self.shared and not self.shared[n].moves
+            still |= self.form.arrays and n == "A" and self.family.orthonormal and self.form.rows == self.form.columns
+            found[n] = np.full(np.shape(values[n]), 0.0 if still else max(np.abs(values[n]).max(), 1e-3))
         return self.form.pack(found)
 
     def project(self, point: np.ndarray) -> np.ndarray:
-        values = self.form.unpack(point)
+        values = self.form.unpack(point.copy())
         for n in self.form.axes:
-            values[n] = float(np.clip(values[n], *self.ranges[n]))
+            values[n] = float(np.clip(values[n], *self.limit(n)))
+        values |= {n: kept.project(values[n]) for n, kept in self.shared.items()}
         return self.form.pack(self.family.project(values) if self.form.arrays else values)
 
+    def far(self, point: np.ndarray) -> list[str]:
+        """The axes on which it is beyond the study's own range."""
+        return [n for n, v in zip(self.form.axes, point) if not self.ranges[n][0] <= v <= self.ranges[n][1]]
+
     def fit(self, point: np.ndarray) -> np.ndarray:
-        return self.form.pack(self.family.fit(self.form.unpack(point))) if self.form.arrays else point
+        if self.form.arrays:
+            return self.form.pack(self.family.fit(self.form.unpack(point)))
+        return self.project(point) if self.form.parts else point
 
     def admits(self, point: np.ndarray) -> bool:
         values = self.form.unpack(point)
-        if any(not self.ranges[n][0] <= values[n] <= self.ranges[n][1] for n in self.form.axes):
+        if any(not self.limit(n)[0] <= values[n] <= self.limit(n)[1] for n in self.form.axes):
             return False
         return self.family.admits(values) if self.form.arrays else True
+
+
+def beyond(low: float, high: float) -> tuple[float, float]:
+    """Once far beyond a range: ten times, and a tenth; shares stay shares.
+
+    >>> beyond(0.5, 2.0), beyond(0.1, 0.9), beyond(-1.0, 1.0)
+    ((0.05, 20.0), (0.01, 1.0), (-3.0, 3.0))
+    """
+    if low < 0:
+        return low - (high - low), high + (high - low)
+    return low / 10, 1.0 if high <= 1 else 10 * high
 
 
 def _snapped(value: float) -> float:

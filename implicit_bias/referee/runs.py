@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -25,12 +26,15 @@ from ..sweep.keep.dataset import Collector
 from ..sweep.program.engine import Layout, Program
 from ..sweep.ask.grid import Labelled
 from ..sweep.ask.keywords import encoded
-from ..sweep.ask.plan import show
+from ..sweep.ask.plan import ROOM, show
+from ..sweep.program.cost import lanes_of
 from ..sweep.program.prepare import Run, trace
 from ..sweep.keep.store import Tile
 from ..symmetry import RowSpace, Split, rewrite
 from . import recheck
 from .motion import weights_of
+from .clock import Clock
+from .given import with_given
 from .recast import Form, Subject, is_seed, with_arrays
 
 WIDTH = 64
@@ -41,9 +45,10 @@ HALVINGS = 12
 class Runs:
     """Runs of one subject at points of one form."""
 
-    def __init__(self, subject: Subject, form: Form, patience: int | None = None):
-        self.subject, self.form, self.patience = subject, form, patience
+    def __init__(self, subject: Subject, form: Form, patience: int | None = None, clock: Clock | None = None):
+        self.subject, self.form, self.patience, self.clock = subject, form, patience, clock
         self.count = 0
+        self.complete: Callable[[xr.Dataset], xr.Dataset] = lambda data: with_predictions(data, subject.predict)
         silent = {n: float(v[0]) for n, v in subject.numbers.items() if n not in form.axes}
         shape = {"point": jax.ShapeDtypeStruct((form.size,), jnp.float64)}
         self._programs: list[Program] = []
@@ -56,14 +61,24 @@ class Runs:
                 given = form.unpack(point)
                 numbers = silent | {n: given[n] for n in form.axes}
                 if not form.arrays:
-                    return subject.run(combination, numbers, given["seed"][0].astype(int))
+                    run = subject.run(combination, numbers, given["seed"][0].astype(int))
+                    return with_given(run, {n: given[n] for n, _ in form.parts}) if form.parts else run
                 return with_arrays(subject.run(combination, numbers), given["A"], given["y"], given["u"])
 
             traced = trace(dataclasses.replace(subject.recipe, cell=cell), {}, shape)
             self._cells.append(cell)
-            self._programs.append(Program(traced, Layout(WIDTH, mixed=True), shape))
+            width = lanes_of(traced.step, WIDTH, ROOM["cpu"])
+            self._programs.append(Program(traced, Layout(width, mixed=True), shape))
             first, second = cut.split(traced.jaxpr, [True], [traced.requirement_output])
             self._holds.append(jax.jit(lambda point, first=first, second=second: second(first(point), [])[0]))
+
+    @property
+    def said(self) -> str:
+        """Its words and sizes."""
+        words = [f"{n}={show(v)}" for n, (v, *_) in self.subject.words.items()]
+        size = [f"{self.form.rows} x {self.form.columns}"] if self.form.rows else []
+        given = ["with given arrays"] if self.form.parts else []
+        return ", ".join([*size, *words, *given]) or "the study"
 
     def __call__(self, points: np.ndarray) -> tuple[xr.Dataset, np.ndarray]:
         """The results, with the words' dimensions and `point`; and whether each point meets the requirements of every cell."""
@@ -77,36 +92,43 @@ class Runs:
         return self.dataset(points, found), opens
 
     def _block(self, program: Program, points: np.ndarray) -> dict[str, np.ndarray]:
-        device, parts = jax.local_devices()[0], []
-        for start in range(0, len(points), WIDTH):
-            block = points[start : start + WIDTH]
-            padded = np.concatenate([block, np.repeat(block[-1:], WIDTH - len(block), axis=0)])
+        device, parts, width = jax.local_devices()[0], [], program.layout.width
+        for start in range(0, len(points), width):
+            block = points[start : start + width]
+            padded = np.concatenate([block, np.repeat(block[-1:], width - len(block), axis=0)])
             shared = bool(program.traced.shared)  # a problem that no number shapes is built without the point
             each = [program.first([p] if shared else [], device) for p in block]
-            each += [each[-1]] * (WIDTH - len(block))
+            each += [each[-1]] * (width - len(block))
             first = [np.stack([r[k] for r in each]) for k in range(len(each[0]))]
             outputs = self._launch(program, first, [] if shared else [padded], device)
             parts.append({n: np.asarray(a)[: len(block)] for n, a in outputs.items()})
         return {n: np.concatenate([p[n] for p in parts]) for n in parts[0]}
 
     def _launch(self, program: Program, first: list[np.ndarray], lanes: list[np.ndarray], device: Any) -> Mapping[str, Any]:
-        """A block, as `Program.launch`; with `patience`, runs still under way after so many steps are left running.
+        """A block, as `Program.launch`, but in pieces; what is still under way after `patience` steps, or when the time
+        is over, is left running, and is then no run that a claim accepts.
 
         A stiff run beside a saddle would else keep the block waiting until its last time.
         """
-        if self.patience is None:
+        if self.patience is None and self.clock is None:
             return program.launch(first, lanes, device)[0]
-        advance = program.compiled("advance", device)
+        advance, begun = program.compiled("advance", device), time.perf_counter()
         state, outputs, _ = advance(first, lanes, program.blank_state(device), np.bool_(True), np.float64(0))
-        end = float(np.asarray(outputs["clock"]).max())
+        end = float(np.nanmax(np.asarray(outputs["clock"])))
         until = end * 0.5**HALVINGS
         while True:
             state, outputs, _ = advance(first, lanes, state, np.bool_(False), np.float64(until))
             going = np.asarray(outputs["status"]) == Status.RUNNING
             steps = int(np.asarray(outputs["steps"])[going].max(initial=0))
-            if not going.any() or steps >= self.patience:
+            if not going.any() or self.patience is not None and steps >= self.patience:
                 break
-            until *= min(2.0, 1.01 * self.patience / max(steps, 1))
+            more = 2.0 if self.patience is None else min(2.0, 1.01 * self.patience / max(steps, 1))
+            if self.clock is not None:
+                spent = time.perf_counter() - begun
+                if self.clock.left < 0.05 * spent:
+                    break
+                more = min(more, 1 + max(self.clock.left, 0.0) / max(spent, 1e-3))
+            until *= more
         return outputs
 
     def dataset(self, points: np.ndarray, outputs: Sequence[Mapping[str, np.ndarray]]) -> xr.Dataset:
@@ -141,7 +163,7 @@ class Runs:
             collector.add(batch, Tile("", {}, {}, ("point",), coordinates, arrays))
         data = collector.dataset(document)
         data = data.assign_coords({n: ("point", v) for n, v in self._coordinates(points).items()})
-        return with_predictions(data, self.subject.predict)
+        return self.complete(data)
 
     def _coordinates(self, points: np.ndarray) -> dict[str, np.ndarray]:
         known = {n: points[:, i] for i, n in enumerate(self.form.axes)}

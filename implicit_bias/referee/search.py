@@ -3,14 +3,16 @@ r"""The referee: look for a run inside a claim's hypotheses on which it fails, a
     maximise   residual / tolerance     over   points = (numeric axes, A, y, direction)
     subject to every slack >= 0, a status that the claim accepts, and a problem of the study's own kind
 
-1. *Random search.* Axes are drawn log-uniformly in the study's ranges (a fifth of them at an end). A is drawn by its
+1. *Thin sets* (`thin`), which no random draw meets: ties, zero blocks, aligned starts, axes at their ends or equal.
+2. *Random search.* Axes are drawn log-uniformly in the study's ranges (a fifth of them at an end). A is drawn by its
    singular values, between half the least and twice the greatest that the study draws; y by the size of x* = pinv(A) y,
-   likewise. What every draw of the study has in common (A A^T = I, one greatest singular value, one |x*|, labels) is kept,
-   because it may be a hypothesis that no slack states.
-2. *Climbing*, where that found nothing or little. The slope of log(residual / tolerance) goes forward through the run
+   likewise; of other problems, the study's own draws. What every draw of the study has in common (A A^T = I, one greatest
+   singular value, one |x*|, labels) is kept, because it may be a hypothesis that no slack states.
+3. *Climbing*, where that found nothing or little. The slope of log(residual / tolerance) goes forward through the run
    to its recorded numbers; the claim, a closed form of those, is differenced along it. Beside points along the slope,
-   each round tries random ones nearby, which carry it on where there is no slope (a sign, a maximum, a tie).
-3. *Shrinking* (`shrink`), to the simplest numbers under which the claim still fails.
+   each round tries random ones nearby, which carry it on where there is no slope (a sign, a maximum, a tie). Where a
+   point has more than `FEW` numbers, and after the climb, CMA-ES (`cma`) goes on, a population a block.
+4. *Shrinking* (`shrink`), to the simplest numbers under which the claim still fails.
 
 Nothing found is no proof. What is reported then is the greatest ratio and how many runs were spent.
 """
@@ -18,13 +20,16 @@ Nothing found is no proof. What is reported then is the greatest ratio and how m
 from __future__ import annotations
 
 import dataclasses
+import itertools
+from collections.abc import Iterator
 
 import numpy as np
 import xarray as xr
 
 from .._errors import Mistake
 from ..evidence.claims import Claim, weigh
-from ..evidence.kinds import Identity, over_tolerance
+from ..evidence.kinds import over_tolerance
+from .clock import Clock
 from .region import Region
 from .runs import WIDTH, Runs
 
@@ -33,6 +38,14 @@ CLEAR = 10.0
 PLENTY = 1e9
 """A ratio beyond which more says nothing."""
 ROUNDS = 25
+FEW = 40
+"""Numbers of a point up to which its slope is taken: one tangent, which repeats the run, for each."""
+MANY = 200
+"""Numbers beyond which a covariance of them is not learnt."""
+FIRST = 16
+"""Points of the first block: it tells what a point costs."""
+STRUCTURED = 192
+"""Structured points that are tried at most before random ones."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,17 +65,17 @@ class Score:
         return int(np.argmax(self.ratio))
 
 
+class NotOfOneRun(Exception):
+    """A claim that reads several runs together, though its kind would not need it."""
+
+
 def score(claim: Claim, data: xr.Dataset, opens: np.ndarray) -> Score:
     """As `judge` sees each run, with a tested run's ratio: inf where a tolerance of 0 is exceeded."""
     try:
         with np.errstate(all="ignore"):  # a closed form may be nan where the claim says nothing
             seen = weigh(claim, data)
     except (KeyError, IndexError, ValueError) as error:  # of xarray, about an axis that single runs do not have
-        raise Mistake(
-            "claim",
-            f"{claim.id} cannot be asked of single runs ({type(error).__name__}: {error})",
-            "write it as a function of one run's numbers: no .sel, .isel or loop over an axis",
-        ) from None
+        raise NotOfOneRun(f"{type(error).__name__}: {error}") from None
     inside = seen.met().values.ravel() & np.ravel(opens)
     ended = inside & seen.accepted.values.ravel()
     tested = ended & seen.defined.values.ravel()
@@ -85,16 +98,36 @@ class Found:
 NOTHING = Found(np.zeros(0), -np.inf)
 
 
-def draw_and_test(claim: Claim, runs: Runs, region: Region, count: int, rng: np.random.Generator) -> Found:
-    """Random search. A first block with no run inside the hypotheses ends it: words may be a hypothesis."""
-    best, undefined = NOTHING, False
-    for start in range(0, count, WIDTH):
-        points = region.draw(rng, min(WIDTH, count - start))
-        found = score(claim, *runs(points))
-        undefined |= bool(found.undefined.any())
-        if found.ratio[found.best] > best.ratio:
-            best = Found(points[found.best], float(found.ratio[found.best]))
-        if start == 0 and not found.inside.any():
+def draw_and_test(
+    claim: Claim, runs: Runs, region: Region, count: int, rng: np.random.Generator, clock: Clock | None = None
+) -> Found:
+    """Structured points, then random ones. A first block with no run inside the hypotheses ends it: words may be one."""
+    best, undefined, inside = NOTHING, False, False
+    clock = clock or Clock(np.inf)
+    structured = list(itertools.islice(_bounded(region.structured(rng)), min(STRUCTURED, max(count // 2, WIDTH))))
+    # a random block comes after the first: it says whether these words are spoken of
+    points, first = [*structured[:WIDTH], *region.draw(rng, count), *structured[WIDTH:]], len(structured[:WIDTH])
+    done, begun, drawn = 0, clock.spent, min(count, WIDTH)
+    while done < len(points):
+        each = (clock.spent - begun) / max(done, 1)
+        size = int(min(WIDTH if done else FIRST, clock.left / (2 * each) if each > 0 else WIDTH))
+        if clock.over or size < 1:
+            clock.skip(f"{len(points) - done} of {len(points)} points of {runs.said}")
+            break
+        block = np.stack(points[done : done + size])
+        done += len(block)
+        found = score(claim, *runs(block))
+        undefined, inside = undefined or bool(found.undefined.any()), inside or bool(found.inside.any())
+        near = np.array([not region.far(p) for p in block])  # a failure within the study's ranges says more
+        ratio = np.where(near, found.ratio, -np.inf) if (found.ratio[near] > 1).any() else found.ratio
+        top, is_far = int(np.argmax(ratio)), best is not NOTHING and bool(region.far(best.point))
+        if ratio[top] > 1 and best.ratio > 1 and near[top] == is_far:
+            better = bool(near[top])
+        else:
+            better = ratio[top] > best.ratio
+        best = Found(block[top], float(ratio[top])) if better else best
+        enough = done >= first + drawn
+        if enough and not inside or best.ratio >= CLEAR and (enough or not region.far(best.point)):
             break
     if undefined and best is NOTHING:
         raise Mistake(
@@ -103,6 +136,15 @@ def draw_and_test(claim: Claim, runs: Runs, region: Region, count: int, rng: np.
             "let it read what the run has: a keyword that a run does not use is nan",
         )
     return best
+
+
+def _bounded(points: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """Of a region that admits few of its structured points, those that it gives within a second."""
+    clock = Clock(1 / 60)
+    for point in points:
+        yield point
+        if clock.over:
+            return
 
 
 def slope(claim: Claim, runs: Runs, region: Region, point: np.ndarray) -> np.ndarray:
@@ -117,11 +159,13 @@ def slope(claim: Claim, runs: Runs, region: Region, point: np.ndarray) -> np.nda
     return np.where(np.isfinite(rise) & (lengths > 0), rise, 0.0)
 
 
-def climb(claim: Claim, runs: Runs, region: Region, begin: Found, rng: np.random.Generator) -> Found:
+def climb(
+    claim: Claim, runs: Runs, region: Region, begin: Found, rng: np.random.Generator, clock: Clock | None = None
+) -> Found:
     """Uphill from a tested point, until three rounds bring less than a hundredth or a clear failure is found."""
-    best, idle = begin, 0
-    for _ in range(ROUNDS):
-        if best.ratio >= CLEAR or idle == 3:
+    best, idle, clock = begin, 0, clock or Clock(np.inf)
+    for _ in range(ROUNDS if runs.form.size <= FEW else 0):
+        if best.ratio >= CLEAR or idle == 3 or clock.over:
             break
         lengths = region.scales(best.point)
         rise = slope(claim, runs, region, best.point)
@@ -139,14 +183,33 @@ def climb(claim: Claim, runs: Runs, region: Region, begin: Found, rng: np.random
         idle = idle + 1 if not gain > best.ratio + 0.01 * abs(best.ratio) else 0
         if gain > best.ratio:
             best = Found(points[found.best], float(gain))
+    return best if best.ratio > 1 else evolve(claim, runs, region, best, rng, clock)
+
+
+def evolve(
+    claim: Claim, runs: Runs, region: Region, begin: Found, rng: np.random.Generator, clock: Clock, *, rounds: int = 20
+) -> Found:
+    """CMA-ES from a tested point, in lengths of its natural moves; what is not tested is worse the further outside it is."""
+    import cma
+
+    lengths = region.scales(begin.point)
+    free = np.flatnonzero(lengths > 0)
+    if len(free) > MANY or not len(free):
+        return begin
+    options = {"popsize": WIDTH, "verbose": -9, "seed": int(rng.integers(1, 2**31)), "maxiter": rounds}
+    strategy, best = cma.CMAEvolutionStrategy(np.zeros(len(free)), 0.3, options), begin
+    while not strategy.stop() and not clock.over and best.ratio < CLEAR:
+        asked = strategy.ask()
+        points = np.tile(begin.point, (len(asked), 1))
+        points[:, free] += lengths[free] * np.stack(asked)
+        points = np.stack([region.project(p) for p in points])
+        found = score(claim, *runs(points))
+        good = np.array([region.admits(p) for p in points])
+        ratio = np.where(good, found.ratio, -np.inf)
+        outside = sum((np.maximum(-np.nan_to_num(s, nan=-1.0), 0.0) for s in found.slacks.values()), np.zeros(len(ratio)))
+        inside = -np.sign(ratio) * np.log1p(np.minimum(abs(ratio), PLENTY))
+        cost = np.where(ratio > -np.inf, inside, 1e3 + np.minimum(outside, 1e6))
+        strategy.tell(asked, cost.tolist())
+        if (top := int(np.argmax(ratio))) >= 0 and ratio[top] > best.ratio:
+            best = Found(points[top], float(ratio[top]))
     return best
-
-
-def askable(claim: Claim) -> None:
-    """Whether the claim is about single runs."""
-    if not isinstance(claim.kind, Identity):
-        raise Mistake(
-            "claim",
-            f"{claim.id} is about many runs together (its kind is {claim.kind.name})",
-            "the referee takes identities and inequalities, which one run can refute",
-        )

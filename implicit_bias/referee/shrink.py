@@ -7,6 +7,7 @@ a tenth of what it did: a simple run at the edge of failing shows less.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
@@ -14,11 +15,16 @@ from typing import Any
 import numpy as np
 
 from ..evidence.claims import Claim
+from .clock import Clock
 from .counterexample import rational
 from .recast import Form
 from .region import Region
 from .runs import WIDTH, Runs
 from .search import CLEAR, PLENTY, Found, score
+
+
+MOST = 80
+"""Numbers of a point beyond which its arrays are left as they are."""
 
 
 def complexity(value: Fraction) -> float:
@@ -53,9 +59,11 @@ def canonical(form: Form, values: Mapping[str, Any], *, square: bool) -> dict[st
     return {**values, "A": A, "y": y, "u": u / np.abs(u).max()}
 
 
-def shrink(claim: Claim, runs: Runs, region: Region, begin: Found, *, square: bool) -> Found:
+def shrink(claim: Claim, runs: Runs, region: Region, begin: Found, *, square: bool, clock: Clock | None = None) -> Found:
     """The simplest numbers under which the claim still fails clearly, and by a tenth of what it did."""
     form = runs.form
+    if not region.far(begin.point):
+        region = dataclasses.replace(region, limits={})  # it stays in the study's own ranges
     tenth = min(begin.ratio / 10, PLENTY) if np.isfinite(begin.ratio) else 0
     enough = max(min(CLEAR, 1 + (begin.ratio - 1) / 2), tenth)
 
@@ -63,6 +71,8 @@ def shrink(claim: Claim, runs: Runs, region: Region, begin: Found, *, square: bo
         """The first that will do. A slack of 0 would not: there the strict and the weak inequality differ."""
         points = [p for p in points if region.admits(p)]
         for start in range(0, len(points), WIDTH):
+            if clock is not None and clock.over:
+                return None
             block = points[start : start + WIDTH]
             found = score(claim, *runs(np.stack(block)))
             good = (found.ratio >= enough) & np.all([s > 1e-9 for s in found.slacks.values()], axis=0)
@@ -76,8 +86,12 @@ def shrink(claim: Claim, runs: Runs, region: Region, begin: Found, *, square: bo
     axes = len(form.axes)
     for _ in range(3):
         before = best.point
-        for i in [*range(axes, form.size), *range(axes)]:  # arrays first: axes can follow them more freely
-            options = _simpler(best.point[i], seed=not form.arrays and i == axes)
+        arrays = range(axes, form.size) if form.size <= MOST else [*range(form.size - (not form.arrays), form.size)]
+        for i in [*arrays, *range(axes)]:  # arrays first: axes can follow them more freely
+            options = _simpler(best.point[i], seed=not form.arrays and i == form.size - 1)
+            if i < axes and form.axes[i] in region.usual:
+                usual = region.usual[form.axes[i]]
+                options = [usual, *options] if best.point[i] != usual else []
             best = first([region.fit(_with(best.point, i, value)) for value in options]) or best
         if form.arrays and square:
             best = first([form.pack(_upright(form.unpack(best.point.copy())))]) or best

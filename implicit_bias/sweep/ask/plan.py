@@ -284,7 +284,7 @@ def make_plan(
         "fingerprint": marks,
         "settings": {k: show(v) for k, v in settings.items()},
         "keywords": encoded(defaults(recipe.cell) | dict(settings)),
-        "grids": [_describe(grid) for grid in grids],
+        "grids": [describe(grid) for grid in grids],
         "batches": [
             {
                 "grid": b.grid,
@@ -310,7 +310,8 @@ def make_plan(
     return plan
 
 
-def _describe(grid: Grid) -> dict[str, Any]:
+def describe(grid: Grid) -> dict[str, Any]:
+    """A grid as a plan's file writes it."""
     axes = {}
     for name, values in grid.axes.items():
         traced = is_traced(name, values)
@@ -349,16 +350,34 @@ def _batch(
     program = Program(traced, layout, shapes)
     if traced.shared and 2 * lanes_each < layout.width and program.shared_bytes <= SMALL:
         program = Program(traced, dataclasses.replace(layout, mixed=True), shapes)
-    outer = [n for n in axes if n in traced.shared]
-    inner = [n for n in axes if n not in traced.shared]
+    points, coordinates = _points(program, axes)
+    return Batch(index, statics, axes, program, points, coordinates, data)
+
+
+def _points(program: Program, axes: Mapping[str, tuple[Any, ...]]) -> tuple[list[tuple[Any, ...]], np.ndarray]:
+    outer = [n for n in axes if n in program.traced.shared]
+    inner = [n for n in axes if n not in program.traced.shared]
     points = [
         tuple(dict(zip([*outer, *inner], point))[n] for n in axes)
         for point in itertools.product(*(axes[n] for n in [*outer, *inner]))
     ]
-    coordinates = np.array([[coordinate(v) for v in p] for p in points], dtype=np.float64).reshape(
-        len(points), len(axes)
-    )
-    return Batch(index, statics, axes, program, points, coordinates, data)
+    coordinates = np.array([[coordinate(v) for v in p] for p in points], dtype=np.float64)
+    return points, coordinates.reshape(len(points), len(axes))
+
+
+def at_values(plan: Plan, values: Mapping[str, tuple[Any, ...]]) -> Plan:
+    """The plan of one grid at other values of its traced axes: the same programs, traced once. No requirement is asked."""
+    (grid,) = plan.grids
+    batches = []
+    for batch in plan.batches:
+        axes = {n: tuple(values.get(n, v)) for n, v in batch.axes.items()}
+        points, coordinates = _points(batch.program, axes)
+        every = list(range(len(points)))
+        new = dict(axes=axes, points=points, coordinates=coordinates, found={}, missing=every)
+        batches.append(dataclasses.replace(batch, **new))
+    grid = Grid({n: tuple(values.get(n, v)) for n, v in grid.axes.items()}, grid.title)
+    description = {**plan.description, "grids": [describe(grid)]}
+    return dataclasses.replace(plan, grids=Grids([grid]), batches=batches, description=description)
 
 
 def _look_up(plan: Plan, store: Store) -> None:

@@ -1,0 +1,39 @@
+r"""damian2023/cycle:variance-is-that-of-the-central-flow, against Cohen et al. 2024, read as an equality, is PROVED FALSE. The
+statement: $d^2 = (2y - 1/\eta)/9$, to 1 %. Every number below is a ball that holds the true one, and what is compared is
+certain."""
+from math import inf, nextafter
+from flint import arb, ctx, fmpq
+ctx.prec = ctx.cap = 512
+DATA = dict(edge=fmpq(11, 20), target=1)
+STEPS = []  # the lengths of those that were enclosed
+def within(r): return arb(0, r)  # [-r, r]
+def ratio(p, q=1): return arb(fmpq(p, q))
+
+def descent(move, x, count):
+    for _ in range(count):
+        x = move(x)
+        STEPS.append(1)
+    return x
+
+# m and d of the cycle of two |a| = m +- d to which the run from a^2 = y/2 tends, and a slack: on a ball about a_200 two steps
+# contract, and stay inside, so that it holds the one point to which all of it tends
+def cycle(edge, target):
+    step = edge / target
+    def move(a): return [a[0] - 2 * step * a[0] * (a[0] ** 2 - target)]
+    def slope(a): return 1 + 2 * edge - 6 * step * a**2
+    a = descent(move, [(target / 2).sqrt()], 200)[0]
+    ball = a + within(target.sqrt() / 10**6)
+    slopes = slope(ball) * slope(move([ball])[0])
+    stays = ball.contains(move(move([ball.mid()]))[0] + slopes * (ball - ball.mid()))
+    one, two = abs(ball), abs(move([ball])[0])
+    return (one + two) / 2, abs(one - two) / 2, 1 - abs(slopes) if stays else ratio(-1)
+
+def variance_is_that_of_the_central_flow(edge, target):  # |d^2 / ((2 y - 1/eta)/9) - 1| - 1 %
+    _, d, contracts = cycle(edge, target)
+    return [abs(9 * d**2 / (2 * target - target / edge) - 1) - ratio(1, 100), 2 * edge - 1, contracts]
+
+def ball(v): return [ball(u) for u in v] if isinstance(v, list) else v if isinstance(v, str) else arb(v)
+residual, *slacks = variance_is_that_of_the_central_flow(**{name: ball(value) for name, value in DATA.items()})
+low, high = nextafter(float(residual.lower()), -inf), nextafter(float(residual.upper()), inf)
+verdict = "PROVED FALSE" if residual > 0 and all(s >= 0 for s in slacks) else f"not proved, {[s.str(3) for s in slacks]}"
+print(f"{verdict}: residual in [{low}, {high}]{' > 0' * (low > 0)} ({ctx.prec} bits, {len(STEPS)} steps)")

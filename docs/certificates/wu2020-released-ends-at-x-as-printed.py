@@ -1,0 +1,60 @@
+r"""wu2020/frozen:released-ends-at-x*-as-printed, against Wu et al. 2020, Theorem 2.6 II with the restart (as printed: no
+hypothesis on g0), is PROVED FALSE. The statement: $c = 0$ for any $g_0$, then $c = 1$: $x$ tends to $x_*$. Every number
+below is a ball that holds the true one, and what is compared is certain."""
+from math import inf, nextafter
+from flint import arb, arb_mat, arb_series, ctx, fmpq
+ctx.prec = ctx.cap = 128
+DATA = dict(A=[[1, 0]], y=[2], w0=[0, 1], g0=3)
+STEPS = []  # the lengths of those that were enclosed
+def dot(a, b): return sum((p * q for p, q in zip(a, b, strict=True)), arb(0))
+def norm(a): return dot(a, a).nonnegative_part().sqrt()
+def plus(a, b, s=1): return [p + s * q for p, q in zip(a, b, strict=True)]  # a + s b
+def unit(a): return [p / norm(a) for p in a]
+def within(r): return arb(0, r)  # [-r, r]
+def ratio(p, q=1): return arb(fmpq(p, q))
+def gram(A): return arb_mat(A) * arb_mat(A).transpose()
+# A^T (A A^T)^{-1} y
+def pinv(A, y): return [dot(column, gram(A).solve(arb_mat([[t] for t in y])).entries()) for column in zip(*A)]
+def orthogonal(A, w): return plus(w, pinv(A, [dot(row, w) for row in A]), -1)  # the part of w that A does not see
+def misfit(A, y, x): return [t - dot(row, x) for row, t in zip(A, y, strict=True)]  # y - A x
+def downhill(A, y, x): return [dot(column, misfit(A, y, x)) for column in zip(*A)]  # A^T (y - A x)
+def extremes(A): return gram(A).det() / gram(A).trace() ** (len(A) - 1), gram(A).trace()  # below, above eigenvalues of A A^T
+def normalised(A, y, c, state):  # x = g w, |w| = 1: dg = c w.q, dw = g (q - (w.q) w), q = A^T (y - A x)
+    g, *w = state
+    q = downhill(A, y, [g * v for v in w])
+    return [c * dot(w, q), *(g * v for v in plus(q, w, -dot(w, q)))]
+def taylor(field, x, order):  # coefficients in t of the solution through x: x_{k+1} = f(x)_k / (k + 1)
+    terms = [[v] for v in x]
+    for k in range(order):
+        for own, f in zip(terms, field([arb_series(t, k + 1) for t in terms]), strict=True): own.append(f[k] / (k + 1))
+    return terms
+def flow(field, x, h):  # after h; by halves until Picard's map takes the box into itself and the remainder over it is small
+    n, reach = ctx.prec // 4, 2 * h * max(abs(f).upper() for _, f in taylor(field, x, 1))
+    box = [v + within(reach) for v in x]
+    inside = all(b.contains(v + arb(0.5, 0.5) * h * f) for b, v, (_, f) in zip(box, x, taylor(field, box, 1)))
+    rest = [own[-1] * h**n for own in taylor(field, box, n if inside else 0)]
+    if inside and all(r.abs_upper() < arb(2) ** (-3 * ctx.prec // 4) for r in rest):
+        STEPS.append(h)
+        return [dot(own, [h**k for k in range(n)]) + r for own, r in zip(taylor(field, x, n - 1), rest)]
+    if h < fmpq(1, 2**16) or not all(v.rad() < 1 for v in x): raise ArithmeticError(f"{ctx.prec} bits are not enough")
+    return flow(field, flow(field, x, h / 2), h / 2)
+
+# |x_inf - x*|, g frozen until w rests and then released at c = 1; the loss falls throughout
+def released_ends_at_x_as_printed(A, y, w0, g0):
+    (least, most), w = extremes(A), unit(w0)
+    while len(STEPS) < 5000:
+        # frozen, w moves by g d / (g p/2)^2 while |w_perp| keeps its half p/2; released, g and w by d / m and 2 g d / m
+        p, m = norm(orthogonal(A, w)), (g0**2 / 4).min(ratio(1))
+        d = most.sqrt() * norm(misfit(A, y, [g0 * v for v in w])) / least
+        turned, moved = g0 * d / (g0 * p / 2) ** 2, d / m + 2 * g0**2 * d / m
+        if 1000 * (turned + g0 * turned + moved) < p.min(g0):
+            off = norm(plus([g0 * v for v in w], pinv(A, y), -1))
+            return [off + within(g0 * turned + moved)]
+        _, *w = flow(lambda state: normalised(A, y, 0, state), [g0, *w], ratio(1))
+    raise ArithmeticError("w has not come to rest where A x = y")
+
+def ball(v): return [ball(u) for u in v] if isinstance(v, list) else v if isinstance(v, str) else arb(v)
+residual, *slacks = released_ends_at_x_as_printed(**{name: ball(value) for name, value in DATA.items()})
+low, high = nextafter(float(residual.lower()), -inf), nextafter(float(residual.upper()), inf)
+verdict = "PROVED FALSE" if residual > 0 and all(s >= 0 for s in slacks) else f"not proved, {[s.str(3) for s in slacks]}"
+print(f"{verdict}: residual in [{low}, {high}]{' > 0' * (low > 0)} ({ctx.prec} bits, {len(STEPS)} steps)")
