@@ -37,15 +37,10 @@ class Steepest(AbstractLaw):
 
     direction: Callable[[PyTree], PyTree] = eqx.field(static=True)
     word: str = eqx.field(static=True)
-    rotates: bool = eqx.field(static=True, default=False)
 
     @property
     def name(self) -> str:
         return self.word
-
-    @property
-    def equivariant(self) -> bool:
-        return self.rotates
 
     def init(self, theta: Theta) -> Memory:
         return None
@@ -93,7 +88,8 @@ def signs() -> Steepest:
 
 def unit_gradient() -> Steepest:
     """Steepest descent in l2: the gradient over its norm."""
-    return Steepest(_unit, "descent by the unit gradient", rotates=True)
+    # its length is taken in the weights' own coordinates: rewritten ones have another
+    return Steepest(_unit, "descent by the unit gradient")
 
 
 def spectral() -> Steepest:
