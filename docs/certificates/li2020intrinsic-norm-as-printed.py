@@ -1,4 +1,4 @@
-r"""li2020intrinsic/equilibrium:norm-as-printed, against Li, Lyu, Arora 2020 (recalled, to first order in eta lam), read as an
+r"""li2020intrinsic/equilibrium:norm-as-printed, against Li et al. 2020 (recalled, to first order in eta lam), read as an
 equality, is PROVED FALSE. The statement: $|w|^4 = \eta G / 2 \lambda$ at the end. Every number below is a ball that holds
 the true one, and what is compared is certain."""
 from math import inf, nextafter

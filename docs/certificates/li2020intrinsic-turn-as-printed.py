@@ -1,4 +1,4 @@
-r"""li2020intrinsic/equilibrium:turn-as-printed, against Li, Lyu, Arora 2020 (recalled, to first order in eta lam), read as an
+r"""li2020intrinsic/equilibrium:turn-as-printed, against Li et al. 2020 (recalled, to first order in eta lam), read as an
 equality, is PROVED FALSE. The statement: a step turns $w$ by the angle $\sqrt{2 \eta \lambda}$. Every number below is a
 ball that holds the true one, and what is compared is certain."""
 from math import inf, nextafter
