@@ -163,3 +163,11 @@ def test_the_loser_is_held_between_its_limit_and_the_slowest_winner():
     assert found(node.study, name, at(180.0, 60.0)).verdict == "refuted"  # a winner too slow for that time
     assert found(node.study, name, at(20.0, 12.0)).verdict == "supported"
     assert found(node.study, name, at(0.5, 1.1)).verdict == "vacuous"
+
+
+@pytest.mark.slow
+def test_the_invariant_of_depth_one_knows_the_sign_of_a_size_that_has_changed_it():
+    """g ends at -.05 from 1: |g| in its place would be a drift of .8."""
+    where = dict(method="wn", branches="one", rows=1, columns=2, nonzeros=1, depth=1.0, scale=1.0, ratio=2.0)
+    ds = limit.study.run(seed=[6], **where)
+    assert float(ds["size"].isel(record=-1).squeeze()) < 0 and float(ds.drift.squeeze()) < 1e-9

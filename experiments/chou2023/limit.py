@@ -29,6 +29,11 @@ def cell(*, method, branches, depth, scale, key, ratio=1.0, rows=6, columns=20, 
     return ib.Run(problem, ib.Power(inner, depth, signed), flow)
 
 
+def size(snapshot):
+    """|z|, of a normalised layer r with its sign: at L = 1 it may pass through 0"""
+    return ib.size(snapshot) if ib.size.applies_to(snapshot.theta) else ib.layer_size(snapshot)
+
+
 # -- what theory says of a run: x holds z^L at the end, both branches of a signed net ----------------------------------
 
 
@@ -159,7 +164,7 @@ study = ib.Study(
     + ib.grid(method="wn", branches="two", depth=[2.0, 3.0], **axes, ratio=RATIOS)
     + ib.grid(method="gd", branches="one", depth=[2.0, 3.0], **axes),
     facts={"operator": ib.operator, "target": ib.target, "truth": truth},
-    observe={"z": ib.layer, "size": ib.layer_size},
+    observe={"z": ib.layer, "size": size},
     predict=PREDICTED,
     records=ib.log_records(6),
     claims=CLAIMS,
