@@ -140,6 +140,8 @@ def _from_optax():
 LAWS["from_optax"] = _from_optax()
 # Laws of parameterizations with a size g.
 SIZE_LAWS = {"over_size_squared": ib.over_size_squared()}
+# Laws that take singular values.
+MATRIX_LAWS = {"spectral": ib.spectral(), "muon": ib.muon()}
 
 
 FIELDS = {

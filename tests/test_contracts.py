@@ -362,6 +362,7 @@ def test_cases_list_every_public_member():
     assert {*public["parameterizations.factored"], *public["parameterizations.stiefel"]} == listed(cases.FACTORED)
     assert set(public["observables.matrix"]) == listed(cases.MATRIX_OBSERVABLES)
     assert set(public["dynamics.laws"]) - {"AbstractLaw"} <= listed(cases.LAWS) | listed(cases.SIZE_LAWS)
+    assert set(public["dynamics.steepest"]) <= listed(cases.LAWS) | set(cases.MATRIX_LAWS)
     assert {*public["dynamics.fields"], "SharpnessAware", "Central"} - {"AbstractField"} == set(cases.FIELDS)
     assert set(public["dynamics.sharpness_aware"]) <= listed(cases.LAWS) | set(cases.FIELDS)
     assert {*public["dynamics.batches"], *public["dynamics.schedules"]} == {

@@ -31,6 +31,7 @@ from jaxtyping import PyTree
 
 from .. import linalg
 from .._types import Requirements, Scalar, ScalarLike, Theta
+from . import schedules
 from .base import Landscape, scale_by_label
 from .fields import AbstractField, Memory
 
@@ -85,7 +86,6 @@ class Central(AbstractField):
         return jax.tree.map(lambda d, c: -d - variance / 2 * c, downhill, climbs)
 
     def requirements(self) -> Requirements:
-        return {
-            ("step", "of the central flow must be positive", "give that of the descent"): jnp.asarray(self.step) > 0,
-            ("delay", "must be positive", "give 1: the time of a step"): jnp.asarray(self.delay) > 0,
-        }
+        what = "of the central flow must be positive"
+        step = schedules.require("step", self.step, lambda s: s > 0, what, "give that of the descent")
+        return step | schedules.require("delay", self.delay, lambda d: d > 0, "must be positive", "give 1: the time of a step")

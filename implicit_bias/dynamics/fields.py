@@ -124,7 +124,7 @@ class Inertial(AbstractField):
     """mass theta'' = -friction theta' - D grad f: the heavy ball in continuous time; from rest, or theta'(0) = -push D grad f.
 
     The heavy ball, theta' = theta - h v', v' = b v + (1 - b) grad f, follows it to second order in h at times h k if friction
-    = 1, mass = h (1 + b) / 2 (1 - b) and push = h / (2 mass + h): what is at rest is the step before the first.
+    = 1, mass = h (1 + b) / (2 (1 - b)) and push = h / (2 mass + h): what is at rest is the step before the first.
 
     A second order in time has no rewriting here: a logarithm cannot carry an amplitude that passes through 0.
     """

@@ -187,14 +187,18 @@ def decayed(rate: ScalarLike, on: str | None = None) -> AbstractLaw:
     return Optax(optax.add_decayed_weights, {"weight_decay": rate}, name, rotates=True, scales=True)
 
 
-def _adam(b1: ScalarLike, b2: ScalarLike, eps: ScalarLike) -> optax.GradientTransformation:
-    rule = optax.scale_by_adam(b1, b2, eps)
+def promoting(rule: optax.GradientTransformation) -> optax.GradientTransformation:
+    """A rule that writes b ** count with a whole count, which strict promotion of dtypes refuses."""
 
     def update(gradient, state, weights):
-        with jax.numpy_dtype_promotion("standard"):  # optax writes b ** count with a whole count
+        with jax.numpy_dtype_promotion("standard"):
             return rule.update(gradient, state, weights)
 
     return optax.GradientTransformation(rule.init, update)
+
+
+def _adam(b1: ScalarLike, b2: ScalarLike, eps: ScalarLike) -> optax.GradientTransformation:
+    return promoting(optax.scale_by_adam(b1, b2, eps))
 
 
 def adam(b1: ScalarLike = 0.9, b2: ScalarLike = 0.999, eps: ScalarLike = 1e-8) -> Optax:

@@ -36,17 +36,14 @@ from . import schedules
 from .base import Landscape
 from .fields import AbstractField
 from .laws import AbstractLaw, GradientAt, Memory
+from .steepest import signs_of, unit_of
 
 WORDS = {2: "SAM", np.inf: "l_inf SAM", None: "unnormalised SAM"}
 
 
 def _uphill(theta: Theta, gradient: PyTree, rho: ScalarLike, order: float | None) -> Theta:
-    if order == 2:
-        square = sum(jnp.sum(d * d) for d in jax.tree.leaves(gradient))
-        length = jnp.where(square > 0, rho / jnp.sqrt(jnp.where(square > 0, square, 1.0)), 0.0)
-        return jax.tree.map(lambda w, d: w + length * d, theta, gradient)
-    direction = jax.tree.map(jnp.sign, gradient) if order == np.inf else gradient
-    return jax.tree.map(lambda w, d: w + rho * d, theta, direction)
+    direction = {2: unit_of, np.inf: signs_of, None: lambda same: same}[order]
+    return jax.tree.map(lambda w, d: w + rho * d, theta, direction(gradient))
 
 
 def _check(order: float | None) -> None:

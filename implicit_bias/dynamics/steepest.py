@@ -29,7 +29,7 @@ from optax import contrib
 
 from .._errors import Mistake
 from .._types import ScalarLike, Theta
-from .laws import AbstractLaw, GradientAt, Memory, Optax
+from .laws import AbstractLaw, GradientAt, Memory, Optax, promoting
 
 
 class Steepest(AbstractLaw):
@@ -52,17 +52,18 @@ class Steepest(AbstractLaw):
         return self.direction(gradient_at(theta)), memory
 
 
-def _signs(gradient: PyTree) -> PyTree:
+def signs_of(gradient: PyTree) -> PyTree:
     return jax.tree.map(jnp.sign, gradient)
 
 
-def _unit(gradient: PyTree) -> PyTree:
+def unit_of(gradient: PyTree) -> PyTree:
+    """The gradient over its l2 norm; 0 where it is 0."""
     leaves = jax.tree.leaves(gradient)
     largest = jnp.max(jnp.stack([jnp.max(jnp.abs(d)) for d in leaves]))
     some = largest > 0
     unit = jnp.where(some, largest, 1.0)  # the square of a gradient of 1e-160 is 0
-    size = jnp.sqrt(sum(jnp.sum((d / unit) ** 2) for d in leaves))
-    return jax.tree.map(lambda d: d / unit / jnp.where(some, size, 1.0), gradient)
+    size = jnp.sqrt(jnp.where(some, sum(jnp.sum((d / unit) ** 2) for d in leaves), 1.0))
+    return jax.tree.map(lambda d: d / unit / size, gradient)
 
 
 def polar_factor(matrix: Float[Array, "rows columns"]) -> Float[Array, "rows columns"]:
@@ -76,20 +77,20 @@ def _spectral(gradient: PyTree) -> PyTree:
     def one(block: Array) -> Array:
         if block.ndim > 2:
             raise Mistake("law", f"takes singular values of a block of shape {block.shape}", "give matrices and vectors")
-        return polar_factor(block) if block.ndim == 2 else _unit(block)
+        return polar_factor(block) if block.ndim == 2 else unit_of(block)
 
     return jax.tree.map(one, gradient)
 
 
 def signs() -> Steepest:
     """Steepest descent where the largest entry is the norm: the signs of the gradient."""
-    return Steepest(_signs, "descent by signs")
+    return Steepest(signs_of, "descent by signs")
 
 
 def unit_gradient() -> Steepest:
     """Steepest descent in l2: the gradient over its norm."""
     # its length is taken in the weights' own coordinates: rewritten ones have another
-    return Steepest(_unit, "descent by the unit gradient")
+    return Steepest(unit_of, "descent by the unit gradient")
 
 
 def spectral() -> Steepest:
@@ -97,24 +98,33 @@ def spectral() -> Steepest:
     return Steepest(_spectral, "spectral descent")
 
 
+def _as_matrices(gradient: PyTree) -> PyTree:
+    """What optax asks of each block of a tree: left out, it takes a single array alone."""
+
+    def one(block: Array) -> contrib.MuonDimensionNumbers:
+        if block.ndim != 2:
+            raise Mistake("law", f"takes singular values of a block of shape {block.shape}", "give matrices")
+        return contrib.MuonDimensionNumbers()
+
+    return jax.tree.map(one, gradient)
+
+
 class _Muon(NamedTuple):
     iterations: int
     nesterov: bool
 
     def __call__(self, momentum: ScalarLike, eps: ScalarLike) -> optax.GradientTransformation:
-        rule = contrib.scale_by_muon(ns_steps=self.iterations, beta=momentum, eps=eps, nesterov=self.nesterov)
-
-        def update(gradient, state, weights):
-            with jax.numpy_dtype_promotion("standard"):  # optax writes beta ** count with a whole count
-                return rule.update(gradient, state, weights)
-
-        return optax.GradientTransformation(rule.init, update)
+        return promoting(
+            contrib.scale_by_muon(
+                ns_steps=self.iterations, beta=momentum, eps=eps, nesterov=self.nesterov, weight_dimension_numbers=_as_matrices
+            )
+        )
 
 
 def muon(momentum: ScalarLike = 0.95, eps: ScalarLike = 1e-8, iterations: int = 5, nesterov: bool = True) -> Optax:
     """Muon as optax has it: a running mean of gradients, and a polynomial of it that is near its polar factor.
 
-    Five Newton-Schulz steps take singular values (over the Frobenius norm, plus `eps`) to somewhere between 0.7 and 1.2,
-    and small ones to less. All weights are matrices.
+    Five Newton-Schulz steps take singular values (over the Frobenius norm, plus `eps`) to between 0.68 and 1.21, and those
+    below 0.0015 to less. All weights are matrices.
     """
     return Optax(_Muon(iterations, nesterov), {"momentum": momentum, "eps": eps}, "Muon")

@@ -123,10 +123,10 @@ class _Summed(AbstractFold):
 
     def init(self, first: Snapshot) -> Array:
         like = eqx.filter_eval_shape(self.of, first, first)
-        return jnp.zeros(like.shape, like.dtype)
+        return jnp.zeros(like.shape, int if like.dtype == bool else like.dtype)  # flags are counted
 
     def update(self, carry: Array, before: Snapshot, after: Snapshot) -> Array:
-        return carry + self.of(before, after)
+        return carry + self.of(before, after).astype(carry.dtype)
 
     def read(self, carry: Array) -> Array:
         return carry
@@ -137,7 +137,7 @@ class _Summed(AbstractFold):
 
 
 def summed(of: Callable[[Snapshot, Snapshot], Array]) -> AbstractFold:
-    """The sum of `of(before, after)`, of any shape, over every step so far: what telescopes, and what does not."""
+    """The sum of `of(before, after)`, of any shape, over every step so far; of flags their count."""
     return _Summed(of)
 
 

@@ -72,7 +72,7 @@ class Stiefel(AbstractParameterization):
         """The gradient along the manifold: what leaves it, to first order, is taken out. See the head of this file."""
         x, c = point.x, (cotangent + cotangent.T) / 2
         mx, cx = self.target @ x, c @ x
-        slope = 2 * (c @ x @ (x.T @ mx) + self.target @ x @ (x.T @ cx))  # 2 K X
+        slope = 2 * (cx @ (x.T @ mx) + mx @ (x.T @ cx))  # 2 K X
         return StiefelWeights(slope - x @ (x.T @ slope))
 
     def retract(self, theta: StiefelWeights) -> StiefelWeights:

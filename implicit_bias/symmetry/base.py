@@ -131,8 +131,7 @@ def _rewrite(problem: AbstractProblem, theta: Theta) -> Rewriting:
 def _(problem: Linear, theta: Theta) -> Rewriting:
     rows, columns = problem.operator.shape
     if rows >= columns:
-        why = "the data see every coordinate"
-        return Rewriting(problem, theta, Flat(), problem, f"original coordinates: {why}")
+        return Rewriting(problem, theta, Flat(), problem, "original coordinates: the data see every coordinate")
     vectors = [w for w in jax.tree.leaves(theta) if jnp.shape(w) == (problem.dimension,)]
     if len(vectors) != 1:
         return Rewriting(

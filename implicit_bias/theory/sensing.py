@@ -2,8 +2,7 @@ r"""Low-rank matrix sensing from a small start, in closed form: imbalance, the p
 
 **Sources.** Soltanolkotabi, Stoeger, Xie, COLT 2023 (arXiv 2303.14244): factors Z = V W^T. Stoeger, Soltanolkotabi,
 NeurIPS 2021 (arXiv 2106.15013): Z = U U^T. Gunasekar et al., NeurIPS 2017: commuting measurements. Only abstracts were
-at hand: every formula below is derived, and the exponents that are remembered from the papers are at the end, to be
-shown beside a measurement and never to be tested against.
+at hand: every formula below is derived.
 
 **Imbalance.** For Z = F_1 F_2 ... F_L let D_j = F_j^T F_j - F_{j+1} F_{j+1}^T. Under the flow the terms of D_j' cancel in
 pairs. A step F_j -> F_j - mu G_j leaves the second order alone, which for (V, W^T) and R = A*(y - A(V W^T)) reads

@@ -63,6 +63,14 @@ def test_a_vanishing_gradient_is_no_perturbation(order):
     assert memory is None and all(not jnp.any(leaf) for leaf in jax.tree.leaves(update))
 
 
+@pytest.mark.parametrize("size", [1e-200, 1e200])
+def test_the_perturbation_is_rho_at_any_gradient(size):
+    """Whose square is 0, or infinite: x + rho (.6, .8), of a gradient that says where it was asked."""
+    asked = []
+    ib.sharpness_aware(RHO).step(lambda at: asked.append(at) or size * jnp.array([3.0, 4.0]), jnp.ones(2), None, None)
+    np.testing.assert_allclose(asked[1], [1 + 0.6 * RHO, 1 + 0.8 * RHO], rtol=1e-14)
+
+
 def test_both_gradients_are_of_one_batch():
     """A law asks twice within a step; the second answer is on the examples of the first."""
     problem = cases.problem_of(ib.square)
