@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from implicit_bias import catalogue, claim_names, session  # noqa: E402
-from implicit_bias.referee.certify.certify import file_of, heading, prove  # noqa: E402
+from implicit_bias.referee.certify.certify import file_of, heading, prove, proved  # noqa: E402
 from implicit_bias.referee.certify.program import name_of, program  # noqa: E402
 
 FOLDER = ROOT / "docs" / "certificates"
@@ -90,11 +90,11 @@ def main(papers: list[str]) -> None:
             rows.append((address, claim, re.search(rf"\(certificates/{path.name}\).*\n  `(.*)`", PAGE.read_text())[1]))
             continue
         begun = time.time()
-        done = prove(folder, address, claim.source, claim.statement, data, path)
-        print(f"{address}: {done.said} in {time.time() - begun:.1f} s, {len(path.read_text().splitlines())} lines")
-        if not done.proved:
-            raise SystemExit(1)
-        rows.append((address, claim, done.said))
+        said = prove(folder, address, claim.source, claim.statement, data, path)
+        if not proved(said):
+            raise SystemExit(f"{address}: {said}")
+        print(f"{address}: {said} in {time.time() - begun:.1f} s, {len(path.read_text().splitlines())} lines")
+        rows.append((address, claim, said))
     PAGE.write_text(page(rows))
 
 

@@ -14,22 +14,26 @@ def descent(move, x, count):
         STEPS.append(1)
     return x
 
-# m and d of the cycle of two |a| = m +- d to which the run from a^2 = y/2 tends, and a slack: on a ball about a_200 two steps
-# contract, and stay inside, so that it holds the one point to which all of it tends
+# a ball about x that `move`, of that derivative, takes into itself and contracts: all in it tend to one point
+def point_at_rest(move, slope, x):
+    ball = x + within(x / 10**6)
+    if not (abs(slope(ball)) < 1 and ball.contains(move(ball.mid()) + slope(ball) * (ball - ball.mid()))):
+        raise ArithmeticError(f"{x.str(5)} has not come to rest after {len(STEPS)} steps")
+    return ball
+
+# m and d of the cycle of two |a| = m +- d to which the run from a^2 = y/2 tends: where two steps rest about a_200
 def cycle(edge, target):
     step = edge / target
     def move(a): return [a[0] - 2 * step * a[0] * (a[0] ** 2 - target)]
     def slope(a): return 1 + 2 * edge - 6 * step * a**2
     a = descent(move, [(target / 2).sqrt()], 200)[0]
-    ball = a + within(target.sqrt() / 10**6)
-    slopes = slope(ball) * slope(move([ball])[0])
-    stays = ball.contains(move(move([ball.mid()]))[0] + slopes * (ball - ball.mid()))
-    one, two = abs(ball), abs(move([ball])[0])
-    return (one + two) / 2, abs(one - two) / 2, 1 - abs(slopes) if stays else ratio(-1)
+    a = point_at_rest(lambda a: move(move([a]))[0], lambda a: slope(a) * slope(move([a])[0]), a)
+    one, two = abs(a), abs(move([a])[0])
+    return (one + two) / 2, abs(one - two) / 2
 
 def mean_is_the_central_flow(edge, target):  # |m^2 / ((1/eta + y)/3) - 1| - 10^-6
-    m, _, contracts = cycle(edge, target)
-    return [abs(3 * m**2 / (target / edge + target) - 1) - ratio(1, 10**6), 2 * edge - 1, contracts]
+    m, _ = cycle(edge, target)
+    return [abs(3 * m**2 / (target / edge + target) - 1) - ratio(1, 10**6), 2 * edge - 1]
 
 def ball(v): return [ball(u) for u in v] if isinstance(v, list) else v if isinstance(v, str) else arb(v)
 residual, *slacks = mean_is_the_central_flow(**{name: ball(value) for name, value in DATA.items()})

@@ -14,16 +14,20 @@ def descent(move, x, count):
         STEPS.append(1)
     return x
 
+def between_2_and_4(s0):  # slacks of 2 < s_0 < 4, by 10^-6
+    margin = ratio(1, 10**6)
+    return [s0 - 2 - margin, 4 - s0 - margin]
+
 # the least share of the loss that a step takes, down to s < 2, from where none raises it: z' = (1 - s + z)^2 z
 def loss_grows_between_2_and_4(curvature, share, step):
-    p, q = (curvature * (1 + share) / 2).sqrt(), (curvature * (1 - share) / 2).nonnegative_part().sqrt()
+    p, q = (curvature * (1 + share) / 2).sqrt(), (curvature * (1 - share) / 2).sqrt()
     v, w = (p + q) / ratio(2).sqrt(), (p - q) / ratio(2).sqrt()
     least = ratio(1)
     while len(STEPS) < 1000 and not step * (v**2 + w**2) < 2:
         f = v * w
         v, w = descent(lambda x: [x[0] - step * f * x[1], x[1] - step * f * x[0]], [v, w], 1)
         least = least.min(1 - (v * w / f) ** 2)
-    return [least, step * curvature - 2, 4 - step * curvature, 2 - step * (v**2 + w**2)]
+    return [least, *between_2_and_4(step * curvature), 2 - step * (v**2 + w**2)]
 
 def ball(v): return [ball(u) for u in v] if isinstance(v, list) else v if isinstance(v, str) else arb(v)
 residual, *slacks = loss_grows_between_2_and_4(**{name: ball(value) for name, value in DATA.items()})

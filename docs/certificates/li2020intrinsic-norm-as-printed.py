@@ -3,11 +3,10 @@ equality, is PROVED FALSE. The statement: $|w|^4 = \eta G / 2 \lambda$ at the en
 the true one, and what is compared is certain."""
 from math import inf, nextafter
 from flint import arb, ctx, fmpq
-ctx.prec = ctx.cap = 1024
+ctx.prec = ctx.cap = 64
 DATA = dict(intrinsic=fmpq(3, 5), step=fmpq(1, 2), strength=2, scale=1)
 STEPS = []  # the lengths of those that were enclosed
-def dot(a, b): return sum((p * q for p, q in zip(a, b, strict=True)), arb(0))
-def plus(a, b, s=1): return [p + s * q for p, q in zip(a, b, strict=True)]  # a + s b
+def within(r): return arb(0, r)  # [-r, r]
 def ratio(p, q=1): return arb(fmpq(p, q))
 
 def descent(move, x, count):
@@ -16,17 +15,23 @@ def descent(move, x, count):
         STEPS.append(1)
     return x
 
-# w after 400 steps with d orthogonal to w, |d| |w| = sqrt(G), and after one more
+# a ball about x that `move`, of that derivative, takes into itself and contracts: all in it tend to one point
+def point_at_rest(move, slope, x):
+    ball = x + within(x / 10**6)
+    if not (abs(slope(ball)) < 1 and ball.contains(move(ball.mid()) + slope(ball) * (ball - ball.mid()))):
+        raise ArithmeticError(f"{x.str(5)} has not come to rest after {len(STEPS)} steps")
+    return ball
+
+# n = |w|^2 where it rests, of steps w' = (1 - eta lam) w - eta d, d orthogonal to w, |d| |w| = sqrt(G); and n'
 def at_equilibrium(intrinsic, step, strength, scale):
-    def move(w):
-        turned = [-w[1], w[0]]
-        return plus([(1 - intrinsic) * v for v in w], turned, -step * strength.sqrt() / dot(w, w))
-    w = descent(move, [scale, 0 * scale], 400)
-    return w, move(w)
+    def move(n): return [(1 - intrinsic) ** 2 * n[0] + step**2 * strength / n[0]]
+    n = descent(move, [scale**2], 400)[0]
+    n = point_at_rest(lambda n: move([n])[0], lambda n: (1 - intrinsic) ** 2 - step**2 * strength / n**2, n)
+    return n, move([n])[0]
 
 def norm_as_printed(intrinsic, step, strength, scale):  # |w|^4 / (eta G / 2 lam) - 1
-    w, _ = at_equilibrium(intrinsic, step, strength, scale)
-    return [dot(w, w) ** 2 * 2 * intrinsic / (step**2 * strength) - 1, intrinsic - ratio(1, 10)]
+    n, _ = at_equilibrium(intrinsic, step, strength, scale)
+    return [n**2 * 2 * intrinsic / (step**2 * strength) - 1, intrinsic - ratio(1, 10)]
 
 def ball(v): return [ball(u) for u in v] if isinstance(v, list) else v if isinstance(v, str) else arb(v)
 residual, *slacks = norm_as_printed(**{name: ball(value) for name, value in DATA.items()})

@@ -3,13 +3,10 @@ equality, is PROVED FALSE. The statement: a step turns $w$ by the angle $\sqrt{2
 ball that holds the true one, and what is compared is certain."""
 from math import inf, nextafter
 from flint import arb, ctx, fmpq
-ctx.prec = ctx.cap = 1024
+ctx.prec = ctx.cap = 64
 DATA = dict(intrinsic=fmpq(3, 5), step=fmpq(1, 2), strength=2, scale=1)
 STEPS = []  # the lengths of those that were enclosed
-def dot(a, b): return sum((p * q for p, q in zip(a, b, strict=True)), arb(0))
-def norm(a): return dot(a, a).nonnegative_part().sqrt()
-def plus(a, b, s=1): return [p + s * q for p, q in zip(a, b, strict=True)]  # a + s b
-def unit(a): return [p / norm(a) for p in a]
+def within(r): return arb(0, r)  # [-r, r]
 def ratio(p, q=1): return arb(fmpq(p, q))
 
 def descent(move, x, count):
@@ -18,17 +15,24 @@ def descent(move, x, count):
         STEPS.append(1)
     return x
 
-# w after 400 steps with d orthogonal to w, |d| |w| = sqrt(G), and after one more
-def at_equilibrium(intrinsic, step, strength, scale):
-    def move(w):
-        turned = [-w[1], w[0]]
-        return plus([(1 - intrinsic) * v for v in w], turned, -step * strength.sqrt() / dot(w, w))
-    w = descent(move, [scale, 0 * scale], 400)
-    return w, move(w)
+# a ball about x that `move`, of that derivative, takes into itself and contracts: all in it tend to one point
+def point_at_rest(move, slope, x):
+    ball = x + within(x / 10**6)
+    if not (abs(slope(ball)) < 1 and ball.contains(move(ball.mid()) + slope(ball) * (ball - ball.mid()))):
+        raise ArithmeticError(f"{x.str(5)} has not come to rest after {len(STEPS)} steps")
+    return ball
 
-def turn_as_printed(intrinsic, step, strength, scale):  # the angle from w to w' over sqrt(2 eta lam), less 1
-    w, new = at_equilibrium(intrinsic, step, strength, scale)
-    angle = dot(unit(w), unit(new)).acos()
+# n = |w|^2 where it rests, of steps w' = (1 - eta lam) w - eta d, d orthogonal to w, |d| |w| = sqrt(G); and n'
+def at_equilibrium(intrinsic, step, strength, scale):
+    def move(n): return [(1 - intrinsic) ** 2 * n[0] + step**2 * strength / n[0]]
+    n = descent(move, [scale**2], 400)[0]
+    n = point_at_rest(lambda n: move([n])[0], lambda n: (1 - intrinsic) ** 2 - step**2 * strength / n**2, n)
+    return n, move([n])[0]
+
+# the angle from w to w' over sqrt(2 eta lam), less 1; w.w' = (1 - eta lam) |w|^2
+def turn_as_printed(intrinsic, step, strength, scale):
+    n, new = at_equilibrium(intrinsic, step, strength, scale)
+    angle = ((1 - intrinsic) * (n / new).sqrt()).acos()
     return [angle / (2 * intrinsic).sqrt() - 1, intrinsic - ratio(1, 10)]
 
 def ball(v): return [ball(u) for u in v] if isinstance(v, list) else v if isinstance(v, str) else arb(v)

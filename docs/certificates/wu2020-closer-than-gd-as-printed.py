@@ -12,11 +12,10 @@ def plus(a, b, s=1): return [p + s * q for p, q in zip(a, b, strict=True)]  # a 
 def unit(a): return [p / norm(a) for p in a]
 def within(r): return arb(0, r)  # [-r, r]
 def gram(A): return arb_mat(A) * arb_mat(A).transpose()
-# A^T (A A^T)^{-1} y
-def pinv(A, y): return [dot(column, gram(A).solve(arb_mat([[t] for t in y])).entries()) for column in zip(*A)]
+def pinv(A, y): return (arb_mat(A).transpose() * gram(A).solve(arb_mat([[t] for t in y]))).entries()  # A^T (A A^T)^{-1} y
 def orthogonal(A, w): return plus(w, pinv(A, [dot(row, w) for row in A]), -1)  # the part of w that A does not see
 def misfit(A, y, x): return [t - dot(row, x) for row, t in zip(A, y, strict=True)]  # y - A x
-def downhill(A, y, x): return [dot(column, misfit(A, y, x)) for column in zip(*A)]  # A^T (y - A x)
+def downhill(A, y, x): return [dot(column, r) for r in [misfit(A, y, x)] for column in zip(*A)]  # A^T (y - A x)
 def extremes(A): return gram(A).det() / gram(A).trace() ** (len(A) - 1), gram(A).trace()  # below, above eigenvalues of A A^T
 def weight_normalised(A, y, c, eta, state):  # x = g u, u = w/|w|: g + eta c u.q, w + eta g/|w| (q - (u.q) u), q = A^T (y - A x)
     g, *w = state
@@ -47,11 +46,13 @@ def end_of_descent(method, A, y, w0, g0, c, step):  # the end x of WN
     start = [g0, *unit(w0)]
     g, *w = limit_of_descent(A, y, c, step, lambda state: weight_normalised(A, y, c, step, state), start)
     return [g * v for v in unit(w)]
+
 # |x_inf - x*| of WN or rPGD, less g0 |w_perp(0)|, where gradient descent ends
 def closer_than_gd_as_printed(method, A, y, w0, g0, c, step):
     least, perp = pinv(A, y), orthogonal(A, unit(w0))
     excess = norm(plus(end_of_descent(method, A, y, w0, g0, c, step), least, -1))
     return [excess - g0 * norm(perp), norm(least) - g0]
+
 def ball(v): return [ball(u) for u in v] if isinstance(v, list) else v if isinstance(v, str) else arb(v)
 residual, *slacks = closer_than_gd_as_printed(**{name: ball(value) for name, value in DATA.items()})
 low, high = nextafter(float(residual.lower()), -inf), nextafter(float(residual.upper()), inf)

@@ -15,7 +15,7 @@ def within(r): return arb(0, r)  # [-r, r]
 def ratio(p, q=1): return arb(fmpq(p, q))
 def gram(A): return arb_mat(A) * arb_mat(A).transpose()
 def misfit(A, y, x): return [t - dot(row, x) for row, t in zip(A, y, strict=True)]  # y - A x
-def downhill(A, y, x): return [dot(column, misfit(A, y, x)) for column in zip(*A)]  # A^T (y - A x)
+def downhill(A, y, x): return [dot(column, r) for r in [misfit(A, y, x)] for column in zip(*A)]  # A^T (y - A x)
 def eigenvalues(A):  # of A A^T, in order
     found = sorted((v.real for v in acb_mat(gram(A)).eig(multiple=True)), key=float)
     if not all(a < b for a, b in zip(found, found[1:])):

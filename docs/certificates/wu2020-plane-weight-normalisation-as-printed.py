@@ -13,7 +13,7 @@ def unit(a): return [p / norm(a) for p in a]
 def within(r): return arb(0, r)  # [-r, r]
 def gram(A): return arb_mat(A) * arb_mat(A).transpose()
 def misfit(A, y, x): return [t - dot(row, x) for row, t in zip(A, y, strict=True)]  # y - A x
-def downhill(A, y, x): return [dot(column, misfit(A, y, x)) for column in zip(*A)]  # A^T (y - A x)
+def downhill(A, y, x): return [dot(column, r) for r in [misfit(A, y, x)] for column in zip(*A)]  # A^T (y - A x)
 def extremes(A): return gram(A).det() / gram(A).trace() ** (len(A) - 1), gram(A).trace()  # below, above eigenvalues of A A^T
 def normalised(A, y, c, state):  # x = g w, |w| = 1: dg = c w.q, dw = g (q - (w.q) w), q = A^T (y - A x)
     g, *w = state

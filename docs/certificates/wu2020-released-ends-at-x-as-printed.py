@@ -13,11 +13,10 @@ def unit(a): return [p / norm(a) for p in a]
 def within(r): return arb(0, r)  # [-r, r]
 def ratio(p, q=1): return arb(fmpq(p, q))
 def gram(A): return arb_mat(A) * arb_mat(A).transpose()
-# A^T (A A^T)^{-1} y
-def pinv(A, y): return [dot(column, gram(A).solve(arb_mat([[t] for t in y])).entries()) for column in zip(*A)]
+def pinv(A, y): return (arb_mat(A).transpose() * gram(A).solve(arb_mat([[t] for t in y]))).entries()  # A^T (A A^T)^{-1} y
 def orthogonal(A, w): return plus(w, pinv(A, [dot(row, w) for row in A]), -1)  # the part of w that A does not see
 def misfit(A, y, x): return [t - dot(row, x) for row, t in zip(A, y, strict=True)]  # y - A x
-def downhill(A, y, x): return [dot(column, misfit(A, y, x)) for column in zip(*A)]  # A^T (y - A x)
+def downhill(A, y, x): return [dot(column, r) for r in [misfit(A, y, x)] for column in zip(*A)]  # A^T (y - A x)
 def extremes(A): return gram(A).det() / gram(A).trace() ** (len(A) - 1), gram(A).trace()  # below, above eigenvalues of A A^T
 def normalised(A, y, c, state):  # x = g w, |w| = 1: dg = c w.q, dw = g (q - (w.q) w), q = A^T (y - A x)
     g, *w = state

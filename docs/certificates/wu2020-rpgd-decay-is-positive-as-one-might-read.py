@@ -12,7 +12,7 @@ def plus(a, b, s=1): return [p + s * q for p, q in zip(a, b, strict=True)]  # a 
 def unit(a): return [p / norm(a) for p in a]
 def ratio(p, q=1): return arb(fmpq(p, q))
 def misfit(A, y, x): return [t - dot(row, x) for row, t in zip(A, y, strict=True)]  # y - A x
-def downhill(A, y, x): return [dot(column, misfit(A, y, x)) for column in zip(*A)]  # A^T (y - A x)
+def downhill(A, y, x): return [dot(column, r) for r in [misfit(A, y, x)] for column in zip(*A)]  # A^T (y - A x)
 
 def projected(A, y, c, eta, state):  # rPGD, x = g w, |w| = 1: g + eta c w.q, and w + eta g q over its length, q = A^T (y - A x)
     g, *w = state

@@ -11,9 +11,10 @@ def norm(a): return dot(a, a).nonnegative_part().sqrt()
 def plus(a, b, s=1): return [p + s * q for p, q in zip(a, b, strict=True)]  # a + s b
 def unit(a): return [p / norm(a) for p in a]
 def within(r): return arb(0, r)  # [-r, r]
+def ratio(p, q=1): return arb(fmpq(p, q))
 def gram(A): return arb_mat(A) * arb_mat(A).transpose()
 def misfit(A, y, x): return [t - dot(row, x) for row, t in zip(A, y, strict=True)]  # y - A x
-def downhill(A, y, x): return [dot(column, misfit(A, y, x)) for column in zip(*A)]  # A^T (y - A x)
+def downhill(A, y, x): return [dot(column, r) for r in [misfit(A, y, x)] for column in zip(*A)]  # A^T (y - A x)
 def extremes(A): return gram(A).det() / gram(A).trace() ** (len(A) - 1), gram(A).trace()  # below, above eigenvalues of A A^T
 def normalised(A, y, c, state):  # x = g w, |w| = 1: dg = c w.q, dw = g (q - (w.q) w), q = A^T (y - A x)
     g, *w = state
@@ -44,11 +45,11 @@ def limit_of_flow(A, y, c, x, near=fmpq(1, 1000)):  # while |g| keeps its half |
         x = flow(lambda state: normalised(A, y, c, state), x, 2 * (STEPS or [arb(1)])[-1])
     raise ArithmeticError(f"the flow is not near its end after {len(STEPS)} steps in {ctx.prec} bits")
 
-def size_stays_positive_as_inferred(A, y, w0, g0, c):  # -g_inf
+def size_stays_positive_as_inferred(A, y, w0, g0, c):  # -g_inf; g_0 > 0 by 10^-6
     pull, force = downhill(A, y, [0] * len(w0)), misfit(A, y, [g0 * v for v in unit(w0)])
     s = dot(unit(w0), pull)
     opposed = c * s**2 - 2 * g0**2 * norm(pull) * extremes(A)[1].sqrt() * norm(force)
-    return [-limit_of_flow(A, y, c, [g0, *unit(w0)], 1)[0], -s, opposed]
+    return [-limit_of_flow(A, y, c, [g0, *unit(w0)], 1)[0], g0 - ratio(1, 10**6), -s, opposed]
 
 def ball(v): return [ball(u) for u in v] if isinstance(v, list) else v if isinstance(v, str) else arb(v)
 residual, *slacks = size_stays_positive_as_inferred(**{name: ball(value) for name, value in DATA.items()})

@@ -11,7 +11,7 @@ def norm(a): return dot(a, a).nonnegative_part().sqrt()
 def plus(a, b, s=1): return [p + s * q for p, q in zip(a, b, strict=True)]  # a + s b
 def unit(a): return [p / norm(a) for p in a]
 def misfit(A, y, x): return [t - dot(row, x) for row, t in zip(A, y, strict=True)]  # y - A x
-def downhill(A, y, x): return [dot(column, misfit(A, y, x)) for column in zip(*A)]  # A^T (y - A x)
+def downhill(A, y, x): return [dot(column, r) for r in [misfit(A, y, x)] for column in zip(*A)]  # A^T (y - A x)
 
 def weight_normalised(A, y, c, eta, state):  # x = g u, u = w/|w|: g + eta c u.q, w + eta g/|w| (q - (u.q) u), q = A^T (y - A x)
     g, *w = state

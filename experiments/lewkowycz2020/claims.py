@@ -74,8 +74,6 @@ def tripled(ds):
     return (ds.z - 4 * np.sin(3.0**k * angle) ** 2) / 9.0**k
 
 
-ANY = (ib.Status.CONVERGED, ib.Status.CAPPED, ib.Status.DIVERGED)
-ENDED = (ib.Status.CONVERGED, ib.Status.CAPPED)
 DERIVED = f"{PAPER}, derived at every width"
 claim = ib.claims_with(source=DERIVED, on="random", accepts=ANY)
 every = ib.claims_with(
@@ -122,7 +120,7 @@ CLAIMS = [
     every(
         id="ends-where-descent-is-stable-from-every-start", hypotheses=catapults, accepts=ENDED, on="thin", expected="refuted",
         source=f"{DERIVED}, asked without the null set", residual=lambda ds: last(ds, "s") - 2,
-        statement=r"the same from $z_0 = s_0 - 1$, where one step lands on $f = 0$",
+        statement=r"$2 < s_0 < 4$: the end has $\eta \lambda \le 2$, also from $z_0 = s_0 - 1$, where a step lands on $f = 0$",
     ),
     count(
         id="diverges-above-4", statement="$s_0 > 4$: the run diverges (but for a null set)",

@@ -27,11 +27,11 @@ def plane_weight_normalisation_as_printed(A, y, w0, g0, c):
 
 
 def size_stays_positive_as_inferred(A, y, w0, g0, c):
-    """-g_inf"""
+    """-g_inf; g_0 > 0 by 10^-6"""
     pull, force = ib.balls.downhill(A, y, [0] * len(w0)), ib.balls.misfit(A, y, [g0 * v for v in ib.balls.unit(w0)])
     s = ib.balls.dot(ib.balls.unit(w0), pull)
     opposed = c * s**2 - 2 * g0**2 * ib.balls.norm(pull) * ib.balls.extremes(A)[1].sqrt() * ib.balls.norm(force)
-    return [-ib.balls.limit_of_flow(A, y, c, [g0, *ib.balls.unit(w0)], 1)[0], -s, opposed]
+    return [-ib.balls.limit_of_flow(A, y, c, [g0, *ib.balls.unit(w0)], 1)[0], g0 - ib.balls.ratio(1, 10**6), -s, opposed]
 
 
 def squared_norm_invariant_as_read(objective, A, y, w0, g0, c):
@@ -76,11 +76,13 @@ def fits_in_time_by_the_loss(A, y, w0, g0, c):
 
 
 def gradient_descent_limit_as_printed(A, y, w0, g0, step):
-    """||x_inf| - sqrt(g*^2 + g*^2 |w_perp(0)|^2)|, x_inf = x* + g0 w_perp(0): steps move x in the row space, and contract"""
+    """||x_inf| - sqrt(g*^2 + g*^2 |w_perp(0)|^2)|, x_inf = x* + g0 w_perp(0): steps move x in the row space, and
+    contract it there"""
     least, perp = ib.balls.pinv(A, y), ib.balls.orthogonal(A, ib.balls.unit(w0))
     ends = ib.balls.norm(ib.balls.plus(least, perp, g0)), ib.balls.norm(least) * (1 + ib.balls.dot(perp, perp)).sqrt()
     apart = abs((g0 / ib.balls.norm(least)).log()) - ib.balls.ratio(1, 10)
-    return [abs(ends[0] - ends[1]), 2 - step * ib.balls.extremes(A)[1], apart]
+    contracts = ib.balls.ratio(999_999, 10**6) - abs(1 - step * ib.balls.extremes(A)[1])
+    return [abs(ends[0] - ends[1]), contracts, apart]
 
 
 def end_of_descent(method, A, y, w0, g0, c, step):

@@ -113,6 +113,18 @@ def test_the_limit_of_descent_holds_the_iterates_far_on(kind, c, step):
     assert all((ours - float(v)).overlaps(flint.arb(0, 1e-9)) and ours.rad() < 2e-3 for ours, v in zip(end, [g, *w]))
 
 
+def test_where_steps_come_to_rest():
+    cos, slope = lambda x: x.cos(), lambda x: -x.sin()
+    assert holds(balls.point_at_rest(cos, slope, flint.arb("0.7390851")), "0.7390851332151607", 5)
+    for move, slope, x in (
+        (cos, slope, "0.74"),  # on its way, and farther off than the ball is wide
+        (lambda x: 2 * x - 1, lambda x: flint.arb(2), "1"),  # a point that repels
+        (lambda x: 1 / x, lambda x: -1 / x**2, "1"),  # a centre
+    ):
+        with pytest.raises(ArithmeticError, match="has not come to rest"):
+            balls.point_at_rest(move, slope, flint.arb(x))
+
+
 def test_references_are_those_of_numpy():
     rng = np.random.default_rng(0)
     A, y, w = rng.integers(-4, 5, (3, 5)), rng.integers(-4, 5, 3), rng.integers(-4, 5, 5)
@@ -147,7 +159,8 @@ def _example(**more):
             claim=claim, study="wu2020/invariant", words={"objective": "square"}, settings={"rtol": 1e-9},
             axes={"scale": Fraction(1, 2), "gamma": Fraction(1, 4)}, A=[[Fraction(1), Fraction(0)]], y=[Fraction(2)],
             start=[Fraction(0), Fraction("0.1234567890123456")], scale=Fraction(1, 2), ratio=Fraction(3), seed=None,
-            residual=1.0, tolerance=0.0, slacks={}, precision="float64", constants={"release": Fraction(30), "step": Fraction(1, 100)},
+            residual=1.0, tolerance=0.0, slacks={}, precision="float64",
+            constants={"release": Fraction(30), "step": Fraction(1, 100)},
             told={"law": "gradient descent", "step": Fraction(1, 100), "stop": "loss below 1e-09", "at most": "9 steps",
                   "weights": "Polar", "ended": "capped after 9 steps, at t = 0.09", "seen at": Fraction(4)},
         ),

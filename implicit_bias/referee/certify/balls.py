@@ -2,6 +2,7 @@ r"""Motions and where they end, in ball arithmetic: every number is a ball of py
 
     flow(field, x, h), limit_of_flow            Taylor's polynomial and its remainder; and the end, from where the loss is small
     descent(move, x, count), limit_of_descent   every step; likewise
+    point_at_rest(move, slope, x)               the point to which the numbers near x tend
     normalised; weight_normalised, projected    the flow's field, dx/dt; a step of WN and of rPGD, x'
     pinv, orthogonal                            x* = pinv(A) y, and the part of a vector that A does not see
 
@@ -53,7 +54,7 @@ def gram(A):
 
 def pinv(A, y):
     """A^T (A A^T)^{-1} y"""
-    return [dot(column, gram(A).solve(arb_mat([[t] for t in y])).entries()) for column in zip(*A)]
+    return (arb_mat(A).transpose() * gram(A).solve(arb_mat([[t] for t in y]))).entries()
 
 
 def orthogonal(A, w):
@@ -68,7 +69,7 @@ def misfit(A, y, x):
 
 def downhill(A, y, x):
     """A^T (y - A x)"""
-    return [dot(column, misfit(A, y, x)) for column in zip(*A)]
+    return [dot(column, r) for r in [misfit(A, y, x)] for column in zip(*A)]
 
 
 def extremes(A):
@@ -152,6 +153,14 @@ def descent(move, x, count):
         x = move(x)
         STEPS.append(1)
     return x
+
+
+def point_at_rest(move, slope, x):
+    """a ball about x that `move`, of that derivative, takes into itself and contracts: all in it tend to one point"""
+    ball = x + within(x / 10**6)
+    if not (abs(slope(ball)) < 1 and ball.contains(move(ball.mid()) + slope(ball) * (ball - ball.mid()))):
+        raise ArithmeticError(f"{x.str(5)} has not come to rest after {len(STEPS)} steps")
+    return ball
 
 
 def limit_of_descent(A, y, c, eta, move, x, near=fmpq(1, 1000)):

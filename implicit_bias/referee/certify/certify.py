@@ -5,7 +5,6 @@ What proves is the file itself: it is run by a Python of its own, in more and mo
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.util
 import subprocess
 import sys
@@ -27,15 +26,9 @@ class NotCertified(Exception):
     """Why there is no proof, in a line."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Certificate:
-    path: Path
-    said: str
-    """What it printed."""
-
-    @property
-    def proved(self) -> bool:
-        return self.said.startswith("PROVED FALSE")
+def proved(said: str) -> bool:
+    """Of what a certificate prints."""
+    return said.startswith("PROVED FALSE")
 
 
 def run(path: Path, seconds: float = SECONDS) -> str:
@@ -75,8 +68,8 @@ def known(example: Counterexample) -> dict[str, Any]:
 
 def prove(
     folder: Path, address: str, source: str, statement: str, data: Mapping[str, Any], path: Path, seconds: float = SECONDS
-) -> Certificate:
-    """Write the certificate and run it, in more bits until it proves; the last word where none do."""
+) -> str:
+    """Write the certificate and run it, in more bits until it proves; what it prints, and no file where it does not."""
     if importlib.util.find_spec("flint") is None:
         raise NotCertified("python-flint is not installed: pip install 'implicit-bias[certify]'")
     text, name, arguments = form_of(folder, address.rpartition(":")[2])
@@ -87,9 +80,11 @@ def prove(
     for bits in BITS:
         path.write_text(program(text, name, {n: data[n] for n in arguments}, heading(address, source, statement), bits))
         said = run(path, seconds)
-        if said.startswith("PROVED FALSE") or "it ran for more than" in said:
+        if proved(said) or "it ran for more than" in said:
             break
-    return Certificate(path, said)
+    if not proved(said):
+        path.unlink()
+    return said
 
 
 def file_of(address: str) -> str:
@@ -105,10 +100,7 @@ def certify(example: Counterexample, folder: Path, into: Path) -> str:
         return f"not certified: |w0| = {example.told['norm']}, and exact forms are of |w0| = 1"
     path = into / file_of(address)
     try:
-        done = prove(folder, address, example.claim.source, example.claim.statement, known(example), path)
+        said = prove(folder, address, example.claim.source, example.claim.statement, known(example), path)
     except NotCertified as reason:
         return f"not certified: {reason}"
-    if not done.proved:
-        path.unlink()
-        return f"not certified: {done.said}"
-    return f"{done.said}\n  {path.name} proves it, and needs python-flint alone"
+    return f"{said}\n  {path.name} proves it, and needs python-flint alone" if proved(said) else f"not certified: {said}"
