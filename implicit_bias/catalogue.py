@@ -38,6 +38,11 @@ class Entry:
         return self.name.partition("/")[0]
 
     @property
+    def typed(self) -> str:
+        """What a command takes for it: its name where that is known to all, or else its file."""
+        return self.name if is_shipped(self.path) else os.path.relpath(self.path)
+
+    @property
     def summary(self) -> str:
         return self.docstring.strip().split("\n")[0]
 

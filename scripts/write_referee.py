@@ -98,6 +98,8 @@ def main() -> None:
     parser.add_argument("--one")
     parser.add_argument("--to", type=Path, default=ROOT / "docs" / "referee.md")
     asked = parser.parse_args()
+    if asked.only and asked.to == parser.get_default("to"):
+        parser.error("the page has all of them: --only needs --to FILE")
     if asked.one:
         print(json.dumps(one(asked.one, asked.minutes)))
         return

@@ -15,6 +15,7 @@ import contextlib
 import contextvars
 import dataclasses
 import itertools
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -219,10 +220,11 @@ def bootstrap(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _signs(pairs: int) -> np.ndarray:
-    """All 2^n ways to swap n pairs, or as many as `FLIPS` drawn by a fixed seed; the first swaps none."""
+    """All 2^n ways to swap n pairs, or `FLIPS` (more, where a level asks for them) by a fixed seed; the first swaps none."""
     if pairs <= EXACT_PAIRS:
         return np.array(list(itertools.product((1.0, -1.0), repeat=pairs)))
-    drawn = np.random.default_rng(0).choice((1.0, -1.0), size=(FLIPS, pairs))
+    count = max(FLIPS, math.ceil(4 / (1 - confidence())))  # the least chance that can be seen is 1 / count
+    drawn = np.random.default_rng(0).choice((1.0, -1.0), size=(count, pairs))
     drawn[0] = 1.0
     return drawn
 

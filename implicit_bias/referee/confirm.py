@@ -118,6 +118,7 @@ def _example(entry, claim, top: Candidate, run: Any, motion: again.Motion | None
         given=_given(run, form, values),
         constants=_constants(top, form),
         told=told(claim, run, data),
+        typed=entry.typed,
     )
 
 

@@ -16,9 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from .._files import RESULTS
 from ..evidence.claims import Claim
 from ..evidence.tex.formula import split
 from ..evidence.tex import plain
+from ..sweep.ask.document import LAPTOP, command
 
 LONG = 1000
 """A denominator beyond which a number is shown as a decimal."""
@@ -63,6 +65,8 @@ class Counterexample:
     """Numbers of the cell that are no axis and no setting."""
     told: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """Its law and weights, where it ended and where it is seen to fail: `told`."""
+    typed: str = ""
+    """The study as a command takes it, where that is not its name."""
 
     @property
     def times(self) -> float:
@@ -75,9 +79,8 @@ class Counterexample:
         """What repeats the run, of one that its seed draws; "" where arrays are given."""
         if self.given or self.seed is None:
             return ""
-        said = {**self.words, **self.settings, **{n: float(v) for n, v in self.axes.items()}}
-        words = [f"{n}={v!r}" if isinstance(v, float) else f"{n}={v}" for n, v in said.items()]
-        return " ".join(["implicit-bias run", self.study, *words, f"seed={self.seed}"])
+        said = {**self.words, **self.settings, **{n: float(v) for n, v in self.axes.items()}, "seed": self.seed}
+        return command(self.typed or self.study, {n: str(v) for n, v in said.items()}, LAPTOP, RESULTS)
 
     def _length(self) -> tuple[list[Fraction], str, str]:
         """Whole numbers along w0, and their length in Python and in LaTeX; decimals of length 1 if they are long."""

@@ -4,7 +4,8 @@ r"""Given: directions in the place of what a run has drawn, of its data and of i
 
 Which arrays are free is found by trying: those that differ from seed to seed, whose direction no axis and no number of
 the cell changes, and that share no stream of random numbers with an array of another group: what is made from another
-array (a start from the data, a certificate from the truth) would be left behind.
+array (a start from the data, a certificate from the truth) would be left behind. First weights that are made for each other
+(balanced layers) stay as drawn, too: a claim may lean on it without a slack.
 
     directions       problem          -> its arrays by name                 by type: a problem of your own registers both
     with_directions  problem, given   -> the problem with these directions
@@ -14,6 +15,7 @@ array (a start from the data, a certificate from the truth) would be left behind
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from functools import singledispatch
 from typing import Any
@@ -226,7 +228,8 @@ def free_arrays(
                 of[n].add(s)
     shared = {a for a in varies for b in varies if _group(a) != _group(b) and of[a] & of[b]}
     sparse = {n for n in varies if not n.startswith(START) and n != "x" and np.mean(first[n] == 0) > 0.5}
-    free = sorted(varies - moved - shared - sparse)
+    tied = {n for pair in itertools.combinations(sorted(filter(_is_start, varies)), 2) if _tied(*pair, drawn) for n in pair}
+    free = sorted(varies - moved - shared - sparse - tied)
     while sum(first[n].size for n in free) > MOST:
         free.remove(max(free, key=lambda n: first[n].size))
     fixed = sorted(varies - set(free))
@@ -238,8 +241,26 @@ def _made(make: Callable, values: Mapping[str, Any], key: SeedKey) -> tuple[Any,
     return make(values, key), key
 
 
+def _tied(one: str, other: str, draws: Sequence[Mapping[str, np.ndarray]]) -> bool:
+    """Whether the slices of two arrays have sizes in one ratio in every draw, and not all the same size: what the units of a
+    layer read and what they write where it is balanced, a layer and its transpose."""
+
+    def sizes(array: np.ndarray, axis: int) -> np.ndarray:
+        return _unit(np.linalg.norm(np.moveaxis(array, axis, 0).reshape(array.shape[axis], -1), axis=1))
+
+    for i, j in itertools.product(range(draws[0][one].ndim), range(draws[0][other].ndim)):
+        pairs = [(sizes(d[one], i), sizes(d[other], j)) for d in draws]
+        if all(_same(a, b) for a, b in pairs) and any(np.ptp(a) > 1e-6 for a, _ in pairs):
+            return True
+    return False
+
+
+def _is_start(name: str) -> bool:
+    return name.startswith(START)
+
+
 def _group(name: str) -> str:
     """Arrays that are given together: a linear problem's A and x, all first weights, and others each alone."""
-    if name.startswith(START):
+    if _is_start(name):
         return START
     return "data" if name in ("A", "x") else name

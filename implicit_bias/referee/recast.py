@@ -43,6 +43,8 @@ from ..sweep.program.prepare import Recipe, Run, build_run
 
 LARGE = 512
 """A whole number beyond which it counts steps, and no size."""
+ACCURACY = ("rtol", "atol")
+"""Of an integrator, as `Flow` calls them: a claim about a flow is about its solution, so they are only made finer."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,7 +163,7 @@ class Subject:
         return None if found is self else found
 
     def moving(self, asked: Container[str]) -> Subject:
-        """With the floats of the cell as axes, from half of each to twice, where the cell lets them vary.
+        """With the floats of the cell as axes, from half of each to twice, where the cell lets them vary; no accuracy is less.
 
         One that the user asked for by name stays as it is.
         """
@@ -169,7 +171,8 @@ class Subject:
         for name, value in self.keywords.items():
             if not isinstance(value, float) or not math.isfinite(value) or value == 0 or name in asked:
                 continue
-            grid = Grid({name: around(value), **axes}, self.grid.title)
+            values = around(value)[: 2 if name in ACCURACY else 3]
+            grid = Grid({name: values, **axes}, self.grid.title)
             other = dataclasses.replace(self, grid=grid, settings={n: v for n, v in settings.items() if n != name})
             try:
                 other.traces()

@@ -36,7 +36,7 @@ from .recast import Form, Subject, form_of
 from .region import Family, Region, beyond, is_choice
 from .runs import Runs
 from .search import CLEAR, Found, NotOfOneRun, climb, draw_and_test
-from .settings import Fallen, Search, search_settings
+from .settings import Fallen, search_settings
 from .shrink import shrink
 
 SIZES = ((1, 2), (1, 3), (2, 4))
@@ -69,6 +69,8 @@ class Outcome:
     """A setting in which the claim fails, where that was found."""
     looked: str = ""
     """What was seen of settings."""
+    judged: bool = False
+    """Whether one of them has runs inside the hypotheses."""
     clock: Clock = dataclasses.field(default_factory=Clock)
 
     @property
@@ -102,13 +104,12 @@ class Outcome:
         return "\n".join(lines)
 
     def _nothing(self) -> list[str]:
-        single = isinstance(self.claim.kind, Identity)
         if self.tested:
             found = f"largest residual/tolerance {self.largest:.3g} ({self.where})"
-        elif single:
-            found = "no run was inside its hypotheses and ended as it accepts"
-        else:
+        elif self.judged:
             found = "no setting refutes it"
+        else:
+            found = "no run was inside its hypotheses and ended as it accepts" if self.runs else "there was no time for one"
         lines = [f"  not refuted in {self.runs:,} runs: {found}. This is no proof."]
         lines += [f"  {self.looked}"] if self.looked else []
         if self.unconfirmed is not None:
@@ -226,7 +227,7 @@ class _Search:
         self.entry, self.claim, self.budget, self.rng, self.tell = entry, claim, budget, rng, tell
         self.patience = None if Status.CAPPED in claim.accepts else PATIENCE
         self.clock, self.whole = clock, clock
-        self.spent, self.free, self.doubt, self.looked = 0, "", "", ""
+        self.spent, self.free, self.doubt, self.looked, self.judged = 0, "", "", "", False
         self.price = 0.0
         """The least seconds that a program took with its runs."""
         self.best: Candidate | None = None
@@ -236,7 +237,7 @@ class _Search:
     def refute(self, study: Any, settings: Mapping[str, Any]) -> Outcome:
         self.asked = settings
         whole = subject_of(study, self.claim, settings)
-        if isinstance(self.claim.kind, Identity):
+        if isinstance(self.claim.kind, Identity) and self.claim.per is None:
             self.clock = Clock(SINGLE * self.whole.minutes, self.whole.begun, self.whole.skipped)
             try:
                 if (outcome := self.single(whole)) is not None:
@@ -254,7 +255,7 @@ class _Search:
             clock=self.whole, rng=self.rng, most=max(4, self.budget // 8), tell=self.tell,
         )  # fmt: skip
         self.spent += search.judge.runs
-        self.looked = search.said
+        self.looked, self.judged = search.said, bool({*search.verdicts} - {"vacuous"})
         return self.outcome(self.best, None, self.doubt, fallen=found)
 
     def single(self, whole: Subject) -> Outcome | None:
@@ -374,7 +375,7 @@ class _Search:
         unconfirmed = None if example is not None else self.unconfirmed
         return Outcome(
             self.claim, self.entry.name, example, unconfirmed, said, ratio, where, top is not None, self.spent, self.free,
-            fallen, self.looked, self.whole,
+            fallen, self.looked, self.judged, self.whole,
         )  # fmt: skip
 
 

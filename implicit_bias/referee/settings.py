@@ -10,7 +10,7 @@ compiled program where the cell lets them.
                so that whatever number of settings comes to it, the chance of a false alarm is at most ALARM in all
 
 A claim about single runs is judged in a setting as everywhere: one run beyond its tolerance refutes it, and no chance
-is in it.
+is in it. One that reads the runs of several seeds together (a mean within some standard errors) goes to fresh seeds, too.
 """
 
 from __future__ import annotations
@@ -27,9 +27,12 @@ from typing import Any
 import numpy as np
 
 from .._errors import Mistake
+from .._files import RESULTS
+from ..catalogue import Entry
 from ..evidence.claims import Claim, Judgement, judge, weigh
 from ..evidence.intervals import CONFIDENCE, at_confidence
 from ..evidence.kinds import Identity, Probability
+from ..sweep.ask.document import LAPTOP, command
 from ..sweep.ask.grid import Grid, Grids, Labelled
 from ..sweep.ask.keywords import defaults
 from ..sweep.ask.plan import Plan, at_values, is_traced, show
@@ -38,7 +41,7 @@ from ..sweep.keep.store import Store
 from ..sweep.work.execute import Stop, execute
 from .clock import Clock
 from .needed import Needed
-from .recast import Subject
+from .recast import ACCURACY, Subject, is_seed
 
 ALARM = 0.01
 """The chance that a true claim is refuted by what its seeds drew, over all confirmations of one search."""
@@ -63,11 +66,9 @@ class Setting:
         """Whether only numbers vary that a program may take."""
         return all(is_traced(n, v) for n, v in self.values.items())
 
-    def words(self) -> list[str]:
-        return [f"{n}={','.join(show(v) for v in given)}" for n, given in self.values.items()]
-
     def __str__(self) -> str:
-        return " ".join(self.words()) or "the study's own values"
+        words = [f"{n}={','.join(map(show, given))}" for n, given in self.values.items()]
+        return " ".join(words) or "the study's own values"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +109,7 @@ def _is_numbers(values: Sequence[Any]) -> bool:
 
 def singles(axes: Mapping[str, Sequence[Any]], keywords: Mapping[str, Any], along: str | None) -> Iterator[Setting]:
     """One change each: near ones of every name first, and of them those that need no other program."""
-    given = {n: tuple(v) for n, v in axes.items() if not _is_a_seed(n) and _is_numbers(v)}
+    given = {n: tuple(v) for n, v in axes.items() if not is_seed(n) and _is_numbers(v)}
     given |= {n: (v,) for n, v in keywords.items() if _is_numbers([v]) and np.isfinite(v)}
     rounds: list[list[Setting]] = [[], [], [], []]
     for name, values in given.items():
@@ -116,6 +117,7 @@ def singles(axes: Mapping[str, Sequence[Any]], keywords: Mapping[str, Any], alon
             whole = all(isinstance(v, int) for v in values)
             if whole and stage == 1:
                 continue  # a network of ten times the width is another study
+            factors = factors[: 1 if name in ACCURACY else 2]
             rounds[stage] += [Setting({name: new}) for f in factors if (new := _moved(values, f))]
         if len(values) >= 6 and name == along:
             ordered = sorted(values)
@@ -123,7 +125,7 @@ def singles(axes: Mapping[str, Sequence[Any]], keywords: Mapping[str, Any], alon
             rounds[1] += [Setting({name: tuple(half)}) for half in (lower, upper)]
         if name in axes and name != along and len(values) > 1:
             rounds[3] += [Setting({name: (v,)}) for v in (min(values), max(values))]
-        if name not in axes:
+        if name not in axes and name not in ACCURACY:
             kind = type(values[0])
             rounds[3] += [Setting({name: (kind(v),)}) for v in (0, 1) if values != (kind(v),)]
     rounds[2] += [Setting({n: (not v,)}) for n, v in keywords.items() if isinstance(v, bool)]
@@ -137,10 +139,6 @@ def singles(axes: Mapping[str, Sequence[Any]], keywords: Mapping[str, Any], alon
             if str(setting) not in seen:
                 seen.add(str(setting))
                 yield setting
-
-
-def _is_a_seed(name: str) -> bool:
-    return name == "seed" or name.startswith("seed.")
 
 
 def together(first: Setting, second: Setting) -> Setting | None:
@@ -170,18 +168,18 @@ class Judge:
         self.runs = 0
 
     @property
-    def seeded(self) -> bool:
-        return "seed" in self.grid.axes
+    def seeds(self) -> list[str]:
+        """The axes along which there are fresh draws: `seed`, and streams of it that have several."""
+        return [n for n, v in self.grid.axes.items() if n == "seed" or is_seed(n) and len(v) > 1]
 
-    @property
-    def own_seeds(self) -> int:
-        return len(self.grid.axes.get("seed", (0,)))
+    def seed_by_seed(self, data: Any) -> bool:
+        """Whether each seed has a residual of its own, so that one that fails does so whatever the others drew."""
+        return {*self.seeds} <= {*getattr(self.claim.residual(data), "dims", ())}
 
     def data(self, setting: Setting, seeds: Sequence[int]) -> Any:
         """Results as the study's own would be, of the claim's grid alone."""
         axes = {n: (self.keywords[n],) for n in self.moving} | dict(self.grid.axes) | dict(setting.values)
-        if self.seeded:
-            axes["seed"] = tuple(seeds)
+        axes |= dict.fromkeys(self.seeds, tuple(seeds))
         fixed = {**self.fixed, **{n: v[0] for n, v in axes.items() if n not in self.grid.axes and n not in self.moving}}
         axes = {n: v for n, v in axes.items() if n in self.grid.axes or n in self.moving}
         fixed = {n: v for n, v in fixed.items() if n not in axes}
@@ -203,7 +201,7 @@ class Judge:
         self.store.prepare()
         if plan.missing:
             stop = Stop()
-            alarm = threading.Timer(max(self.clock.left, 0.1), stop.ask)
+            alarm = threading.Timer(min(max(self.clock.left, 0.1), threading.TIMEOUT_MAX), stop.ask)
             alarm.daemon = True
             alarm.start()
             try:
@@ -233,7 +231,7 @@ class Judge:
         inside = weigh(self.claim, data)
         inside = inside.met() & inside.computed
         verdict, axes = judge(self.claim, data).verdict, dict(self.grid.axes)
-        for name in (n for n in inside.dims if n in axes and not _is_a_seed(n)):
+        for name in (n for n in inside.dims if n in axes and not is_seed(n)):
             heard = inside.any([d for d in inside.dims if d != name]).values
             if heard.all() or not heard.any():
                 continue
@@ -262,7 +260,7 @@ def thinned(grid: Grid, along: str | None, kept: Container[str]) -> Grid:
     """Fewer values of each axis of numbers, with its ends: some for a trend, and ends and middle of another."""
 
     def fewer(name: str, values: tuple[Any, ...]) -> tuple[Any, ...]:
-        if name in kept or _is_a_seed(name) or not _is_numbers(values):
+        if name in kept or is_seed(name) or not _is_numbers(values):
             return values
         most = ALONG if name == along else ACROSS
         places = np.unique(np.round(np.linspace(0, len(values) - 1, min(most, len(values)))).astype(int))
@@ -288,8 +286,7 @@ class Search:
     """Settings looked at, and those that came to a confirmation."""
 
     judge: Judge
-    name: str
-    """Of the study, as a command takes it."""
+    entry: Entry
     asked: Mapping[str, Any]
     """The user's own words, which are kept."""
     clock: Clock
@@ -364,7 +361,7 @@ class Search:
                     judge.grid = _between(judge.narrowed(data), whole, judge.claim.kind.axis)
                     break
         own = {n: v for n, v in judge.grid.axes.items() if v != whole.axes[n]}
-        self.own = Setting({n: v for n, v in own.items() if not _is_a_seed(n)})
+        self.own = Setting({n: v for n, v in own.items() if not is_seed(n)})
 
     def _proposals(self, scored: list[tuple[int, Setting]]) -> Iterator[Setting]:
         judge = self.judge
@@ -381,7 +378,8 @@ class Search:
 
     def _seeds(self, begin: int, least: int) -> range:
         least *= 4 if isinstance(self.judge.claim.kind, Probability) else 1
-        return range(begin, begin + max(least, min(self.judge.own_seeds, 2 * least)))
+        own = max((len(self.judge.grid.axes[n]) for n in self.judge.seeds), default=1)
+        return range(begin, begin + max(least, min(own, 2 * least)))
 
     def _look(self, setting: Setting) -> int | None:
         """None where the study has no such setting, or the claim says nothing of it."""
@@ -405,17 +403,21 @@ class Search:
         return near
 
     def _confirm(self, setting: Setting) -> Fallen | None:
-        judge = self.judge
-        alone = isinstance(judge.claim.kind, Identity)
-        if alone or not judge.seeded:
-            seeds, confidence = self._seeds(LOOK, LOOKS), CONFIDENCE
-            chance = "none: a failing run is a failing run" if alone else "none: nothing in this study is drawn"
+        judge, single = self.judge, isinstance(self.judge.claim.kind, Identity)
+        seeds, confidence = self._seeds(LOOK, LOOKS), CONFIDENCE
+        if not judge.seeds:
+            chance = "none: this study has no axis of seeds"
+        elif single and judge.seed_by_seed(judge.needed(judge.data(setting, seeds))):
+            chance = "none: a failing run is a failing run"
         else:
             self.confirmed += 1
             level = ALARM / (self.confirmed * (self.confirmed + 1))
             seeds, confidence = self._seeds(FRESH, CONFIRMS), 1 - level
-            chance = f"at most {level:.2g} in this confirmation, on fresh seeds {seeds.start}..{seeds.stop - 1}; "
-            chance += f"at most {ALARM:g} in this search ({self.looked} settings looked at, {self.confirmed} on fresh seeds)"
+            on = f"on fresh seeds {seeds.start}..{seeds.stop - 1}"
+            looked = f"{self.looked} settings looked at, {self.confirmed} on fresh seeds"
+            chance = f"at most {level:.2g} in this confirmation, {on}; at most {ALARM:g} in this search ({looked})"
+            if single:
+                chance = f"that which its own tolerance leaves to what several seeds draw together, {on} ({looked})"
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             judgement, data = judge(setting, seeds, confidence)
@@ -423,25 +425,25 @@ class Search:
             self.tell(f"{setting}: not refuted on fresh seeds ({judgement.verdict})")
             return None
         setting = Setting({**self.own.values, **setting.values})
-        words = [f"{n}={_text(v)}" for n, v in self.asked.items() if n not in setting.values] + setting.words()
-        if judge.seeded:
-            words.append(f"seed={seeds.start}..{seeds.stop - 1}")
-        run = " ".join(["implicit-bias run", self.name, *words, "--as refuted"])
-        return Fallen(setting, judgement, (run, f"implicit-bias check {self.name}@refuted"), chance, data)
+        words = {n: _text(v) for n, v in {**self.asked, **setting.values}.items()}
+        words |= dict.fromkeys(judge.seeds, f"{seeds.start}..{seeds.stop - 1}")
+        run = command(self.entry.typed, words, LAPTOP, RESULTS, "refuted")
+        return Fallen(setting, judgement, (run, f"implicit-bias check {self.entry.name}@refuted"), chance, data)
 
 
 def _text(values: Any) -> str:
+    """Values as a command takes them, with every digit."""
     several = not isinstance(values, (str, bytes)) and hasattr(values, "__iter__")
-    return ",".join(show(v) for v in values) if several else show(values)
+    return ",".join(repr(float(v)) if isinstance(v, float) else show(v) for v in (values if several else [values]))
 
 
 def search_settings(
-    entry: Any, study: Any, claim: Claim, grid: Grid, fixed: Mapping[str, Any], asked: Mapping[str, Any],
+    entry: Entry, study: Any, claim: Claim, grid: Grid, fixed: Mapping[str, Any], asked: Mapping[str, Any],
     *, clock: Clock, rng: np.random.Generator, most: int, tell: Callable[[str], None],
 ) -> tuple[Fallen | None, Search]:  # fmt: skip
     """The first setting in which the claim falls and is confirmed to, and what was looked at."""
     with tempfile.TemporaryDirectory() as folder:
-        search = Search(Judge(study, claim, grid, fixed, clock, folder), entry.name, asked, clock, rng, most, tell)
+        search = Search(Judge(study, claim, grid, fixed, clock, folder), entry, asked, clock, rng, most, tell)
         found = search.find()
         if found is not None:
             found = dataclasses.replace(found, data=found.data.load())

@@ -1,11 +1,15 @@
 """Planted falsehoods are found, and a true claim is not refuted; docs/referee.md has all of them."""
 
 import dataclasses
+import os
 
 import numpy as np
 import pytest
 
+import implicit_bias as ib
 from implicit_bias import catalogue
+from implicit_bias.cli import main
+from implicit_bias.evidence import kinds
 from implicit_bias.evidence.intervals import at_confidence, confidence, share, student
 from implicit_bias.referee import settings
 from implicit_bias.referee.clock import Clock
@@ -42,7 +46,9 @@ def test_a_setting_refutes_on_fresh_seeds_and_is_a_command():
     assert outcome.as_expected and fallen.judgement.verdict == "refuted" and outcome.counterexample is None
     assert fallen.data.seed.values.min() >= settings.FRESH  # no look has seen them
     run, check = fallen.commands
-    assert run.startswith("implicit-bias run planted ") and "seed=20000..20023" in run and check.endswith("@refuted")
+    file = os.path.relpath(catalogue.template())  # which has no name that a command knows
+    assert run.startswith(f"implicit-bias run {file} ") and run.endswith(" seed=20000..20023 --as refuted")
+    assert check == "implicit-bias check planted@refuted"
     assert "at most 0.01 in this search" in fallen.chance and run in outcome.text()
 
 
@@ -53,6 +59,21 @@ def test_the_setting_that_is_printed_refutes_the_claim_when_it_is_run():
     words = {n: list(v) for n, v in fallen.setting.values.items()}
     judged = dataclasses.replace(known.study, claims=[known.claim]).check(known.study.run(seed=range(20000, 20024), **words))
     assert [j.verdict for j in judged] == ["refuted"]
+
+
+@pytest.mark.slow
+def test_a_claim_that_reads_its_seeds_together_goes_to_fresh_ones():
+    """A mean within four standard errors fails now and then of many settings; the user's seeds are not those of the command."""
+    claim = ib.Claim(
+        id="mean", source="planted", statement="the mean of $|w_\\perp|$ is $1/10$", because="four standard errors",
+        accepts=planted.ENDED, residual=lambda ds: ds.w_perp.mean("seed") - 0.1, expected="refuted",
+        tolerance=lambda ds: 4 * ds.w_perp.std("seed") / ds.sizes["seed"] ** 0.5,
+    )  # fmt: skip
+    entry = catalogue.Entry("planted", catalogue.template(), "")
+    outcome = refute(entry, planted.BALL, claim, {"seed": [0, 1, 2]}, minutes=1)
+    assert outcome.as_expected and "that which its own tolerance leaves" in outcome.fallen.chance
+    assert outcome.fallen.data.seed.values.min() >= settings.FRESH
+    assert outcome.fallen.commands[0].count("seed=") == 1
 
 
 @pytest.mark.slow
@@ -77,12 +98,23 @@ def test_another_confidence_is_that_of_intervals_and_ends():
     assert confidence() == 0.95 and abs(student(10) - 2.2281) < 1e-4
 
 
+def test_the_twentieth_confirmation_can_refute_an_ordering():
+    """Of 24 pairs that are all above 0; the chance that none is seen among the swapped is 1 / count."""
+    with at_confidence(1 - settings.ALARM / (20 * 21)):
+        assert kinds._turned(np.linspace(1.0, 2.0, 24)[:, None])
+
+
 def test_settings_are_halved_and_doubled_before_anything_else():
     found = list(settings.singles({"scale": (0.1, 1.0), "seed": (0,)}, {"rows": 4, "flag": True, "word": "a"}, None))
     first = [dict(s.values) for s in found[:4]]
     assert first == [{"scale": (0.05, 0.5)}, {"scale": (0.2, 2.0)}, {"rows": (2,)}, {"rows": (8,)}]
     assert {"flag": (False,)} in [dict(s.values) for s in found]
     assert not any("seed" in s.values or "word" in s.values for s in found)
+
+
+def test_no_integrator_is_made_less_accurate():
+    found = [v for s in settings.singles({}, {"rtol": 1e-9, "stop": 1e-9}, None) for v in s.values.get("rtol", ())]
+    assert found and max(found) < 1e-9
 
 
 def test_a_clock_that_is_over_says_what_was_left_out():
@@ -95,7 +127,6 @@ def test_nothing_is_given_that_another_array_was_made_from():
     """A certificate is made from the truth, and stays as drawn; Gaussian measurements are given; a start is, beside both."""
     import jax.numpy as jnp
 
-    import implicit_bias as ib
     from implicit_bias.referee.given import free_arrays
 
     def free(problem):
@@ -113,10 +144,28 @@ def test_nothing_is_given_that_another_array_was_made_from():
     assert set(free_arrays(beside, {"scale": [0.1, 1.0]}).shapes) == {"A"}
 
 
+@pytest.mark.parametrize("balanced", [True, False])
+def test_layers_that_are_made_for_each_other_are_not_given_apart(balanced):
+    """W_2 = W_1^T diag(+-1) of a draw is balanced, and a claim may lean on it."""
+    import jax
+    import jax.numpy as jnp
+
+    from implicit_bias.referee.given import free_arrays
+
+    def cell(v, key):
+        first, other = jax.random.normal(ib.stream(key, "frames"), (2, 3, 3))
+        start = (first, first.T * jnp.array([1.0, -1.0, 1.0])[:, None] if balanced else other)
+        net = ib.DeepLinear(v["scale"], 2, 3, start=start)
+        return ib.Run(ib.matrix.population((3, 3), 2)(key), net, ib.Descent(0.1, max_steps=3))
+
+    free = free_arrays(cell, {"scale": [0.1, 1.0]})
+    assert set(free.shapes) == ({"left", "right"} if balanced else {"left", "right", "start 0", "start 1"})
+    assert ("start 0, start 1" in free.why) == balanced
+
+
 def test_a_given_start_keeps_its_size_and_the_data_keep_theirs():
     import jax.numpy as jnp
 
-    import implicit_bias as ib
     from implicit_bias.referee.given import arrays_of, with_given
 
     key = ib.SeedKey(jnp.asarray(0))
@@ -129,3 +178,20 @@ def test_a_given_start_keeps_its_size_and_the_data_keep_theirs():
         np.testing.assert_allclose(after[name], size * direction / np.linalg.norm(direction), rtol=1e-12)
     problem = with_given(run, given).problem
     np.testing.assert_allclose(problem.operator @ problem.made_from, problem.target)  # there was no noise
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["--minutes", "x"], "invalid float value: 'x'; `implicit-bias refute --help` shows how"),
+        (["--minutes", "-1"], "minutes: must be above 0; write --minutes 5"),
+        (["--minutes", "0"], "minutes: must be above 0; write --minutes 5"),
+        (["--minutes", "nan"], "minutes: must be above 0; write --minutes 5"),
+        (["--minuts", "1"], "unrecognized arguments: --minuts 1; `implicit-bias --help` shows how"),
+        (["--minutes"], "expected one argument; `implicit-bias refute --help` shows how"),
+    ],
+)
+def test_a_time_that_is_none_is_one_line(capsys, words, said):
+    code = main(["refute", "limit-excess-exact", *words])
+    out, err = capsys.readouterr()
+    assert code == 2 and out == "" and err.startswith("error: ") and err.count("\n") == 1 and said in err
