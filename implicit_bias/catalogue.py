@@ -39,8 +39,9 @@ class Entry:
 
     @property
     def typed(self) -> str:
-        """What a command takes for it: its name where that is known to all, or else its file."""
-        return self.name if is_shipped(self.path) else os.path.relpath(self.path)
+        """What a command takes for it: its name where that means this file here, or else the file."""
+        meant = next((path for root in roots() if (path := root / f"{self.name}.py").is_file()), None)
+        return self.name if meant is not None and meant.samefile(self.path) else os.path.relpath(self.path)
 
     @property
     def summary(self) -> str:

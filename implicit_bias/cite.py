@@ -92,11 +92,11 @@ def _standing(entry: Entry, name: str, claim: Claim, out: FilePath) -> tuple[lis
     there = _kept(entry, name, out)
     if there is None:
         named = f" --as {name[1:]}" if name else ""
-        return [f"no results in {out}: `implicit-bias run {entry.name}{named}{_to(out)}` makes them"], None
+        return [f"no results in {out}: `implicit-bias run {entry.typed}{named}{_to(out)}` makes them"], None
     plan, kept = there
     judgement = next((j for j in kept.judgements if j.claim.id == claim.id), None) if kept else None
     if judgement is None:
-        return [f"not judged since its results or its code changed: `implicit-bias check {entry.name}{name}{_to(out)}` does"], None
+        return [f"not judged since its results or its code changed: `implicit-bias check {entry.typed}{name}{_to(out)}` does"], None
     store, _ = plan_of(plan)
     expected = "" if judgement.verdict == "supported" else ", as expected" if judgement.as_expected else ", AGAINST EXPECTATION"
     runs = f"{judgement.tested:,} of {judgement.inside:,} runs inside its hypotheses tested, {judgement.outside:,} outside"

@@ -43,4 +43,4 @@ class Clock:
         if not self.skipped:
             return ""
         shown = "; ".join(self.skipped[:6]) + f"; and {len(self.skipped) - 6} more" * (len(self.skipped) > 6)
-        return f"not tried in {self.minutes:g} minutes (--minutes M): {shown}"
+        return f"not tried in {self.minutes:g} minute{'s' * (self.minutes != 1)} (--minutes M): {shown}"
