@@ -10,6 +10,7 @@ In a notebook, where each of these is shown as what it is (docs/tutorial.ipynb g
     study.figure("figure-1", ds).save("figure-1.pdf")
     study.replay(scale=0.1, seed=2, every=1)                 # one run again, with every step between
     study.refine("norm>3", over="scale")                     # where an answer changes along an axis
+    study.conjecture("norm", over="scale")                   # the law of a quantity along it, as claims
 """
 
 from __future__ import annotations
@@ -304,6 +305,22 @@ class Study:
         from .refine.search import from_python
 
         return from_python(self, what, over, to, dict(settings or {}), options)
+
+    def conjecture(
+        self, quantity: str, settings: Mapping[str, Any] | None = None, /, *, over: str | Sequence[str], **options: Any
+    ):  # fmt: skip
+        """The law of `quantity` over one to three axes, fitted on half of the seeds and judged on the others.
+
+            found = study.conjecture("norm", over="scale,ratio", scale=ib.logspace(1e-3, 1, 9))
+            found                        # what survives, and what does not
+            found.best.claims            # of the best: claims, and `found.best.python`, their text
+
+        Options: `accepts`, `above` (docs/how-to/conjecture.md), `out`, `size`; all others are axes and keywords of the cell.
+        """
+        from .conjecture.search import conjecture
+
+        search = {n: options.pop(n) for n in ("accepts", "above", "out", "size") if n in options}
+        return conjecture(self, quantity, over, {**(settings or {}), **options}, **search)
 
     # -- looking --------------------------------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ import xarray as xr
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from implicit_bias import Status, catalogue, session
 from implicit_bias.conjecture.search import Asked, Found, gathered, law_of
+from implicit_bias.conjecture.verdict import WIDEST
 from implicit_bias.evidence.intervals import share
 from implicit_bias.evidence.tex import plain
 from implicit_bias.referee.refute import refute
@@ -70,10 +71,10 @@ class Known:
 
 
 def _inside(numbers: Mapping[str, tuple[float, float]], exponents: Mapping[str, float]) -> str:
-    """The exponents of one power law whose intervals contain all that are known; "" if there is none."""
+    """The exponents of one power law whose intervals, none too wide to say something, contain all that are known; or ""."""
     for which in ("", ", first", ", second"):
         named = {axis: numbers.get(f"power of {axis}{which}") for axis in exponents}
-        if all(n is not None and abs(n[0] - exponents[a]) <= n[1] for a, n in named.items()):
+        if all(n is not None and abs(n[0] - exponents[a]) <= n[1] <= WIDEST for a, n in named.items()):
             return ", ".join(f"{a}: {v:.5g} +- {h:.2g}" for a, (v, h) in named.items())
     return ""
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from implicit_bias import Status
+from implicit_bias import Status, catalogue
 from implicit_bias._errors import Mistake
 from implicit_bias.cli import main
 from implicit_bias.conjecture import collapse, forms, laws
@@ -146,6 +146,12 @@ def test_noise_is_no_law(null):
         assert law(ds).best is None, str(law(ds))
 
 
+def test_a_step_is_no_power():
+    """One jump, the same for each seed: its mean slope is sure, and it is no law."""
+    found = law(table(lambda a: 1.0 + 1.7 * (a > 0.1), noise=0.01))
+    assert found.best is None and "as near as a constant" in str(found)
+
+
 # -- fitted and kept back ----------------------------------------------------------------------------------------------
 
 
@@ -167,6 +173,22 @@ def test_what_holds_where_it_was_fitted_alone_does_not_survive(where):
     else:
         ds["q"] = xr.where(ds.seed >= 8, ds.q.isel(alpha=0), ds.q)
     assert law(ds).best is None
+
+
+def test_the_tolerance_of_a_claim_knows_nothing_of_what_it_is_judged_on():
+    ds, said = table(lambda a: -np.log1p(-a / 2), noise=1e-3), "q = -log(1 - (1/2) alpha)"
+    assert plain(f"${law(ds).best.candidate.said}$") == said
+    wild = np.random.default_rng(0).normal(size=(4, 12))
+    ds["q"][8:] *= np.exp(0.05 * np.concatenate([wild, -wild]))  # right on average, and run by run no longer
+    judged = [j for j in law(ds).judged if plain(f"${j.candidate.said}$") == said]
+    assert [j.why.partition(":")[0] for j in judged] == ["refuted"]
+
+
+def test_what_is_kept_back_has_no_part_in_which_law_is_the_best():
+    ds = table(lambda a: a**0.5, noise=0.05, apart=1.0)
+    other = ds.copy(deep=True)
+    other["q"][8:] *= np.exp(0.05 * np.random.default_rng(1).normal(size=(8, 12)))
+    assert [j.score for j in law(ds).judged] == [j.score for j in law(other).judged]
 
 
 def test_lost_runs_are_left_out_and_counted():
@@ -263,3 +285,22 @@ def test_the_command_finds_that_steps_are_an_inverse_of_the_step(lab, capsys):
     assert space["CLAIMS"][0].kind.value == -1
     assert main(["conjecture", "slow.py", "noise", *words[3:]]) == 0
     assert "no law is found" in capsys.readouterr().out
+    study = catalogue.load(catalogue.find("slow.py"))
+    found = study.conjecture("count", over="step", step=np.geomspace(1e-4, 1e-2, 12), seed=range(8))
+    assert found.best.claims[0].kind.value == -1 and str(found) == repr(found)
+
+
+@pytest.mark.slow
+def test_a_catapult_lands_log_periodically_up_to_a_logarithm():
+    """(s(z/q) - s(z)) / z changes by -kappa' ds/dlog z a turn: what is derived in the study, and no O(z)."""
+    study = catalogue.load(catalogue.find("conjectures/catapult"))
+    s, h = 3.55, 1e-2
+    q = (s - 1) ** 2
+    z = 0.8e-5 / q ** np.arange(5)
+    ds = study.run(start=[*z, z[0] * np.exp(h), z[0] * np.exp(-h)], curvature=s, spread=0.0, seed=[0])
+    landed = ds.landed.sel(curvature=s, seed=0).squeeze()
+    at = landed.sel(start=z).values
+    slope = float(landed.sel(start=z[0] * np.exp(h)) - landed.sel(start=z[0] * np.exp(-h))) / (2 * h)
+    turns = np.diff(np.diff(at) / z[:-1])
+    np.testing.assert_allclose(turns, -2 * (4 - s) / (q * (s - 1)) * slope, rtol=0.05)
+    assert abs(turns).min() > 0.02

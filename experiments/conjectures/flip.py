@@ -98,8 +98,8 @@ figure = ib.Figure(
             x="steps $k$", y=r"$|k L_k / C - 1|$", log="xy",
         ),
     ],
-    caption="Descent exactly at the edge, eta = 2/L'', on |a^p - y|^2/2 with y = 1, medians and ranges over {seed.count} starts. "
-    "Left: the loss after k steps, with C/k. Right: how far k times the loss is from its constant.",
+    caption="Descent exactly at the edge, eta = 2/L'', on |a^p - y|^2/2 with y = 1, medians and ranges over {seed.count} "
+    "starts. Left: the loss after k steps, with C/k. Right: how far k times the loss is from its constant.",
     claims=["at-the-edge-the-loss-falls-like-one-over-k", "at-the-edge-every-start-has-one-constant"],
 )  # fmt: skip
 

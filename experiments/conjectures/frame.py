@@ -65,7 +65,7 @@ CLAIMS = [
         kind=ib.Exponent(against="missed", value=3.0, within=0.05),
         hypotheses=lambda ds: {"$t = 1$": ib.curves.among(ds.rate, 1.0), r"$e \le 1/20$": 0.0501 - ds.missed},
         residual=lambda ds: ib.curves.last(ds.left),
-        because="the next order is 4 e^4, which bends it by 0.03",
+        because="the next order is -8 e^4, which bends it by 2 e at e",
     ),
     claim(
         id="another-step-is-of-order-one",

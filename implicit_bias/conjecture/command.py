@@ -28,7 +28,7 @@ def command(arguments: argparse.Namespace) -> int:
         raise Mistake("to", f"{arguments.to} is no Python file", "write --to FILE.py")
     if arguments.minutes < 0:
         raise Mistake("minutes", f"must be at least 0, got {arguments.minutes:g}", "write --minutes 2, or 0 for no referee")
-    over = [name.strip() for name in words.pop("over").split(",")]
+    over = words.pop("over")
     settings = {n: parse(n, t) for n, t in words.items()}
     entry = catalogue.find(arguments.study)
     # from here on JAX is imported

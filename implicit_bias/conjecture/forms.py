@@ -290,9 +290,9 @@ def refit(form: Form, x: np.ndarray, q: np.ndarray) -> Form | None:
         curve, _ = curve_of(q)
         unit = dataclasses.replace(form, constants=(0.0, 1.0))(x)
         centred = unit - unit.mean()
-        if not np.isfinite(centred).all() or not centred.any():
+        if not (square := centred @ centred) > 0 or not np.isfinite(square):
             return None
-        return dataclasses.replace(form, constants=(0.0, float(centred @ curve / (centred @ centred))))
+        return dataclasses.replace(form, constants=(0.0, float(centred @ curve / square)))
     mean = _mean(q, form.way)
     of = TRANSFORMS[form.transform]
     flat = dataclasses.replace(form, transform="q", constants=(0.0, 1.0))
@@ -432,9 +432,9 @@ def _added(x: np.ndarray, q: np.ndarray) -> list[Form]:
                 if not np.isfinite(values).all():
                     continue
                 centred = values - values.mean()
-                if not centred.any():
+                if not (square := centred @ centred) > 0:
                     continue
-                c2 = float(centred @ curve / (centred @ centred))
+                c2 = float(centred @ curve / square)
                 error = float(np.sqrt(np.mean((curve - c2 * centred) ** 2)) / np.ptp(curve)) if np.ptp(curve) else np.inf
                 if error < 0.1:
                     found.append(Form("q", name, scale, nothing, b, (0.0, _snapped(c2)), "added", error))

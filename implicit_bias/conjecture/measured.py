@@ -48,13 +48,15 @@ class Measured:
 
     @property
     def positive(self) -> bool:
+        """Of all seeds: what is not has no logarithm, and would be left out where it is judged."""
         known = self.q[np.isfinite(self.q)]
         return bool(len(known) and (known > 0).all())
 
     @property
     def reach(self) -> float:
-        """Greatest less least."""
-        return float(np.ptp(self.q[np.isfinite(self.q)])) or 1.0
+        """Greatest less least, of the seeds that are fitted."""
+        known = self.q[self.fitted]
+        return float(np.ptp(known[np.isfinite(known)])) or 1.0
 
     def to_fit(self) -> tuple[np.ndarray, np.ndarray]:
         """(x, q) of the fitted part."""
@@ -63,10 +65,6 @@ class Measured:
     @property
     def range(self) -> dict[str, tuple[float, float]]:
         return {n: (float(v.min()), float(v.max())) for n, v in zip(self.axes, self.x.T)}
-
-    @property
-    def inner_range(self) -> dict[str, tuple[float, float]]:
-        return {n: (float(v.min()), float(v.max())) for n, v in zip(self.axes, self.x[self.inner].T)}
 
 
 def inner_of(values: np.ndarray) -> np.ndarray:
@@ -96,8 +94,6 @@ def measured(
     if several:
         raise Mistake(str(several[0]), f"has {value.sizes[several[0]]} values", f"choose one: {several[0]}=VALUE")
     value = value.isel({d: 0 for d in value.dims if d not in over and d != "seed"}, drop=True)
-    if "seed" not in value.dims:
-        value = value.expand_dims(seed=2)
     value = value.transpose("seed", *over)
     x = np.array(list(itertools.product(*(ds[n].values.astype(float) for n in over))))
     q = value.values.reshape(value.sizes["seed"], -1)

@@ -36,7 +36,7 @@ BETTER = 0.5
 """A law of more numbers has to be so much nearer than a power law is."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Found:
     """What was looked at, and what became of each candidate, the best that survives first."""
 
@@ -48,6 +48,9 @@ class Found:
     @property
     def survivors(self) -> list[Judged]:
         return sorted((j for j in self.judged if j.survives), key=lambda j: j.score)
+
+    def __repr__(self) -> str:
+        return str(self)
 
     @property
     def best(self) -> Judged | None:
@@ -177,11 +180,11 @@ class Asked:
 
 
 def gathered(
-    study: Any, quantity: str, over: Sequence[str], settings: Mapping[str, Any] | None = None, *, size: str = "laptop",
+    study: Any, quantity: str, over: str | Sequence[str], settings: Mapping[str, Any] | None = None, *, size: str = "laptop",
     accepts: str | Sequence[Status] | None = None, out: Any = None, tell: Tell = _silent,
 ) -> Asked:  # fmt: skip
     """The runs that a law is looked for in: those that are not in `out` are computed."""
-    names, settings = list(over), dict(settings or {})
+    names, settings = [n.strip() for n in over.split(",")] if isinstance(over, str) else list(over), dict(settings or {})
     if not 1 <= len(names) <= 3 or len(set(names)) != len(names):
         raise Mistake("over", f"names {len(names)} axes", "name one to three different axes: over=alpha,step")
     asked = question(study, quantity, accepts)
@@ -207,16 +210,16 @@ def law_of(asked: Asked, above: float | None = None) -> Found:
     """Every kind of law, fitted and judged."""
     m = measured(asked.data, asked.quantity, asked.over, asked.accepts, above)
     found = looked_for(m)
-    kept = asked.data.isel(seed=np.flatnonzero(~m.fitted)) if "seed" in asked.data.dims else asked.data
+    kept = asked.data.isel(seed=np.flatnonzero(~m.fitted))
     done = [judged(c, m, kept, asked.study, asked.accepts, max(len(found), 1)) for c in found]
     return Found(asked.study, m, done, kept)
 
 
 def conjecture(
-    study: Any, quantity: str, over: Sequence[str], settings: Mapping[str, Any] | None = None, **options: Any
-) -> Found:
+    study: Any, quantity: str, over: str | Sequence[str], settings: Mapping[str, Any] | None = None,
+    *, above: float | None = None, **options: Any,
+) -> Found:  # fmt: skip
     """Look for the law of a quantity over one to three axes of a study."""
-    above = options.pop("above", None)
     return law_of(gathered(study, quantity, over, settings, **options), above)
 
 

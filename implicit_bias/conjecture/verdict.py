@@ -1,6 +1,7 @@
 r"""What became of a candidate on what was kept back. It survives if, on seeds that were not fitted,
 
-    explains    it is nearer to them than a constant is, by Student's t over seeds at 5 % over the number of candidates
+    explains    it is nearer to them than a constant is, by Student's t over seeds at 5 % over the number of candidates; and
+                to their mean at least three times as near
     holds       beyond the fitted part of the axes, the mean over seeds is off at no point by more than 1.5 times the most
                 it was off where it was fitted, and what noise and the doubt of its numbers allow there; of a power law,
                 by `WITHIN` of an exponent more
@@ -27,6 +28,8 @@ LEVEL = 0.05
 ROUNDING = 1e-10
 WIDEST = 0.25
 """A tolerance, or a half-width of an exponent, with which nothing is said."""
+NEARER = 3.0
+"""Than a constant, in root mean square of the mean over seeds: a step is no power, however sure its mean slope is."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,12 +39,15 @@ class Judged:
     why: str
     rms: float
     """Of the mean over seeds that were kept back, in the logarithm of q where it has one."""
+    expected: float
+    """The same from the seeds that were fitted, at all points, with the noise of a mean: those that were kept back have no part
+    in which law is the best."""
     claims: Sequence[Claim]
     python: str
 
     @property
     def score(self) -> float:
-        return float(np.log(max(self.rms, ROUNDING))) + self.candidate.length
+        return float(np.log(max(self.expected, ROUNDING))) + self.candidate.length
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,16 +77,36 @@ class _Off:
         return np.where(known.any(0), np.where(known, self.by, 0.0).sum(0) / np.maximum(known.sum(0), 1), np.nan)
 
     @property
-    def in_logs(self) -> np.ndarray:
-        """The mean over seeds of its logarithm: [points]."""
-        return dataclasses.replace(self, by=self.logs).mean
+    def in_logs(self) -> _Off:
+        """Off in the logarithm of q."""
+        return dataclasses.replace(self, by=self.logs)
+
+    @property
+    def of_flat(self) -> np.ndarray:
+        """The mean over seeds of how far a constant is off, where the candidate says something: [points]."""
+        return dataclasses.replace(self, by=np.where(np.isfinite(self.by), self.flat, np.nan)).mean
 
     @property
     def noise(self) -> float:
         """Standard deviation of a run about the mean of its point."""
+        squares, degrees = self._about_the_mean
+        return float(np.sqrt(squares.sum() / max(degrees.sum(), 1)))
+
+    @property
+    def most_noise(self) -> float:
+        """The same at the point where it is greatest."""
+        squares, degrees = self._about_the_mean
+        return float(np.sqrt(np.max(squares / np.maximum(degrees, 1), initial=0.0)))
+
+    @property
+    def _about_the_mean(self) -> tuple[np.ndarray, np.ndarray]:
+        """Squares, and runs beyond one: [points]."""
         known = np.isfinite(self.by)
-        rest = np.where(known, self.by - self.mean, 0.0)
-        return float(np.sqrt((rest**2).sum() / max(known.sum() - known.any(0).sum(), 1)))
+        return (np.where(known, self.by - self.mean, 0.0) ** 2).sum(0), np.maximum(known.sum(0) - 1, 0)
+
+
+def _rms(values: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(values**2))) if len(values) else np.inf
 
 
 def _centred(values: np.ndarray) -> np.ndarray:
@@ -116,7 +142,7 @@ def judged(candidate: Candidate, m: Measured, ds: xr.Dataset, study: str, accept
     from scipy import stats
 
     everywhere = np.ones(len(m.x), bool)
-    fitted = _Off.of(candidate, m, m.fitted, m.inner)
+    fitted, beside = (_Off.of(candidate, m, m.fitted, columns) for columns in (m.inner, everywhere))
     kept = _Off.of(candidate, m, ~m.fitted, everywhere)
     count = max(int(np.isfinite(kept.mean).sum()), 1)
     z = stats.norm.ppf(1 - LEVEL / (2 * count))
@@ -127,9 +153,12 @@ def judged(candidate: Candidate, m: Measured, ds: xr.Dataset, study: str, accept
     allowed = ALLOWED * systematic + ROUNDING + doubt + z * fitted.noise / np.sqrt(max(int((~m.fitted).sum()), 1))
     if candidate.exponents:
         allowed = allowed + WITHIN * _beyond(m)
-    of_a_run = float(np.max(allowed)) + stats.norm.ppf(1 - LEVEL / (2 * max(kept.by.size, 1))) * max(fitted.noise, kept.noise)
+    # noise is that of the other seeds: of what is judged nothing is in its tolerance
+    of_a_run = float(np.max(allowed)) + stats.norm.ppf(1 - LEVEL / (2 * max(kept.by.size, 1))) * beside.most_noise
     known = np.isfinite(kept.mean)
-    rms = float(np.sqrt(np.mean(kept.in_logs[known] ** 2))) if known.any() else np.inf
+    rms, off, flat = (_rms(values[known]) for values in (kept.in_logs.mean, kept.mean, kept.of_flat))
+    near = beside.in_logs
+    expected = float(np.hypot(_rms(near.mean[np.isfinite(near.mean)]), near.noise / np.sqrt(m.fitted.sum())))
     outside = known & ~m.inner
     beyond = int((abs(kept.mean) > allowed)[outside].sum())
     python, claims = "", []
@@ -141,6 +170,8 @@ def judged(candidate: Candidate, m: Measured, ds: xr.Dataset, study: str, accept
         why = f"beyond the fitted part it is known to {np.max(allowed):.2g} only"
     elif not _explains(kept, tried):
         why = "on fresh seeds it is no nearer than a constant"
+    elif off > max(flat / NEARER, ROUNDING):
+        why = f"on fresh seeds it is only {flat / off:.2g} times as near as a constant"
     elif outside.sum() < 0.5 * (~m.inner).sum():
         why = "it says nothing at most points beyond the fitted part"
     elif beyond:
@@ -154,4 +185,4 @@ def judged(candidate: Candidate, m: Measured, ds: xr.Dataset, study: str, accept
         claims = space["CLAIMS"]
         verdicts = [judge(claim, ds) for claim in claims]
         why = "; ".join(f"{j.verdict}: {j.measured}" for j in verdicts if j.verdict != "supported")
-    return Judged(candidate, not why, why, rms, claims, python)
+    return Judged(candidate, not why, why, rms, expected, claims, python)
