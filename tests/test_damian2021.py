@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from scipy.optimize import linprog
+from scipy.optimize import brentq, linprog
 
 import implicit_bias as ib
 from experiments.damian2021 import lasso
@@ -74,16 +74,46 @@ def test_neither_an_unweighted_lasso_nor_one_without_the_next_order_passes():
     for name in ("mean-solves-the-weighted-lasso", "next-order-of-the-lasso"):
         assert judge(CLAIM[name], ds).verdict == "supported"
     assert refitted("mean-solves-the-weighted-lasso", np.ones(4), "off_lasso").verdict == "refuted"
-    assert refitted("next-order-of-the-lasso", weights, "off_next_order").verdict == "refuted"
+    assert refitted("next-order-of-the-lasso", weights, "off_next_orders").verdict == "refuted"
 
 
-def test_the_next_order_is_the_covariance_of_a_linear_recursion():
-    """d' = d - 4 eta D A^T (A d - sigma xi) has the covariance 2 eta sigma^2 D up to O(eta^2), D = diag|x|."""
+def test_the_next_orders_are_the_covariance_of_a_linear_recursion():
+    """d' = d - 4 eta D A^T (A d - sigma xi) has the covariance 2 eta sigma^2 (D + 2 eta D G D) up to O(eta^3), D = diag|x|."""
     A, _ = problem(2.6, 0)
     D, sigma = np.diag([0.0, 2.0, 1.5, 0.0])[1:3, 1:3], 2.0
     A = A[:, 1:3]
+    G = A.T @ A
     for step in (1e-3, 1e-4):
-        M = np.eye(2) - 4 * step * D @ A.T @ A
-        noise = (4 * step * sigma) ** 2 * D @ A.T @ A @ D
+        M = np.eye(2) - 4 * step * D @ G
+        noise = (4 * step * sigma) ** 2 * D @ G @ D
         covariance = np.linalg.solve(np.eye(4) - np.kron(M, M), noise.reshape(-1)).reshape(2, 2)
-        np.testing.assert_allclose(covariance, 2 * step * sigma**2 * D, atol=100 * step * step * sigma**2)
+        np.testing.assert_allclose(covariance, 2 * step * sigma**2 * (D + 2 * step * D @ G @ D), atol=200 * step**3 * sigma**2)
+        assert np.max(abs(covariance - 2 * step * sigma**2 * D)) > 10 * step**2 * sigma**2
+
+
+@pytest.mark.parametrize("kick", [0.05, 0.1, 0.2, 0.3, 0.35])
+def test_normal_noise_alone_adds_three_quarters_of_a_square_and_then_110_27_of_that_squared(kick):
+    """E log|m + k z| = 0, of k = 2 eta sigma |A_i|, for m = 1 + k^2/2 (1 + 3 k^2/4 + 55 k^4/24 + ...), by quadrature.
+
+    All that is left is at most 8 times the square, up to the greatest k that the claims allow.
+    """
+
+    def mean_log(m):
+        z = np.linspace(-12.0, 12.0, 2_000_001) + 1e-9
+        return np.trapezoid(np.exp(-(z**2) / 2) * np.log(abs(m + kick * z)), z) / np.sqrt(2 * np.pi)
+
+    more = 2 * (brentq(mean_log, 1.0, 1.0 + kick**2, xtol=1e-14) - 1) / kick**2 - 1
+    share = 3 * kick**2 / 4  # of the study: 3 eta^2 sigma^2 |A_i|^2
+    assert abs(more - share - 110 / 27 * share**2) < 30 * kick**6
+    assert more - share < 8 * share**2
+
+
+def test_the_order_that_the_noise_adds_is_in_the_weights():
+    """One entry, where the Lasso is in closed form: x = 1 - eta sigma^2 (1 + s + s^2 + 3 eta^2 sigma^2), s = 2 eta x."""
+    step, sigma = 0.02, 4.0
+    x = 1 - step * sigma**2
+    s, q = 2 * step * x, 3 * step**2 * sigma**2
+    one = np.ones(1)
+    found = lasso.next_orders(np.ones((1, 1)), one, one, step, sigma, np.array([x]), np.array([step * sigma**2]))
+    np.testing.assert_allclose(found["x"], 1 - step * sigma**2 * (1 + s + s**2 + q), rtol=1e-12)
+    np.testing.assert_allclose(found["left"], 8 * (s + s**2 + q) * step * sigma**2 * (s**2 + q), rtol=1e-9)

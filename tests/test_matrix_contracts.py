@@ -57,6 +57,22 @@ def test_factored_parameterizations():
         assert jax.tree.structure(make().labels(theta)) == jax.tree.structure(theta)
 
 
+@in_both_precisions
+def test_laws_of_matrices():
+    """A step, as a function of the scale, of the laws that take singular values."""
+    problem = cases.MATRIX_PROBLEMS["gaussian"]()
+
+    def everything(scale):
+        objective = Objective(problem, cases.FACTORED["Asymmetric"](scale), Flat())
+        found, theta = {}, objective.parameterization.init(problem, cases.key())
+        for name, law in cases.MATRIX_LAWS.items():
+            dynamics = ib.Descent(0.1 * scale, law=law)
+            found[name] = dynamics.update(objective, theta, dynamics.begin(objective, theta), jnp.zeros((), dtype=jnp.int32))
+        return found
+
+    contract(everything, [scale for scale, _ in draws()])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["Symmetric", "Asymmetric", "DeepLinear"])
 def test_matrix_observables(name):

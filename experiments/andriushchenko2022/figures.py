@@ -81,8 +81,8 @@ survivor = ib.Figure(
     panels=[
         ib.panel(
             ib.curves_of(
-                lambda ds: ds.others.where(ds.survivors_count > 0).dropna("ratio", how="all"), x="scale", by="ratio", name=r"$\rho = {:g}$ scale",
-                accepts=GROWING,
+                lambda ds: ds.others.where(ds.survivors_count > 0).dropna("ratio", how="all"), x="scale", by="ratio",
+                name=r"$\rho = {:g}$ scale", accepts=GROWING,
             ),
             x="scale of the start", y=r"$1 - x_j / |x|_1$, $j$ the largest survivor", log="xy", ylim=(1e-8, 1),
         ),
@@ -99,8 +99,9 @@ survivor = ib.Figure(
         ),
     ],
     caption="l_inf SAM from a_i uniform in (1/2, 3/2) times a scale, on one example with features 1, .5, .3, .2. Left: what is "
-    "not in the largest feature that starts above rho, medians and ranges over those of {seed.count} seeds in which one does (from 1e-8). "
-    "Right: how often that is the dominant feature, as under descent (rho = 0), and how often no entry starts above rho.",
+    "not in the largest feature that starts above rho, medians and ranges over those of {seed.count} seeds in which one does "
+    "(from 1e-8). Right: how often that is the dominant feature, as under descent (rho = 0), and how often no entry starts "
+    "above rho.",
     claims=["largest-survivor-takes-all", "nobody-survives"],
 )  # fmt: skip
 

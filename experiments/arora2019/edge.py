@@ -38,7 +38,7 @@ claim = ib.claims_with(
 
 
 def time_enough(ds):
-    """The slowest factor, |1 - 2 share| at the sharpest end, makes a factor of 100 of the loss in a quarter of the run."""
+    """The sharpest direction's factor a step, |1 - 2 share|, makes e^60 of the loss, or e^-60, in a run (share near 1)."""
     return {"steps enough to tell": ds.max_steps * abs(ds.share - 1) - 15}
 
 
@@ -62,7 +62,6 @@ study = ib.Study(
     cell=cell,
     grids=ib.grid(depth=[2, 4], seed=range(4), share=[0.5, 0.9, 0.98, 1.02, 1.1]),
     predict={"grown": grown},
-    observe={"top": ib.spectrum(1)},
     records=ib.log_records(10),
     claims=CLAIMS,
     sizes={"paper": dict(seed=range(50), depth=[2, 3, 4, 6])},

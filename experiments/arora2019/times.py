@@ -17,10 +17,11 @@ theory = ib.theory.deep_linear
 BALANCED, PAIR = "balanced", "pair"
 
 
-def cell(*, layers, depth, start, key, delta=0.5, condition=4.0, size=3, rtol=1e-11):
+def cell(*, layers, depth, start, key, delta=0.0, condition=4.0, size=3, rtol=1e-11):
+    del layers  # what a grid is called: delta is 0 where layers are balanced, so that pairs share the program of N = 2
     problem = ib.matrix.population((size, size), size, condition=condition)(key)
     u = v = start ** (1 / depth)
-    if layers == PAIR:  # u^2 - v^2 = delta, u v = s0
+    if depth == 2:  # u^2 - v^2 = delta, u v = s0
         u, v = (jnp.sqrt((jnp.hypot(delta, 2 * start) + sign * delta) / 2) for sign in (1, -1))
     middle = [u * jnp.eye(size)] * (depth - 2)
     net = ib.DeepLinear(1.0, depth, size, start=(u * problem.left, *middle, v * problem.right.T))
@@ -50,21 +51,21 @@ def half_times(before, after):
 # -- what theory says of a run -----------------------------------------------------------------------------------------
 
 
-def _time(s, start, target, layers, depth, delta):
-    return theory.pair_time(s, start, target, delta) if layers == PAIR else theory.hitting_time(s, start, target, int(depth))
+def _time(s, start, target, depth, delta):
+    return theory.pair_time(s, start, target, delta) if delta else theory.hitting_time(s, start, target, int(depth))
 
 
-def off_time(modes, clock, targets, start, layers, depth, delta):
+def off_time(modes, clock, targets, start, depth, delta):
     """|t(s) - t| / t of every mode up to 99 % of its target, the greatest of the modes and records but the first."""
-    off = abs(_time(modes[1:], start, targets, layers, depth, delta) / clock[1:, None] - 1)
+    off = abs(_time(modes[1:], start, targets, depth, delta) / clock[1:, None] - 1)
     return np.max(off, initial=0.0, where=(modes[1:] > start) & (modes[1:] < 0.99 * targets))
 
 
-def closed(clock, targets, start, layers, depth, delta):
+def closed(clock, targets, start, depth, delta):
     """s_r(t), by the closed time."""
     share = 1 / (1 + np.exp(-np.linspace(np.log(start / targets), 18, 4000)))
     levels = np.maximum(share * targets, start)
-    times = _time(levels, start, targets, layers, depth, delta)
+    times = _time(levels, start, targets, depth, delta)
     return np.stack([np.interp(clock, t, s) for t, s in zip(times.T, levels.T)], -1)
 
 
@@ -75,9 +76,9 @@ def limit_times(targets, depth, start):
 
 PREDICTED = {
     "off_time": off_time,
-    "off_balanced": lambda modes, clock, targets, start: off_time(modes, clock, targets, start, BALANCED, 2, 0.0),
+    "off_balanced": lambda modes, clock, targets, start: off_time(modes, clock, targets, start, 2, 0.0),
     "closed": closed, "limit_times": limit_times,
-    "half_due": lambda targets, start, depth: theory.hitting_time(targets / 2, start, targets, int(depth)),
+    "half_due": lambda targets, start, depth, delta: _time(targets / 2, start, targets, depth, delta),
     "off_half": lambda half_times, half_due: np.max(abs(half_times / half_due - 1)),
     "off_limit": lambda half_times, limit_times: np.max(abs(half_times / limit_times - 1)),
     "due_limit": lambda half_due, limit_times: np.max(abs(half_due / limit_times - 1)),
@@ -139,12 +140,11 @@ CLAIMS = [
 axes = dict(seed=range(3), start=[1e-1, 1e-2, 1e-3, 1e-4])
 study = ib.Study(
     cell=cell,
-    grids=ib.grid(layers=BALANCED, depth=[2, 3, 6], **axes) + ib.grid(layers=PAIR, depth=2, delta=[0.1, -1.0], **axes),
+    grids=ib.grid(layers=BALANCED, depth=[2, 3, 4], delta=0.0, **axes)
+    + ib.grid(layers=PAIR, depth=2, delta=[0.1, -1.0], **axes),
     facts={"targets": lambda snapshot: snapshot.problem.values},
     observe={"modes": modes, "stray": stray, "half_times": ib.summed(half_times)},
-    predict=PREDICTED,
-    records=ib.linear_records(121),
-    claims=CLAIMS,
-    figures=[learnt(ENDED)],
+    predict=PREDICTED, records=ib.linear_records(121),
+    claims=CLAIMS, figures=[learnt(ENDED)],
     sizes={"paper": dict(seed=range(20), start=ib.logspace(1e-5, 1e-1, 9))},
-)
+)  # fmt: skip

@@ -33,8 +33,8 @@ figure = ib.Figure(
         _distances("least", "columns of one norm"),
         ib.panel(
             ib.curves_of(
-                off, x="step", of={"first": "largest"}, band="draw", theory="next_order_moved", accepts=CAPPED,
-                theory_label="the next order", label="measured", join=False,
+                off, x="step", of={"first": "largest"}, band="draw", theory="next_orders_moved", accepts=CAPPED,
+                theory_label="the next two orders", label="measured", join=False,
             ),
             x=r"step $\eta$", y=r"off the Lasso, mean over seeds", title=NORMS, log="xy",
         ),
@@ -43,6 +43,6 @@ figure = ib.Figure(
     "problems in the plane and {seed.count} seeds of noise. Left: with columns of several norms it tends to the fit of least "
     "weighted l1 norm, along the Lasso with the penalty eta sigma^2 sum |A_i|^2 |x_i| (line), and stays away from the fit of "
     "least l1 norm, which is the sparsest. Middle: with columns of one norm the two fits are one. Right: what the mean iterate "
-    "is off the Lasso of several norms, its greatest entry averaged over seeds, and what the next order of the weights says.",
+    "is off the Lasso of several norms, its greatest entry, averaged over seeds, and what the next two orders of weights say.",
     claims=["mean-solves-the-weighted-lasso", "least-weight-for-small-steps", "least-l1-for-small-steps"],
 )  # fmt: skip

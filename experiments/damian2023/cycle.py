@@ -79,7 +79,7 @@ figure = ib.Figure(
         ib.panel(
             ib.curves_of(
                 "seen_tail", x=lambda ds: ds.edge + 0 * ds.status, of={"seed": "first"}, on="gd", accepts=STAYED,
-                label="last steps",
+                label="last steps", looks={None: dict(colour="sky", marker=".")},
             ),
             ib.theory_of(where_stable(lambda ds: ds.cycle_m + ds.cycle_d), label=r"$m \pm d$", looks=RED, **GD),
             ib.theory_of(where_stable(lambda ds: ds.cycle_m - ds.cycle_d), looks=RED, **GD),

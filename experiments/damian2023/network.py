@@ -35,7 +35,6 @@ def middle(snapshot):
     }
 
 
-
 def curvatures(snapshot):
     """the two largest eigenvalues of the Hessian, from all of its entries: there are few weights"""
     matvec = ib.linalg.hvp(snapshot.in_users_coordinates.total, snapshot.theta)

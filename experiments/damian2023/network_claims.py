@@ -46,15 +46,18 @@ def beyond(ds):
 
 
 CAPPED = (ib.Status.CAPPED,)
-claim = ib.claims_with(source="Cohen et al. 2024 (measured)", accepts=CAPPED)
+claim = ib.claims_with(source="Cohen et al. 2024 (measured)", accepts=CAPPED, per="seed")  # of its three runs
 ordered = ib.claims_with(
-    source="Cohen et al. 2024 (measured)", accepts=CAPPED, hypotheses=beyond, kind=ib.Ordering(), because="over seeds",
+    source="Cohen et al. 2024 (measured)", accepts=CAPPED, per="seed", hypotheses=beyond, kind=ib.Ordering(),
+    because="over seeds",
 )  # fmt: skip
 CLAIMS = [
     claim(
         id="central-flow-stays-at-the-edge", kind=ib.Inequality(),
-        statement=r"the curvature of the central flow is at most $2/\eta$, to 5 %, at every record", bound=lambda ds: 1.0,
-        residual=lambda ds: peak(ds, "central") - 1, tolerance=lambda ds: 0.05, because="the integrator at rtol, and the delay",
+        statement=r"one eigenvalue at the edge: the curvature of the central flow is at most $2/\eta$, to 1 %, at every record",
+        hypotheses=lambda ds: {r"its second eigenvalue stays below 0.99 $(2/\eta)$": 0.99 - peak(ds, "central", 1)},
+        residual=lambda ds: peak(ds, "central") - 1, tolerance=lambda ds: 0.01, bound=lambda ds: 1.0,
+        because="the integrator at rtol, and the delay; where two are at the edge, 2 % and more",
     ),
     ordered(
         id="ends-nearer-the-central-flow",

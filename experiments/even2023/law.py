@@ -28,7 +28,7 @@ from .claims import CLAIMS
 from .given import OBSERVED, PREDICTED
 
 
-def cell(*, law, gradient, momentum, step, key, alpha=0.1, rows=4, columns=9, noise=0.05, stop=1e-26, max_steps=12_000):
+def cell(*, law, gradient, momentum, step, key, alpha=0.1, rows=4, columns=9, noise=0.05, stop=1e-26, max_steps=6_000):
     draws = {
         "full": lambda: None, "one example": lambda: ib.minibatch(1, key), "noisy labels": lambda: ib.label_noise(noise, key),
     }  # fmt: skip

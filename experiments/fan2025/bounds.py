@@ -26,7 +26,7 @@ from .claims import BOUNDS, ENDED
 def cell(*, law, objective, power, key, step=1.0, examples=8, columns=5, classes=3, gap=0.5, max_steps=2000):
     problem = ib.multiclass.gaussian(examples, columns, classes, gap=gap, loss=common.LOSSES[objective])(key)
     reach = jnp.max(common.dual_norm(common.stacked(problem.operator, problem.shape), law))
-    descent = ib.Descent(common.steps(step / reach, power), law=common.LAWS[law], max_steps=max_steps)
+    descent = ib.Descent(common.steps(step, power, reach=reach), law=common.LAWS[law], max_steps=max_steps)
     return ib.Run(problem, common.Free(), descent)
 
 
@@ -52,32 +52,30 @@ def dual(snapshot):
     return _forces(snapshot)[2]
 
 
-def _bend(snapshot, size):
-    """eta^2 R^2 / 2, for the logistic loss times exp(eta R); R by the norm that is given."""
-    problem, law = snapshot.problem, common.WORDS[snapshot.dynamics.law.name]
-    reach = snapshot.dynamics.step(snapshot.steps) * jnp.max(size(common.stacked(problem.operator, problem.shape), law))
-    return reach**2 / 2 * (1.0 if problem.of_predictions is ib.exponential else jnp.exp(reach))
+def _reach(snapshot):
+    """R, in the dual norm"""
+    return snapshot.dynamics.step.keywords["reach"]
 
 
-def _over(size):
+def _bend(snapshot, reach=_reach):
+    """eta^2 R^2 / 2, for the logistic loss times exp(eta R)"""
+    width = snapshot.dynamics.step(snapshot.steps) * reach(snapshot)
+    return width**2 / 2 * (1.0 if snapshot.problem.of_predictions is ib.exponential else jnp.exp(width))
+
+
+def _over(reach):
     def over(before, after):
         """log L' - log L + eta D (sum w) / L - eta^2 R^2 / 2"""
         level, share, steepness = _forces(before)
-        return _forces(after)[0] - level + before.dynamics.step(before.steps) * steepness * share - _bend(before, size)
+        return _forces(after)[0] - level + before.dynamics.step(before.steps) * steepness * share - _bend(before, reach)
 
     return over
-
-
-def _minus_dual(before, after):
-    """-D"""
-    del after
-    return -_forces(before)[2]
 
 
 def _sums(before, after):
     """eta (sum w) / L and eta^2 R^2 / 2"""
     del after
-    return jnp.stack([before.dynamics.step(before.steps) * _forces(before)[1], _bend(before, common.dual_norm)])
+    return jnp.stack([before.dynamics.step(before.steps) * _forces(before)[1], _bend(before)])
 
 
 # -- what theory says of a run -----------------------------------------------------------------------------------------
@@ -104,7 +102,6 @@ def below_at_the_end(sums, largest_least, loss, time):
 
 PREDICTED = {
     "largest": largest, "margin": common.margin, "below": below, "below_at_the_end": below_at_the_end,
-    "least_dual": ib.batched(lambda minus_dual: -minus_dual),
     "certificate": ib.batched(lambda dual: np.minimum.accumulate(dual, -1)),
 }  # fmt: skip
 
@@ -139,8 +136,10 @@ study = ib.Study(
     ),
     facts={"operator": ib.operator},
     observe={
-        "x": ib.predictor(), "dual": dual, "minus_dual": ib.worst_change(_minus_dual), "sums": ib.summed(_sums),
-        "over": ib.worst_change(_over(common.dual_norm)), "over_own": ib.worst_change(_over(common.norm)),
+        "x": ib.predictor(), "dual": dual, "least_dual": ib.running_min(dual), "sums": ib.summed(_sums),
+        "over": ib.worst_change(_over(_reach)),
+        # R in the norm of the steps, where they are signs
+        "over_own": ib.worst_change(_over(lambda snapshot: jnp.max(jnp.abs(snapshot.problem.operator)))),
     },
     predict=PREDICTED,
     records=ib.log_records(25),

@@ -50,14 +50,14 @@ class Free(ib.AbstractParameterization):
         return {}
 
 
-def eta(count, step, power, horizon):
-    """step / (k + 1)^power at steps k < horizon, then 0."""
+def eta(count, step, power, horizon, reach):
+    """step / (reach (k + 1)^power) at steps k < horizon, then 0."""
     count = jnp.asarray(count).astype(float)
-    return jnp.where(count < horizon, step / (count + 1) ** power, 0.0)
+    return jnp.where(count < horizon, step / reach / (count + 1) ** power, 0.0)
 
 
-def steps(step, power, horizon=jnp.inf):
-    return jax.tree_util.Partial(eta, step=step, power=power, horizon=horizon)
+def steps(step, power, horizon=jnp.inf, reach=1.0):
+    return jax.tree_util.Partial(eta, step=step, power=power, horizon=horizon, reach=reach)
 
 
 # -- the largest margin, between two numbers that are certain ----------------------------------------------------------

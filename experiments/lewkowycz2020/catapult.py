@@ -87,7 +87,7 @@ study = ib.Study(
     )
     + ib.grid(start="thin", width=[4], seed=range(2), step=1.0, share=0.0, curvature=[3.2, 3.5, 3.9])
     + ib.grid(
-        start="plane", width=4, seed=[0], share=0.3, curvature=ib.logspace(0.45, 15, 25), step=ib.logspace(0.25, 4, 25)
+        start="plane", width=4, seed=[0], step=ib.logspace(0.25, 4, 25), share=0.3, curvature=ib.logspace(0.45, 15, 25)
     )
     + ib.grid(
         start="window", width=4, seed=[0], step=1.0, share=ib.linspace(0.02, 0.98, 25), curvature=ib.linspace(1.55, 4.25, 28)

@@ -25,9 +25,9 @@ from .noise import late
 def cell(
     *, objective, batch, intrinsic, key, step=1.0, width=4, examples=8, dimension=6, noise=0.5, output=0.5, max_steps=2000
 ):
-    x = jax.random.normal(ib.stream(key, "inputs"), (examples, dimension))
-    y = x @ jax.random.normal(ib.stream(key, "teacher"), (dimension,)) / dimension**0.5
-    y = y + noise * jax.random.normal(ib.stream(key, "noise"), (examples,))
+    drawn = jax.random.normal(ib.stream(key, "data"), (examples + 1, dimension + 1))  # at once: a draw takes long to compile
+    x, teacher = drawn[:-1, :-1], drawn[-1, :-1]
+    y = x @ teacher / dimension**0.5 + noise * drawn[:-1, -1]
     problem = ib.supervised(x, jnp.where(y > 0, 1.0, -1.0) if objective == "logistic" else y, objective)
     net = ib.RowNormalised(ib.mlp((width,), start=[jax.tree_util.Partial(started, output)]), ("layer1",))
     law = ib.decayed(intrinsic / step, on="layer1")

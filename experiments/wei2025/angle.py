@@ -106,11 +106,12 @@ CLAIMS = [
 
 study = ib.Study(
     cell=cell,
-    grids=ib.grid(width=[1, 3, 6], overlap=[1.0, 0.3, 1e-3], step=[0.3, 1.0, 1.6, 1.9, 2.1, 3.0], seed=range(4)),
+    grids=ib.grid(width=[1, 3], overlap=[1.0, 0.3, 1e-3], step=[0.3, 1.0, 1.6, 1.9, 2.1, 3.0], seed=range(4)),
     observe={
         "c": aligned, "off_the_map": ib.worst_change(off_the_map), "off_the_frame": ib.running_max(off_the_frame),
     },
     predict=PREDICTED,
     records=ib.log_records(12),
     claims=CLAIMS,
+    sizes={"paper": dict(width=[1, 3, 6, 12], seed=range(20))},
 )

@@ -57,7 +57,7 @@ def aligned_off(clock, values, width, rank, scale):
 
 
 PREDICTED = {
-    "beyond": lambda width, rank: columns(width, rank),
+    "beyond": columns,
     "scaled": ib.batched(lambda clock, off: 2 * clock * off),
     "scaled_due": lambda beyond: max(beyond, 0) ** 0.5,
     "aligned_off": aligned_off,

@@ -15,6 +15,7 @@ import numpy as np
 import implicit_bias as ib
 
 from .claims import ENDED, SAMPLES
+from .margin import eta
 
 
 def examples_of(key, rows, columns, spread, uneven):
@@ -26,17 +27,12 @@ def examples_of(key, rows, columns, spread, uneven):
     return sizes * signs, jnp.where(jax.random.bernoulli(ib.stream(key, "labels"), shape=(rows,)), 1.0, -1.0)
 
 
-def eta(count, step, power):
-    """step / (k + 1)^power"""
-    return step / (count.astype(float) + 1) ** power
-
-
 def cell(
     *, batch, uneven, key, rows=5, columns=24, spread=1.5, step=0.1, power=0.5, b1=0.9, b2=0.95, eps=0.0, scale=0.5,
     max_steps=3000,
 ):  # fmt: skip
     problem = ib.linear.fixed(*examples_of(key, rows, columns, spread, uneven), loss=ib.exponential)(key)
-    steps = jax.tree_util.Partial(eta, step=step, power=power)
+    steps = jax.tree_util.Partial(eta, step=step, power=power, horizon=jnp.inf)
     some = ib.minibatch(1, key) if batch == "one" else None
     descent = ib.Descent(steps, law=ib.adam(b1, b2, eps), batch=some, max_steps=max_steps)
     return ib.Run(problem, ib.Euclidean(scale), descent)
