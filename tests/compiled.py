@@ -47,8 +47,10 @@ def as_shipped() -> Iterator[None]:
 
     kept = fingerprint.compiler_options
 
-    def options(device):
-        return {**SHIPPED, **kept(device)} if device.platform == "cpu" else kept(device)
+    def options(device, once=False):
+        if device.platform != "cpu":
+            return kept(device, once)
+        return {**SHIPPED, **kept(device), **(fingerprint.ONCE if once else {})}
 
     for module in (code, fingerprint):
         module.compiler_options = options

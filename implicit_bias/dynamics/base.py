@@ -235,6 +235,10 @@ class AbstractDynamics(eqx.Module):
     def hold(self, objective: Objective, theta: Theta) -> PyTree:
         """The weights as the law carries them from step to step; the chart's `settle` reads them."""
 
+    @abc.abstractmethod
+    def once(self, objective: Objective, held: PyTree) -> PyTree:
+        """What a step computes, or each stage of one: by what it costs it is decided how many runs a block holds."""
+
     @property
     def rate_of(self) -> dict[str, Any]:
         """label -> number or schedule."""

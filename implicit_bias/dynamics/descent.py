@@ -114,6 +114,9 @@ class Descent(AbstractDynamics):
     def hold(self, objective: Objective, theta: Theta) -> PyTree:
         return objective.chart.hold(theta)
 
+    def once(self, objective: Objective, held: PyTree) -> PyTree:
+        return self.update(objective, held, self.begin(objective, held), jnp.zeros((), jnp.int32))
+
     def position(self, state: State) -> Array:
         return state.steps
 

@@ -221,6 +221,9 @@ class Flow(AbstractDynamics):
     def hold(self, objective: Objective, theta: Theta) -> PyTree:
         return objective.chart.integrable(theta)
 
+    def once(self, objective: Objective, held: PyTree) -> PyTree:
+        return self._terms(objective).vf(jnp.zeros(()), (held, self.first_memory(objective, held)), None)
+
     def position(self, state: State) -> Array:
         return state.time
 

@@ -95,7 +95,8 @@ class Split:
         shapes, where = (constants, *self.program.shapes[name]), (at, *there)
         placed = jax.tree.map(lambda s, at: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=at), shapes, where)
         lowered = jax.jit(lifted.bare, out_shardings=back).lower(*placed)
-        return functools.partial(lowered.compile(compiler_options(self._mesh.devices.flat[0])), _put(constants, at))
+        options = compiler_options(self._mesh.devices.flat[0], once=name == "first")
+        return functools.partial(lowered.compile(options), _put(constants, at))
 
     def check_memory(self) -> None:
         """Refuse what would not fit: devices of a CPU share its memory."""

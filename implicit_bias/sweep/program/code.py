@@ -40,9 +40,9 @@ MOST_KEPT = 128
 class Code:
     """A program without data, lowered and compiled, each once a device."""
 
-    def __init__(self, bare: Bare, shapes: Sequence[PyTree]):
-        """`shapes` are those of the constants, in a list, and of the other arguments."""
-        self._bare, self._shapes = bare, tuple(shapes)
+    def __init__(self, bare: Bare, shapes: Sequence[PyTree], once: bool):
+        """`shapes` are those of the constants, in a list, and of the other arguments; `once`: it takes no steps."""
+        self._bare, self._shapes, self._once = bare, tuple(shapes), once
         self._executables: dict[Any, Callable] = {}
         self._seconds: float | None = None
         self._locks: dict[Any, threading.Lock] = defaultdict(threading.Lock)
@@ -67,7 +67,7 @@ class Code:
         with self._locks[device]:
             if device not in self._executables:
                 begun = time.perf_counter()
-                self._executables[device] = self._lowered_for(device).compile(compiler_options(device))
+                self._executables[device] = self._lowered_for(device).compile(compiler_options(device, self._once))
                 self._seconds = time.perf_counter() - begun
             return self._executables[device]
 
@@ -86,17 +86,17 @@ _kept: OrderedDict[tuple, Code] = OrderedDict()
 _lock = threading.Lock()
 
 
-def code_of(lifted: Lifted, shapes: Sequence[PyTree]) -> Code:
+def code_of(lifted: Lifted, shapes: Sequence[PyTree], once: bool = False) -> Code:
     """The code of a lifted function of arguments of these shapes; that of an equal one, if the process has it."""
     constants = [jax.ShapeDtypeStruct(c.shape, c.dtype) for c in lifted.constants]
     walk = _Walk()
     walk.closed(lifted.bare.program)
     walk.value((lifted.bare.places, *((s.shape, s.dtype) for s in jax.tree.leaves((constants, shapes)))))
     trees = jax.tree.structure((shapes, lifted.bare.out))
-    key = (walk.digest.hexdigest(), tuple(walk.objects), trees, jax.local_devices()[0])
+    key = (walk.digest.hexdigest(), tuple(walk.objects), trees, jax.local_devices()[0], once)
     with _lock:
         if key not in _kept:
-            _kept[key] = Code(lifted.bare, (constants, *shapes))
+            _kept[key] = Code(lifted.bare, (constants, *shapes), once)
         _kept.move_to_end(key)
         while len(_kept) > MOST_KEPT:
             _kept.popitem(last=False)

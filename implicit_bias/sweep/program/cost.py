@@ -2,11 +2,14 @@
 
 A step of a few hundred numbers is mostly the time between two operations, and one that multiplies a shared matrix by a
 vector mostly the time to read the matrix: both cost many lanes as much as one. A step that multiplies matrices by
-matrices fills a core by itself, and lanes of it only wait for each other and for the copies that fill up the block.
+matrices fills a core by itself, as one with a factorisation does, of which a core does one lane after another; lanes of
+it only wait for each other and for the copies that fill up the block.
 
 >>> import jax, jax.numpy as jnp
 >>> cost_of(jax.make_jaxpr(lambda A, x: jnp.tanh(A @ x))(jnp.ones((20, 50)), jnp.ones(50)).jaxpr)
 Cost(operations=2000.0, read=1050.0)
+>>> cost_of(jax.make_jaxpr(jnp.linalg.eigh)(jnp.ones((26, 26))).jaxpr)
+Cost(operations=180760.0, read=676.0)
 """
 
 from __future__ import annotations
@@ -18,6 +21,8 @@ from typing import Any
 
 from jax.extend import core
 
+from ...linalg import lapack
+
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
@@ -27,6 +32,10 @@ class Cost:
     """Additions and multiplications."""
     read: float
     """Entries of the factors."""
+
+
+CALL, EACH = 5e3, 10.0
+"""A factorisation of m x n numbers, as operations: what the call costs (some microseconds), and for each m n min(m, n)."""
 
 
 DENSE = 6.0
@@ -60,6 +69,9 @@ def _of_equation(eqn: Any) -> Cost:
     if inner:
         times = eqn.params.get("length", 1)
         return Cost(times * sum(c.operations for c in inner), times * sum(c.read for c in inner))
+    if eqn.primitive.name in lapack.NAMES:
+        *batch, m, n = eqn.invars[0].aval.shape
+        return Cost(math.prod(batch) * (CALL + EACH * m * n * min(m, n)), math.prod([*batch, m, n]))
     if eqn.primitive.name not in ("dot_general", "conv_general_dilated"):
         return Cost(0.0, 0.0)
     return Cost(_operations(eqn), sum(math.prod(v.aval.shape) for v in eqn.invars))

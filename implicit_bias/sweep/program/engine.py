@@ -161,7 +161,7 @@ class Program:
 
     @cached_property
     def code(self) -> dict[str, Code]:
-        return {name: code_of(lifted, self.shapes[name]) for name, lifted in self.lifted.items()}
+        return {name: code_of(lifted, self.shapes[name], once=name == "first") for name, lifted in self.lifted.items()}
 
     @cached_property
     def identity(self) -> str:
@@ -276,7 +276,7 @@ class Program:
         each = self._each(lambda results, lanes: second(results, lanes)[0], None, 0)
         shapes = (self._first.results, self.shapes["advance"][1])
         lifted = cut.Lifted.of(each, *shapes)
-        return code_of(lifted, shapes), list(lifted.constants)
+        return code_of(lifted, shapes, once=True), list(lifted.constants)
 
 
 def needed_bytes(executable: Any) -> int:

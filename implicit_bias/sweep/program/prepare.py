@@ -90,7 +90,7 @@ class Traced:
     observe: Mapping[str, Any]
     """The observables that apply."""
     step: Cost
-    """Of the loss and its gradient, for one run."""
+    """Of what a step computes, for one run."""
     most_steps: int
 
     @property
@@ -218,7 +218,8 @@ def trace(recipe: Recipe, statics: Mapping[str, Any], axes: Mapping[str, jax.Sha
         )
         arrays, static = eqx.partition(built, eqx.is_array)
         leaves, treedef = jax.tree.flatten(arrays)
-        step = jax.make_jaxpr(prepared.objective.value_and_gradient)(new.theta)
+        dynamics, objective = prepared.dynamics, prepared.objective
+        step = jax.make_jaxpr(lambda theta: dynamics.once(objective, dynamics.hold(objective, theta)))(new.theta)
         found.update(treedef=treedef, static=static, asked=tuple(asked), rewriting=new.name, theta=new.theta, run=run)
         found.update(step=cost_of(step.jaxpr))
         return [jnp.asarray(leaf) for leaf in leaves]  # a number of NumPy's counts as an array
