@@ -49,8 +49,8 @@ BOUNDS = [
     ),
     claim(
         id="logistic-margin-is-above-its-bound", **ROUNDING,
-        statement=r"logistic loss: $\min \langle b, X_K \rangle / |X_K| \ge [\gamma \sum \eta (\sum w) / L - "
-        r"R^2 \sum \eta^2 e^{\eta R} / 2 - \log L_0 - L_K] / S_1$ at the end, where that is positive",
+        statement=r"logistic loss: $\min \langle b, X_K \rangle / |X_K| \ge (\gamma E - F) / S_1$, "
+        r"$E = \sum \eta (\sum w) / L$, $F = R^2 \sum \eta^2 e^{\eta R} / 2 + \log L_0 + L_K$, at the end, where that is positive",
         hypotheses=lambda ds: {"the bound is positive": ds.below_at_the_end} | of(ds, "logistic"),
         residual=lambda ds: ds.below_at_the_end - ib.curves.last(ds.margin), bound=lambda ds: ib.curves.last(ds.margin),
     ),
