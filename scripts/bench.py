@@ -13,7 +13,8 @@ r"""How fast is it?  Beside the strongest peers that one would write by hand, in
     python scripts/bench.py waits    commands with little or nothing to compute: again, after an edit, beside other studies
 
 All rows of a table are timed in turns (A B C A B C ...), so that a busy machine slows them alike: trust ratios, not
-times. Peers are verified to compute the same before they are timed.
+times. Peers are verified to compute the same before they are timed. What a machine's rows were is kept, and the next
+run of the job on it says which have moved by more than 15 % beside the others.
 """
 
 import os
@@ -27,8 +28,8 @@ from pathlib import Path
 import jax
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks import descent, diagonal, engine, flow, methods, networks, spectra, start, until, waits
-from benchmarks.common import machine
+from benchmarks import descent, diagonal, engine, flow, guard, methods, networks, spectra, start, until, waits
+from benchmarks.common import machine, processor
 
 from implicit_bias import session
 
@@ -84,6 +85,9 @@ def options_of(command: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--gpu", action="store_true", help="the framework and plain jax on a GPU; NumPy stays where it is")
     parser.add_argument("--markdown", action="store_true", help="print tables to paste into a document")
     parser.add_argument("--profile", action="store_true", help="print where the framework's time goes, too; job wn")
+    parser.add_argument(
+        "--kept", type=Path, default=Path("results/benchmarks.jsonl"), help="where the rows of each machine are kept (%(default)s)"
+    )
     options = parser.parse_args(command)
     options.steps = options.steps or STEPS.get(options.job, 20_000)
     if options.runs % len(descent.SCALES):
@@ -101,6 +105,8 @@ def main() -> None:
         sys.exit("error: --gpu: jax sees no GPU here; leave it out")
     print(machine())
     JOBS[options.job](options)
+    if said := guard.against(options.kept, processor()):
+        print(said)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ import implicit_bias as ib
 from implicit_bias.sweep.work.execute import execute
 from implicit_bias.sweep.keep.store import Store
 
+from . import guard
+
 
 class Row(NamedTuple):
     name: str
@@ -78,6 +80,7 @@ def report(
         return [row.name, short(np.median(t)), f"{short(t.min())} - {short(t.max())}", ratio, row.job, f"{row.error:.0e}"]
 
     cells = [line(row, t) for row, t in zip(rows, times.T)]
+    guard.remember(f"{title}, {rows[0].job}", {row.name: float(np.median(t)) for row, t in zip(rows, times.T)})
     return "\n".join([f"{title}, {len(times)} rounds:", "", table(head, cells, markdown)])
 
 
@@ -89,11 +92,14 @@ def installed(*names: str) -> bool:
     return not absent
 
 
-def machine() -> str:
+def processor() -> str:
+    """The machine, whatever is installed on it."""
     with open("/proc/cpuinfo") as file:
         names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
-    versions = ", ".join(f"{name} {version(name)}" for name in ("jax", "jaxlib", "numpy", "scipy"))
     where = f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores"
-    if jax.default_backend() != "cpu":
-        where = f"{jax.local_devices()[0].device_kind} beside {where}"
-    return f"{where}; Python {platform.python_version()}, {versions}; float64\n"
+    return where if jax.default_backend() == "cpu" else f"{jax.local_devices()[0].device_kind} beside {where}"
+
+
+def machine() -> str:
+    versions = ", ".join(f"{name} {version(name)}" for name in ("jax", "jaxlib", "numpy", "scipy"))
+    return f"{processor()}; Python {platform.python_version()}, {versions}; float64\n"

@@ -10,6 +10,7 @@ SVDs for nothing, and is timed for its steps alone:
     numpy full          A w by matmul, in blocks of seeds whose scales share A, in place
     plain jax           jit of nested vmaps around a fori_loop, A shared over scales
     numpy loop          one run after another
+    C, numba            the framework's rewriting in machine code, by hand (`native`); where there is a compiler, and Numba
     pytorch             `weight_norm` and SGD, one run after another; where it is installed
 
 Every peer must first reproduce the framework's |x| after the steps it is given. The slow ones are given fewer steps or
@@ -35,6 +36,7 @@ from implicit_bias.sweep.program.engine import Program
 from implicit_bias.sweep.work.execute import execute, workers_of
 from implicit_bias.sweep.keep.store import Store
 
+from . import native
 from .common import Row, framework, report, seconds, turns
 
 STEP, RATIO, STOP_BELOW, G_STAR = 5e-3, 1.0, 1e-5, 3.0
@@ -243,6 +245,11 @@ def numpy_loop(data: Data, seeds: int) -> Peer:
     return Peer("numpy loop over runs", seeds, run)
 
 
+def machine_code(data: Data) -> list[Peer]:
+    made = (native.in_c(data, SCALES, STEP, RATIO), native.in_numba(data, SCALES, STEP, RATIO))
+    return [Peer(name, len(data.perp), run) for peers in made for name, run in peers.items()]
+
+
 def pytorch(data: Data) -> Peer:
     """A linear layer under `weight_norm`, one run after another."""
     import torch
@@ -304,6 +311,7 @@ def verified(size: tuple[int, int], options: argparse.Namespace, devices: list) 
         *tuned("numpy full", full_block, data, few, 8),
         plain_jax(data, few),
         numpy_loop(data, 1),
+        *machine_code(data),
         *optional_peers(data),
     ]
     given = [affordable(peer, steps) for peer in peers]
