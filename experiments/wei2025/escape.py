@@ -92,7 +92,7 @@ figure = ib.Figure(
 
 study = ib.Study(
     cell=cell,
-    grids=ib.grid(width=[1, 10], seed=range(24)),
+    grids=ib.grid(width=[1, 3, 10], seed=range(24)),
     observe={"c": aligned},
     predict=PREDICTED,
     records=ib.linear_records(2),
