@@ -273,10 +273,10 @@ def test_a_true_claim_stands_and_the_referee_says_how_near_it_came():
     law = claim(
         residual=lambda ds: abs(ds.norm.isel(record=-1) - theory.limit_norm(ds.scale, ds.w_perp, ds.g_star, ds.ratio)),
     )
-    outcome = tried(law)
+    outcome = tried(law, minutes=1.0)
     assert outcome.counterexample is None and outcome.as_expected and 0 < outcome.largest < 1
     assert "not refuted in" in outcome.text() and "This is no proof" in outcome.text()
-    against = tried(dataclasses.replace(law, expected="refuted"))
+    against = tried(dataclasses.replace(law, expected="refuted"), minutes=0.5)
     assert not against.as_expected and "AGAINST EXPECTATION" in against.text()
 
 
