@@ -3,7 +3,8 @@ r"""Pages that are followed: the blocks of a page of docs/, run in their order, 
     sh      lines of the command `implicit-bias`; `# exits with 1` behind one says so, and the others exit with 0
     python  `# FILE` in its first line: that file is written. `>>>`: a session, whose names last. Else it is executed
     diff    `--- FILE` in its first line: what has a blank or a minus gives way, there, to what has a blank or a plus
-    text    what the commands of the block before have printed: `...` is any lines, and a number any number but in `31 of 32`, `32 asked for`
+    text    what the commands of the block before have printed: `...` is any lines, or anything within one, and a number any number
+            but in `31 of 32`, `32 asked for`
 
 Numbers are not compared because they are one machine's; what depends on them (an exit code, a verdict, a word) is.
 
@@ -11,6 +12,8 @@ Numbers are not compared because they are one machine's; what depends on them (a
 (None, 'refuted')
 >>> differs("31 of 31", "31 of 31"), differs("31 of 31", "0 of 0"), differs("32 asked for, 0.5 s", "32 asked for, 0.7 s")
 (None, '31 of 31', None)
+>>> differs("at most 3 (...). No proof", "at most 5 (scale=2, ratio=1). No proof"), differs("3 (...)", "3 runs")
+(None, '3 (...)')
 """
 
 from __future__ import annotations
@@ -63,7 +66,10 @@ def _line(said: str) -> re.Pattern[str]:
     def counts(i: int) -> bool:  # how many of how many, which is the same everywhere
         return pieces[i - 1].endswith(" of ") or pieces[i + 1].startswith((" of ", " asked for", " done", " to compute"))
 
-    pattern = "".join(NUMBER if i % 2 and not counts(i) else re.escape(piece).replace(r"\ ", r"\s+") for i, piece in enumerate(pieces))
+    def literal(piece: str) -> str:
+        return re.escape(piece).replace(r"\ ", r"\s+").replace(r"\.\.\.", ".*")
+
+    pattern = "".join(NUMBER if i % 2 and not counts(i) else literal(piece) for i, piece in enumerate(pieces))
     return re.compile(rf"\s*{pattern}\s*")
 
 
