@@ -365,7 +365,7 @@ def describe_plan(request: Request) -> str:
     tiles = list(plan.pending())
     programs = {b.program.identity: b for b in plan.batches}
     pending = {b.program.identity: b for b, _ in tiles}
-    blocks = sum(-(-len(runs) // b.program.layout.width) for b, runs in tiles)
+    blocks = sum(1 for b, runs in tiles for _ in b.blocks(runs))
     widths = sorted({b.program.layout.width for b in plan.batches}, reverse=True)
     size_of = sum(_run_bytes(b) * len(b.missing) for b in plan.batches)
     lines = [

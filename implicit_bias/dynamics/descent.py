@@ -71,6 +71,8 @@ class Descent(AbstractDynamics):
     stop: AbstractStop | None = None
     max_steps: int = eqx.field(static=True, default=100_000)
     bound: ScalarLike = float("inf")
+    stepped: bool = eqx.field(static=True, default=False)
+    """Every step is taken, also of a law whose steps have a power in closed form (`sweep.program.powers`)."""
     unit: ClassVar[str] = "steps"
 
     def __check_init__(self):

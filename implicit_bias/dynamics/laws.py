@@ -47,6 +47,8 @@ class AbstractLaw(eqx.Module):
     """Whether rotated gradients give rotated updates."""
     relative: ClassVar[bool] = False
     """Whether the update of an amplitude is a multiple of it, from the gradient at `theta` alone."""
+    linear: ClassVar[bool] = False
+    """Whether update and memory are linear in gradient, weights and memory, entry by entry, and the same at every step."""
 
     @abc.abstractmethod
     def init(self, theta: Theta) -> Memory: ...
@@ -76,6 +78,7 @@ class Optax(AbstractLaw):
     word: str = eqx.field(static=True)
     rotates: bool = eqx.field(static=True, default=False)
     scales: bool = eqx.field(static=True, default=False)
+    adds: bool = eqx.field(static=True, default=False)
     divides: Callable[..., PyTree] | None = eqx.field(static=True, default=None)
     """divisor = divides(memory, **hyper)"""
 
@@ -90,6 +93,10 @@ class Optax(AbstractLaw):
     @property
     def relative(self) -> bool:
         return self.scales
+
+    @property
+    def linear(self) -> bool:
+        return self.adds
 
     def init(self, theta: Theta) -> Memory:
         return self.make(**self.hyper).init(theta)
@@ -111,7 +118,7 @@ def _named(word: str, value: ScalarLike) -> str:
 
 def gradient_descent() -> Optax:
     """The gradient itself."""
-    return Optax(optax.identity, {}, "gradient descent", rotates=True, scales=True)
+    return Optax(optax.identity, {}, "gradient descent", rotates=True, scales=True, adds=True)
 
 
 def _trace(momentum: ScalarLike) -> optax.GradientTransformation:
@@ -125,7 +132,7 @@ def _nesterov(momentum: ScalarLike) -> optax.GradientTransformation:
 def heavy_ball(momentum: ScalarLike, nesterov: bool = False) -> Optax:
     """m' = momentum m + gradient; theta' = theta - step m'. `momentum` may be an axis."""
     make, word = (_nesterov, "Nesterov") if nesterov else (_trace, "heavy ball")
-    return Optax(make, {"momentum": momentum}, _named(word, momentum), rotates=True)
+    return Optax(make, {"momentum": momentum}, _named(word, momentum), rotates=True, adds=True)
 
 
 def clipped(max_norm: ScalarLike) -> Optax:
@@ -184,7 +191,7 @@ def decayed(rate: ScalarLike, on: str | None = None) -> AbstractLaw:
     if on is not None:
         return DecayedOn(rate, on)
     name = _named("decay", rate)
-    return Optax(optax.add_decayed_weights, {"weight_decay": rate}, name, rotates=True, scales=True)
+    return Optax(optax.add_decayed_weights, {"weight_decay": rate}, name, rotates=True, scales=True, adds=True)
 
 
 def promoting(rule: optax.GradientTransformation) -> optax.GradientTransformation:
@@ -265,6 +272,10 @@ class Chain(AbstractLaw):
     @property
     def relative(self) -> bool:
         return all(law.relative for law in self.laws)
+
+    @property
+    def linear(self) -> bool:
+        return all(law.linear for law in self.laws)
 
     def divisor(self, memory: Memory) -> PyTree | None:
         found = [p for law, one in zip(self.laws, memory, strict=True) if (p := law.divisor(one)) is not None]

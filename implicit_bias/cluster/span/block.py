@@ -111,11 +111,15 @@ class Split:
     def results(self, batch: Batch, lanes: Sequence[int]) -> list[Any]:
         """The first part's results for these lanes; where lanes mix, each has its own."""
         columns = [batch.traced_axes.index(a) for a in self.program.traced.shared]
+        shared = batch.coordinates[lanes[0], columns].tobytes()
+        if not self.program.layout.mixed and self._last[0] == shared:
+            return self._last[1]
         found = []
         for run in lanes if self.program.layout.mixed else lanes[:1]:
             values = [as_array(batch.traced_axes[j], batch.points[run][j]) for j in columns]
             found.append(self.first(*_put(values, self.whole(values))))
         if not self.program.layout.mixed:
+            self._last = shared, found[0]
             return found[0]
         stacked = [np.stack([np.asarray(one[k]) for one in found]) for k in range(len(found[0]))]
         return _put(stacked, self.split(stacked))
@@ -137,14 +141,11 @@ class Split:
         return {name: np.asarray(array) for name, array in outputs.items()}
 
     def tile(self, batch: Batch, runs: list[int], done: Callable[[np.ndarray], None]) -> dict[str, np.ndarray]:
-        """The arrays of some runs of one shared value, block by block; `done` hears of each."""
-        parts, results, width = [], None, self.program.layout.width
-        for start in range(0, len(runs), width):
-            block = runs[start : start + width]
+        """The arrays of some runs, block by block; `done` hears of each."""
+        parts, width = [], self.program.layout.width
+        for block in batch.blocks(runs):
             lanes = [*block, *[block[-1]] * (width - len(block))]
-            if results is None or self.program.layout.mixed:
-                results = self.results(batch, lanes)
-            outputs = self.block(batch, lanes, results)
+            outputs = self.block(batch, lanes, self.results(batch, lanes))
             parts.append({name: array[: len(block)] for name, array in outputs.items()})
             done(parts[-1]["status"])
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

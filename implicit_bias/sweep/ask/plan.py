@@ -7,6 +7,7 @@ is used, so a grid can grow in any direction and only what is new is computed: f
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import html
 import itertools
@@ -30,6 +31,8 @@ from ..program.prepare import Recipe, Traced, trace
 from ..keep.store import OtherFormat, Store, Tile, canonical, tile_id
 
 TILE_BLOCKS = 16
+TILE_SECONDS = 60.0
+MANY_TILES = 1024
 ROOM = {"cpu": 1e5}
 """Operations of a step that a block of dense lanes may have: what keeps a core busy."""
 ROOM_OF_OTHERS = 1e9
@@ -83,7 +86,7 @@ class Batch:
 
     @property
     def tile_runs(self) -> int:
-        """Runs of a tile: 16 blocks; of lanes so heavy that a block holds less than it could, one."""
+        """Runs that a tile may hold: 16 blocks; of lanes so heavy that a block holds less than it could, one."""
         layout = self.program.layout
         return layout.width * (1 if layout.narrow else TILE_BLOCKS)
 
@@ -91,19 +94,35 @@ class Batch:
     def traced_axes(self) -> tuple[str, ...]:
         return self.program.traced.axes
 
+    @functools.cached_property
+    def _value_of(self) -> np.ndarray:
+        """Of each run: which shared value it has, counted from 0. Where lanes mix them, blocks see one."""
+        if self.program.layout.mixed or not self.points:
+            return np.zeros(len(self.points), int)
+        shared = self.coordinates[:, [self.traced_axes.index(a) for a in self.program.traced.shared]]
+        return np.concatenate([[0], np.cumsum((shared[1:] != shared[:-1]).any(1))])
+
+    def blocks(self, runs: Sequence[int]) -> Iterator[list[int]]:
+        """A tile's runs in blocks, each of one shared value (unless lanes mix them)."""
+        for _, group in itertools.groupby(runs, key=self._value_of.__getitem__):
+            one, width = list(group), self.program.layout.width
+            yield from (one[start : start + width] for start in range(0, len(one), width))
+
     def tiles(self) -> Iterator[list[int]]:
-        """The missing runs, cut into tiles. A tile holds one shared value, unless lanes mix them."""
-        if self.program.layout.mixed:
-            groups = [self.missing]
-        else:
-            order = [self.traced_axes.index(a) for a in self.program.traced.shared]
-            groups = [
-                list(g)
-                for _, g in itertools.groupby(self.missing, key=lambda i: tuple(self.coordinates[i, j] for j in order))
-            ]
-        for group in groups:
-            for start in range(0, len(group), self.tile_runs):
-                yield group[start : start + self.tile_runs]
+        """The missing runs, cut into tiles by their place in the grid: workers that miss different ones cut alike.
+
+        A tile holds runs of one shared value, or all runs of several: as many as last a minute at the very most,
+        and, where there would be more tiles than any cluster has workers, as bring them down to `MANY_TILES`.
+        """
+        value, width = self._value_of, self.program.layout.width
+        sizes = np.bincount(value, minlength=1)
+        blocks = -(-int(sizes.max()) // width)
+        lane = np.arange(len(value)) - np.searchsorted(value, value)
+        short = int(TILE_SECONDS / (blocks * self.program.most_seconds))
+        together = max(1, min(self.tile_runs // (blocks * width), max(short, -(-len(sizes) * blocks // MANY_TILES))))
+        place = np.stack([value // together, lane // self.tile_runs])
+        for _, group in itertools.groupby(self.missing, key=lambda i: tuple(place[:, i])):
+            yield list(group)
 
 
 @dataclasses.dataclass(repr=False)

@@ -36,6 +36,7 @@ from ...problems.base import AbstractProblem
 from ...symmetry import rewrite
 from . import cut
 from .cost import Cost, cost_of
+from .powers import by_powers
 from ..ask.records import Records
 
 
@@ -195,8 +196,11 @@ def trace(recipe: Recipe, statics: Mapping[str, Any], axes: Mapping[str, jax.Sha
             raise _not_of_an_axis(error, recipe.cell, tuple(axes)) from error
         theta = run.parameterization.init(run.problem, key)
         new = rewrite(run.problem, run.parameterization, run.dynamics, theta, run.penalty)
+        clock, folds = recipe.records(run.dynamics), any(isinstance(o, AbstractFold) for o in recipe.observe.values())
+        dynamics = by_powers(run.dynamics, new.problem, run.parameterization, run.penalty, clock.shape[0], folds)
+        name = new.name + ", by powers of a step" * (dynamics is not run.dynamics)
         prepared = Prepared(
-            new.problem, run.parameterization, run.dynamics, new.theta, new.chart, new.original, run.penalty
+            new.problem, run.parameterization, dynamics, new.theta, new.chart, new.original, run.penalty
         )
         loss = prepared.objective(new.theta)
         keyed = dataclasses.replace(prepared, key=key)
@@ -212,15 +216,15 @@ def trace(recipe: Recipe, statics: Mapping[str, Any], axes: Mapping[str, jax.Sha
         )
         built = Built(
             prepared=prepared,
-            clock=recipe.records(run.dynamics),
+            clock=clock,
             facts=joined(named(name, fact(start)) for name, fact in recipe.facts.items()),
             holds=jnp.stack([jnp.asarray(flag) for flag in asked.values()]),
         )
         arrays, static = eqx.partition(built, eqx.is_array)
         leaves, treedef = jax.tree.flatten(arrays)
-        dynamics, objective = prepared.dynamics, prepared.objective
+        objective = prepared.objective
         step = jax.make_jaxpr(lambda theta: dynamics.once(objective, dynamics.hold(objective, theta)))(new.theta)
-        found.update(treedef=treedef, static=static, asked=tuple(asked), rewriting=new.name, theta=new.theta, run=run)
+        found.update(treedef=treedef, static=static, asked=tuple(asked), rewriting=name, theta=new.theta, run=run)
         found.update(step=cost_of(step.jaxpr))
         return [jnp.asarray(leaf) for leaf in leaves]  # a number of NumPy's counts as an array
 

@@ -31,18 +31,12 @@ class Block:
     """Which runs its first lanes are; the rest of the lanes repeat the last one."""
 
 
-def _cuts(batch: Batch, runs: list[int]) -> list[list[int]]:
-    """A tile's runs in blocks. Unmixed blocks hold one shared value (a tile then does, too)."""
-    width = batch.program.layout.width
-    return [runs[i : i + width] for i in range(0, len(runs), width)]
-
-
 class Tiles:
     """Tiles in blocks, each written as its last block arrives."""
 
     def __init__(self, plan: Plan, store: Store, tiles: list[tuple[Batch, list[int]]]):
         self._plan, self._store, self._tiles = plan, store, tiles
-        self.blocks = [Block(t, batch, cut) for t, (batch, runs) in enumerate(tiles) for cut in _cuts(batch, runs)]
+        self.blocks = [Block(t, batch, cut) for t, (batch, runs) in enumerate(tiles) for cut in batch.blocks(runs)]
         self._blocks_of = Counter(block.tile for block in self.blocks)
         self._first = {block.tile: n for n, block in reversed([*enumerate(self.blocks)])}
         self.runs = sum(len(runs) for _, runs in tiles)
