@@ -3,7 +3,7 @@
 `any_lane` and `min_lane` return something *unbatched* under `vmap`, so that a `while_loop`'s predicate stays a scalar
 and JAX adds no select of its own over the whole carry: a loop freezes its lanes where it needs to. `lanes_last` lays
 a batched array out with the lane axis last in memory, which is how the reductions over a short vector vectorise over
-lanes. Called outside `vmap`, each is the identity.
+lanes. Called outside `vmap`, each is the identity. `counted` is a loop whose count the lanes share.
 
 `rows_major` must close every jitted function that used `lanes_last`: a constrained layout that leaves a jitted
 function gives silently wrong numbers in the next operation (jax 0.10.2, CPU).
@@ -16,6 +16,8 @@ function gives silently wrong numbers in the next operation (jax 0.10.2, CPU).
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -49,6 +51,29 @@ def min_lane(number: Array) -> Array:
 def _(axis_size, in_batched, number):
     del axis_size
     return (jnp.min(number, axis=0) if in_batched[0] else number), False
+
+
+def in_turn() -> bool:
+    """Whether blocks are computed one after another: on a CPU, whose cache holds one."""
+    return jax.default_backend() == "cpu"
+
+
+def counted(start: Array, stop: Array, most: int, one: Callable[[Array, PyTree], PyTree], carry: PyTree) -> PyTree:
+    """`one` at each count from `start` to `stop`, at most so many; unbatched counts.
+
+    A GPU asks the host after each round of a loop whose end is not known before (20 us a step for 8 us of kernels). So
+    there a whole stretch is a loop of known length.
+    """
+    if in_turn():
+        return jax.lax.fori_loop(start, stop, one, carry)
+
+    def whole(carry: PyTree) -> PyTree:
+        return jax.lax.fori_loop(0, most, lambda i, carry: one(start + i.astype(start.dtype), carry), carry)
+
+    def rest(carry: PyTree) -> PyTree:
+        return jax.lax.fori_loop(start, stop, one, carry)
+
+    return jax.lax.cond(stop - start == most, whole, rest, carry)
 
 
 @custom_vmap

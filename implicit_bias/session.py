@@ -410,7 +410,8 @@ def disk_too_small(plan, store: Store) -> str | None:
 
 
 def _run_bytes(batch) -> int:
-    return sum(o.size * o.dtype.itemsize for o in batch.program.outputs.values()) // batch.program.layout.width
+    layout, outputs = batch.program.layout, batch.program.outputs.values()
+    return sum(o.size * o.dtype.itemsize for o in outputs) // (layout.width * layout.places)
 
 
 def _block_bytes(batch) -> int:

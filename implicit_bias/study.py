@@ -39,7 +39,8 @@ from .sweep.ask import names
 from .sweep.keep.dataset import RESERVED, open_results
 from .sweep.work.execute import Outcome, Progress, execute
 from .sweep.ask.grid import Grids, Labelled
-from .sweep.ask.plan import Plan, make_plan, show
+from .sweep.ask.batch import show
+from .sweep.ask.plan import Plan, make_plan
 from .sweep.program.prepare import Fact, Recipe, Run
 from .sweep.ask.records import Records, log_records
 from .sweep.keep.store import Store

@@ -25,7 +25,8 @@ from ..sweep.ask.document import Document
 from ..sweep.work.execute import Outcome, Stop
 from ..sweep.program.fingerprint import difference
 from ..sweep.work.journal import Journal
-from ..sweep.ask.plan import Batch, Plan
+from ..sweep.ask.batch import Batch
+from ..sweep.ask.plan import Plan
 from ..sweep.keep.store import Store
 from . import STOPPED
 

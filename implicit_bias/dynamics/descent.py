@@ -23,7 +23,7 @@ from jaxtyping import Array, Key, PyTree, UInt32
 from .._charts import SETTLE
 from .._errors import Mistake
 from .._keys import SeedKey, stream
-from .._lanes import any_lane, lanes_last, min_lane
+from .._lanes import any_lane, counted, lanes_last, min_lane
 from .._results import Status
 from .._types import Flag, Requirements, Scalar, ScalarLike, Theta
 from ..parameterizations.base import AbstractParameterization
@@ -206,7 +206,7 @@ class Descent(AbstractDynamics):
         def stretch(at):
             count, moving = at
             stop = jnp.minimum(goal, _next_settling(count))
-            theta, rule, time = jax.lax.fori_loop(count, stop, one, moving)
+            theta, rule, time = counted(count, stop, SETTLE, one, moving)
             return stop, lanes_last((_settled(objective, theta, stop), rule, time))
 
         moving = lanes_last((state.theta, state.carry, state.time))
@@ -255,7 +255,7 @@ class Descent(AbstractDynamics):
                 return lanes_last((theta, rule, self._time(count, time, loss) if callable(self.step) else time, noted))
 
             start = lanes_last((theta, rule, time, jnp.zeros_like(going)))
-            new_theta, new_rule, new_time, noted = jax.lax.fori_loop(count, stop, blindly, start)
+            new_theta, new_rule, new_time, noted = counted(count, stop, SETTLE, blindly, start)
             if not callable(self.step):
                 new_time = self._time(stop - 1, time)
             through = going & ~noted

@@ -29,6 +29,7 @@ A is stored as it was drawn, [m, n1 n2]. `condense` finds the same loss with few
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -45,6 +46,8 @@ from .base import AbstractProblem, ProblemSampler, condense, random_frame
 
 Shape = int | tuple[int, int]
 MatrixPred = Float[Array, "first second"]
+STRIPS, SHORT = 4, 256
+"""Strips of a triangular operator with more rows than `SHORT`."""
 
 
 class MatrixSensing(AbstractProblem):
@@ -59,6 +62,8 @@ class MatrixSensing(AbstractProblem):
     rest: ScalarLike = 0.0
     weight: float = eqx.field(static=True, default=1.0)
     halved: bool = eqx.field(static=True, default=False)
+    upper: bool = eqx.field(static=True, default=False)
+    """The operator is upper triangular: of what lies below its diagonal, most is not read."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -80,12 +85,24 @@ class MatrixSensing(AbstractProblem):
     def predictions(self, pred: MatrixPred) -> Targets:
         """A(Z)."""
         z = half(pred) if self.halved else pred.reshape(-1)
-        return z if self.operator is None else self.operator @ z
+        if self.operator is None or not self.upper:
+            return z if self.operator is None else self.operator @ z
+        return jnp.concatenate([self.operator[i:j, i:] @ z[i:] for i, j in self._strips])
+
+    @property
+    def _strips(self) -> list[tuple[int, int]]:
+        """Rows of a triangular operator that are multiplied together: of n strips, (n - 1)/2n of the products are spared."""
+        rows = len(self.target)
+        ends = [rows * k // STRIPS for k in range(STRIPS + 1)]
+        return list(itertools.pairwise(ends)) if rows > SHORT else [(0, rows)]
 
     def backprojection(self, residual: Targets | None = None) -> MatrixPred:
         """A*(r); A*(y), which is A*A(X), if no r is given."""
         r = self.target if residual is None else residual
-        z = r if self.operator is None else self.operator.T @ r
+        if self.operator is not None and self.upper:
+            z = sum(jnp.pad(self.operator[i:j, i:].T @ r[i:j], (i, 0)) for i, j in self._strips)
+        else:
+            z = r if self.operator is None else self.operator.T @ r
         return whole(z, self.shape[0]) if self.halved else z.reshape(self.shape)
 
     def loss(self, pred: MatrixPred) -> Scalar:
@@ -154,7 +171,8 @@ def _(problem: MatrixSensing, symmetric: bool) -> tuple[AbstractProblem, str] | 
     if not said:
         return None
     truth = problem.left, problem.values, problem.right
-    return MatrixSensing(operator, target, *truth, rest, problem.weight, halved), ", ".join(said)
+    upper = problem.upper or rows > unknowns
+    return MatrixSensing(operator, target, *truth, rest, problem.weight, halved, upper), ", ".join(said)
 
 
 # -- samplers ------------------------------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ from ..problems.linear import Linear
 from ..sweep.program import cut
 from ..sweep.ask.grid import Grid, Labelled
 from ..sweep.ask.keywords import defaults
-from ..sweep.ask.plan import as_array, is_traced
+from ..sweep.ask.batch import as_array, is_traced
 from ..sweep.program.prepare import Recipe, Run, build_run
 
 LARGE = 512

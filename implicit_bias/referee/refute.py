@@ -26,7 +26,7 @@ from ..evidence.kinds import Identity
 from ..evidence.tex import plain
 from ..problems.linear import Linear
 from ..session import guarded
-from ..sweep.ask.plan import show
+from ..sweep.ask.batch import show
 from .clock import Clock
 from .confirm import Candidate, done_again, named
 from .counterexample import Counterexample

@@ -26,7 +26,8 @@ from ..sweep.keep.dataset import Collector
 from ..sweep.program.engine import Layout, Program
 from ..sweep.ask.grid import Labelled
 from ..sweep.ask.keywords import encoded
-from ..sweep.ask.plan import ROOM, show
+from ..sweep.ask.batch import show
+from ..sweep.ask.plan import ROOM
 from ..sweep.program.cost import lanes_of
 from ..sweep.program.prepare import Run, trace
 from ..sweep.keep.store import Tile

@@ -35,7 +35,8 @@ from ..evidence.kinds import Identity, Probability
 from ..sweep.ask.document import LAPTOP, command
 from ..sweep.ask.grid import Grid, Grids, Labelled
 from ..sweep.ask.keywords import defaults
-from ..sweep.ask.plan import Plan, at_values, is_traced, show
+from ..sweep.ask.batch import is_traced, show
+from ..sweep.ask.plan import Plan, at_values
 from ..sweep.keep.dataset import open_results
 from ..sweep.keep.store import Store
 from ..sweep.work.execute import Stop, execute

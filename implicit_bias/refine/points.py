@@ -23,7 +23,8 @@ import xarray as xr
 from .._errors import Mistake
 from ..evidence.predictions import with_predictions
 from ..sweep.ask.grid import Grid, Grids
-from ..sweep.ask.plan import Batch, Plan, coordinate, show
+from ..sweep.ask.batch import Batch, coordinate, show
+from ..sweep.ask.plan import Plan
 from ..sweep.keep.dataset import Collector, read_tile
 from ..sweep.keep.store import OtherFormat, Store, Tile
 from ..sweep.work.execute import Progress, execute

@@ -14,18 +14,16 @@ import jax.numpy as jnp
 import numpy as np
 
 import implicit_bias as ib
-from implicit_bias.sweep.work.execute import execute
-from implicit_bias.sweep.keep.store import Store
 from implicit_bias.theory import weight_normalisation as theory
 
-from .common import Row, report, seconds, turns
+from .common import Row, framework, report, seconds, turns
 
 ROWS, COLUMNS, SEEDS, G_STAR, STOP, END, RTOL, ATOL = 8, 20, 16, 2.0, 1e-10, 1e4, 1e-9, 1e-12
 SCALES = np.geomspace(0.1, 4, 64)
 FEW = 6  # points of the loop
 
 
-def study() -> ib.Study:
+def study(seeds: int = SEEDS) -> ib.Study:
     def cell(*, scale, key):
         problem = ib.linear.gaussian(ROWS, COLUMNS, target_norm=G_STAR)(key)
         flow = ib.Flow(max_time=END, stop=ib.loss_below(STOP), rtol=RTOL, atol=ATOL)
@@ -33,7 +31,7 @@ def study() -> ib.Study:
 
     return ib.Study(
         cell=cell,
-        grids=ib.grid(seed=range(SEEDS), scale=SCALES),
+        grids=ib.grid(seed=range(seeds), scale=SCALES),
         observe={"norm": ib.norm(2), "log_invariant": ib.log_invariant},
         records=ib.log_records(2),
     )
@@ -153,8 +151,6 @@ def torch_rows(drawn, few, norm) -> list[Row]:
 
 
 def job(options: argparse.Namespace) -> None:
-    import tempfile
-
     results = study().run()
     norm = results["norm"].isel(record=-1).transpose("seed", "scale").values
     drift = float(abs(results["log_invariant"].isel(record=-1) - results["log_invariant"].isel(record=0)).max())
@@ -166,17 +162,8 @@ def job(options: argparse.Namespace) -> None:
     solve = vmapped()
     A, y, w = (np.array(part) for part in drawn[0])
     few = np.linspace(0, len(SCALES) - 1, FEW).astype(int)
-    plan = study().plan()
-    devices = jax.local_devices()[:1]
     points = SEEDS * len(SCALES)
-
-    def framework_turn():
-        with tempfile.TemporaryDirectory() as folder:
-            store = Store(folder)
-            store.prepare()
-            return 1e3 * seconds(lambda: execute(plan, store, devices=devices)) / points
-
-    framework_turn()
+    framework_turn = framework(study(), jax.local_devices()[:1], unit=1e3, over=points)
     theirs = np.asarray(solve(*arrays, jnp.asarray(SCALES)))
     rows = [
         Row("framework", framework_turn, f"{points} points", 0.0),

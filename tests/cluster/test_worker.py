@@ -15,6 +15,7 @@ from implicit_bias.cluster import worker
 from implicit_bias.request import requested
 from implicit_bias.session import make_plan
 from implicit_bias.sweep.work import execute as execution
+from implicit_bias.sweep.ask import batch
 from implicit_bias.sweep.ask import plan as planning
 
 STUDY = '''"""A study of workers."""
@@ -39,7 +40,7 @@ def lab(tmp_path_factory):
     try:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(planning, "block_width", lambda: 4)
-            patch.setattr(planning, "TILE_BLOCKS", 1)
+            patch.setattr(batch, "TILE_BLOCKS", 1)
             assert cli.main(["run", "mine.py"]) == 0
     finally:
         os.chdir(here)
@@ -57,7 +58,7 @@ def submitted(lab, tmp_path, monkeypatch):
     folder, name, expected = lab
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(planning, "block_width", lambda: 4)
-    monkeypatch.setattr(planning, "TILE_BLOCKS", 1)
+    monkeypatch.setattr(batch, "TILE_BLOCKS", 1)
     shutil.copy(folder / "mine.py", tmp_path)
     plan = tmp_path / "results" / "mine" / "plans" / name
     plan.parent.mkdir(parents=True)

@@ -208,3 +208,16 @@ def test_a_truth_of_zero():
 def test_the_weight_of_given_data(weight, loss):
     """1/2 of a symmetric truth, a number among them, unless one is given."""
     np.testing.assert_allclose(ib.matrix.fixed([[[1.0]]], [[0.0]], weight=weight)(0).loss(jnp.array([[2.0]])), loss)
+
+
+def test_a_triangular_operator_is_multiplied_in_strips():
+    """276 unknowns are more than `SHORT`: loss, predictions, gradient and adjoint are those of the whole square."""
+    problem, name = condense(ib.matrix.gaussian(23, 2, 300)(0), symmetric=True)
+    assert problem.upper and len(problem._strips) == 4 and name.endswith("triangular: 300 -> 276 measurements")
+    R, z = np.asarray(problem.operator), a_matrix(problem)
+    assert not np.tril(R, -1).any()
+    residual = R @ np.asarray(half(z)) - np.asarray(problem.target)
+    np.testing.assert_allclose(problem.predictions(z), residual + problem.target, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(half(problem.backprojection(residual)), R.T @ residual, rtol=0, atol=1e-11)
+    gradient = jax.grad(problem.loss)(z)
+    np.testing.assert_allclose(half((gradient + gradient.T) / 2), problem.weight * R.T @ residual, rtol=0, atol=1e-11)

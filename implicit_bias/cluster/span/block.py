@@ -28,7 +28,7 @@ from ..._errors import Mistake, written_bytes
 from ..._lanes import LONGEST_SHORT_VECTOR, rows_major
 from ...sweep.program.engine import SMALL, Program, free_memory, needed_bytes
 from ...sweep.program.fingerprint import compiler_options
-from ...sweep.ask.plan import Batch, as_array, check_holds
+from ...sweep.ask.batch import Batch, as_array, check_holds
 from .factorisations import in_parts
 
 AXIS = "devices"
@@ -58,6 +58,7 @@ class Split:
             return jax.lax.with_sharding_constraint(blocks, NamedSharding(mesh, PartitionSpec(AXIS)))
 
         self._mesh, traced = mesh, program.traced
+        self._last: tuple[bytes | None, list[Any]] = None, []
         parted = dataclasses.replace(traced, jaxpr=in_parts(traced.jaxpr, mesh.size, hold))
         self.program = Program(parted, program.layout, program.axes, _close)
 

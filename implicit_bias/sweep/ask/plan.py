@@ -7,7 +7,6 @@ is used, so a grid can grow in any direction and only what is new is computed: f
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
 import html
 import itertools
@@ -21,18 +20,17 @@ import jax
 import numpy as np
 
 from ..._errors import Mistake, written_bytes
+from ..._lanes import in_turn
 from ...data.base import noted
 from ..program.cost import lanes_of
 from ..program.engine import SMALL, Layout, Program, free_memory
 from ..program.fingerprint import difference, fingerprint
+from .batch import TILE_BLOCKS, Batch, as_array, check_holds, coordinate, is_traced, show
 from .grid import MOST_RUNS, Grid, Grids, Labelled
 from .keywords import defaults, encoded
 from ..program.prepare import Recipe, Traced, trace
 from ..keep.store import OtherFormat, Store, Tile, canonical, tile_id
 
-TILE_BLOCKS = 16
-TILE_SECONDS = 60.0
-MANY_TILES = 1024
 ROOM = {"cpu": 1e5}
 """Operations of a step that a block of dense lanes may have: what keeps a core busy."""
 ROOM_OF_OTHERS = 1e9
@@ -40,89 +38,6 @@ ROOM_OF_OTHERS = 1e9
 
 class OlderTiles(UserWarning):
     """A folder holds tiles that another version wrote; they stay there and are not read."""
-
-
-def is_traced(name: str, values: Sequence[Any]) -> bool:
-    """Floats, labelled arrays and seeds vary without recompiling; words, flags and whole numbers do not."""
-    if name == "seed" or name.startswith("seed."):
-        return True
-    return all(isinstance(v, (float, Labelled)) and not isinstance(v, bool) for v in values)
-
-
-def coordinate(value: Any) -> float:
-    """A value's place on its axis as one float64: itself, or 48 bits of a hash of a labelled array."""
-    if isinstance(value, Labelled):
-        array = np.ascontiguousarray(value.array)
-        data = f"{array.dtype.str} {array.shape} ".encode() + array.tobytes()
-        return float(int.from_bytes(hashlib.sha256(data).digest()[:6], "big"))
-    return float(value)
-
-
-def as_array(name: str, value: Any) -> np.ndarray:
-    """What the program receives for a value."""
-    if isinstance(value, Labelled):
-        return np.asarray(value.array)
-    if name == "seed" or name.startswith("seed."):
-        return np.asarray(value, dtype=np.int64)
-    return np.asarray(value, dtype=np.float64)
-
-
-@dataclasses.dataclass
-class Batch:
-    """The runs of one grid at one choice of its static axes: one program."""
-
-    grid: int
-    statics: dict[str, Any]
-    axes: dict[str, tuple[Any, ...]]
-    program: Program
-    points: list[tuple[Any, ...]]
-    """Every run's values, in block order: shared axes outermost."""
-    coordinates: np.ndarray
-    data: dict[str, str] = dataclasses.field(default_factory=dict)
-    """Name and digest of the examples that its cell loads."""
-    missing: list[int] = dataclasses.field(default_factory=list)
-    found: dict[str, list[int]] = dataclasses.field(default_factory=dict)
-    """Tile id -> the runs of this batch that it holds."""
-
-    @property
-    def tile_runs(self) -> int:
-        """Runs that a tile may hold: 16 blocks; of lanes so heavy that a block holds less than it could, one."""
-        layout = self.program.layout
-        return layout.width * (1 if layout.narrow else TILE_BLOCKS)
-
-    @property
-    def traced_axes(self) -> tuple[str, ...]:
-        return self.program.traced.axes
-
-    @functools.cached_property
-    def _value_of(self) -> np.ndarray:
-        """Of each run: which shared value it has, counted from 0. Where lanes mix them, blocks see one."""
-        if self.program.layout.mixed or not self.points:
-            return np.zeros(len(self.points), int)
-        shared = self.coordinates[:, [self.traced_axes.index(a) for a in self.program.traced.shared]]
-        return np.concatenate([[0], np.cumsum((shared[1:] != shared[:-1]).any(1))])
-
-    def blocks(self, runs: Sequence[int]) -> Iterator[list[int]]:
-        """A tile's runs in blocks, each of one shared value (unless lanes mix them)."""
-        for _, group in itertools.groupby(runs, key=self._value_of.__getitem__):
-            one, width = list(group), self.program.layout.width
-            yield from (one[start : start + width] for start in range(0, len(one), width))
-
-    def tiles(self) -> Iterator[list[int]]:
-        """The missing runs, cut into tiles by their place in the grid: workers that miss different ones cut alike.
-
-        A tile holds runs of one shared value, or all runs of several: as many as last a minute at the very most,
-        and, where there would be more tiles than any cluster has workers, as bring them down to `MANY_TILES`.
-        """
-        value, width = self._value_of, self.program.layout.width
-        sizes = np.bincount(value, minlength=1)
-        blocks = -(-int(sizes.max()) // width)
-        lane = np.arange(len(value)) - np.searchsorted(value, value)
-        short = int(TILE_SECONDS / (blocks * self.program.most_seconds))
-        together = max(1, min(self.tile_runs // (blocks * width), max(short, -(-len(sizes) * blocks // MANY_TILES))))
-        place = np.stack([value // together, lane // self.tile_runs])
-        for _, group in itertools.groupby(self.missing, key=lambda i: tuple(place[:, i])):
-            yield list(group)
 
 
 @dataclasses.dataclass(repr=False)
@@ -234,41 +149,27 @@ not asked by then is asked of each block as it runs."""
 
 def check_requirements(batch: Batch, until: float = math.inf) -> None:
     """Evaluate the requirements of the runs before the first step; one line for the first that fails."""
-    program, names = batch.program, batch.traced_axes
-    shared = [names.index(a) for a in program.traced.shared]
-    lanes = [names.index(a) for a in program.traced.lanes]
-    width, device, asked = program.layout.width, jax.local_devices()[0], False
-    for value, group in itertools.groupby(range(len(batch.points)), key=lambda i: tuple(batch.coordinates[i, shared])):
-        del value
-        group, first = list(group), None
-        for start in range(0, len(group), width):
-            if asked and time.perf_counter() > until:
-                return
-            asked = True
-            runs = group[start : start + width]
-            if first is None:
-                first = program.first([as_array(names[j], batch.points[runs[0]][j]) for j in shared], device)
-            padded = [*runs, *[runs[-1]] * (width - len(runs))]
-            values = [np.stack([as_array(names[j], batch.points[i][j]) for i in padded]) for j in lanes]
-            check_holds(batch, padded, program.meets(first, values, device))
+    program, device, known, first = batch.program, jax.local_devices()[0], None, []
+    for runs in _asked(batch):
+        if known is not None and time.perf_counter() > until:
+            return
+        launch = batch.arranged(runs)
+        values = batch.shared_values(launch.firsts)
+        if known != (known := [v.tobytes() for v in values]):
+            first = program.first(values, device)
+        holds = program.meets(first, batch.lane_values(launch), device, launch.which)
+        check_holds(batch, runs, launch.of(holds))
 
 
-def check_holds(batch: Batch, runs: Sequence[int], holds: np.ndarray) -> None:
-    """One line for the first run of `holds` [runs, requirements] that does not meet one."""
-    if holds.all():
+def _asked(batch: Batch) -> Iterator[list[int]]:
+    """The runs, as they are asked together: launches, but of one shared value also where lanes mix them."""
+    if not batch.program.layout.mixed:
+        yield from batch.launches(range(len(batch.points)))
         return
-    lane, which = np.argwhere(~holds)[0]
-    field, what, remedy = batch.program.traced.requirements[which]
-    point = dict(zip(batch.traced_axes, batch.points[runs[lane]]))
-    where = ", ".join(f"{k}={show(v)}" for k, v in {**batch.statics, **point}.items())
-    raise Mistake(field, f"{what} (at {where})", remedy)
-
-
-def show(value: Any) -> str:
-    """A value as a user would type it."""
-    if isinstance(value, Labelled):
-        return value.label
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    shared, width = [batch.traced_axes.index(a) for a in batch.program.traced.shared], batch.program.layout.width
+    for _, group in itertools.groupby(range(len(batch.points)), key=lambda i: tuple(batch.coordinates[i, shared])):
+        runs = list(group)
+        yield from (runs[start : start + width] for start in range(0, len(runs), width))
 
 
 def make_plan(
@@ -352,6 +253,40 @@ def _layout(traced: Traced, width: int | None) -> Layout:
     return Layout(lanes, narrow=lanes < widest)
 
 
+LAUNCH_SECONDS, LAUNCH_BYTES = 0.2, 2**22
+"""What a launch of several blocks may take at most, and what it reads."""
+
+
+TOGETHER_BYTES, TOGETHER_LANES, FEWEST = 2**25, 2**20, 1024
+"""Side by side: what the lanes of a launch hold (about what a GPU's cache does), and how many there are."""
+
+
+def _places(program: Program) -> int:
+    """Blocks of a launch: to begin one costs a third of a millisecond, and a GPU wants many lanes."""
+    if in_turn():
+        most = min(LAUNCH_SECONDS / program.most_seconds, LAUNCH_BYTES / max(program.shared_bytes, 1), TILE_BLOCKS)
+    else:
+        held = sum(s.size * s.dtype.itemsize for s in jax.tree.leaves((program.shapes["advance"][2], program.outputs)))
+        shared = 8 * TOGETHER_BYTES / max(program.shared_bytes, 1)
+        most = min(TOGETHER_BYTES / held, TOGETHER_LANES / program.layout.width, shared)
+    return 2 ** math.floor(math.log2(max(most, 1.0)))
+
+
+def _program(traced: Traced, axes: dict[str, jax.ShapeDtypeStruct], lanes_each: int, width: int | None) -> Program:
+    """The program in its layout, for so many lanes of a shared value."""
+    program = Program(traced, layout := _layout(traced, width), axes)
+    one_block = width is not None or layout.narrow or jax.process_count() > 1
+    if traced.shared and not one_block and not in_turn():
+        few = Program(traced, Layout(min(64, 2 ** math.ceil(math.log2(lanes_each)))), axes)
+        if (places := _places(few)) * few.layout.width >= FEWEST:
+            return Program(traced, dataclasses.replace(few.layout, places=places), axes)
+    if traced.shared and 2 * lanes_each < layout.width and program.shared_bytes <= SMALL:
+        return Program(traced, dataclasses.replace(layout, mixed=True), axes)
+    if traced.shared and not one_block and in_turn() and (places := _places(program)) > 1:
+        return Program(traced, dataclasses.replace(layout, places=places), axes)
+    return program
+
+
 def _batch(
     recipe: Recipe, grid: Grid, index: int, statics: dict[str, Any], settings: Mapping[str, Any], width: int | None
 ) -> Batch:
@@ -365,23 +300,17 @@ def _batch(
     with noted() as data:
         traced = trace(recipe, {**settings, **statics}, shapes)
     lanes_each = math.prod(len(axes[a]) for a in traced.lanes)
-    layout = _layout(traced, width)
-    program = Program(traced, layout, shapes)
-    if traced.shared and 2 * lanes_each < layout.width and program.shared_bytes <= SMALL:
-        program = Program(traced, dataclasses.replace(layout, mixed=True), shapes)
+    program = _program(traced, shapes, lanes_each, width)
     points, coordinates = _points(program, axes)
-    return Batch(index, statics, axes, program, points, coordinates, data)
+    return Batch(index, statics, axes, program, points, coordinates, width is not None, data)
 
 
 def _points(program: Program, axes: Mapping[str, tuple[Any, ...]]) -> tuple[list[tuple[Any, ...]], np.ndarray]:
-    outer = [n for n in axes if n in program.traced.shared]
-    inner = [n for n in axes if n not in program.traced.shared]
-    points = [
-        tuple(dict(zip([*outer, *inner], point))[n] for n in axes)
-        for point in itertools.product(*(axes[n] for n in [*outer, *inner]))
-    ]
-    coordinates = np.array([[coordinate(v) for v in p] for p in points], dtype=np.float64)
-    return points, coordinates.reshape(len(points), len(axes))
+    order = sorted(axes, key=lambda n: n not in program.traced.shared)  # shared ones outermost
+    at = [order.index(n) for n in axes]
+    points = [tuple(point[k] for k in at) for point in itertools.product(*(axes[n] for n in order))]
+    columns = np.meshgrid(*([coordinate(v) for v in axes[n]] for n in order), indexing="ij")
+    return points, np.array([columns[k].ravel() for k in at], dtype=np.float64).reshape(len(axes), len(points)).T.copy()
 
 
 def at_values(plan: Plan, values: Mapping[str, tuple[Any, ...]]) -> Plan:

@@ -96,17 +96,13 @@ class Collector:
 
     def add(self, batch: Mapping[str, Any], tile: Tile) -> None:
         fixed = {a: self.place[a][v] for a, v in batch["statics"].items() if a in self.place}
-        axes = list(tile.axes)
-        rows, index = [], []
-        for r, point in enumerate(tile.coordinates):
-            spot = {a: self.place[a].get(float(v).hex()) for a, v in zip(axes, point)} | fixed
-            if None not in spot.values():
-                rows.append(r)
-                index.append(tuple(spot[a] for a in self.order))
-        if not rows:
+        spots = {a: np.full(tile.size, at) for a, at in fixed.items()}
+        spots |= {a: _places(self.place[a], column) for a, column in zip(tile.axes, tile.coordinates.T) if a not in fixed}
+        rows = np.flatnonzero(np.all([spots[a] >= 0 for a in self.order], axis=0)) if self.order else np.arange(tile.size)
+        if not len(rows):
             return
         self.units.add(batch["unit"])
-        where = tuple(np.array(index).T)
+        where = tuple(spots[a][rows] for a in self.order)
         statics = [a for a in self.order if not self.axes[a]["traced"]]
         for name, array in tile.arrays.items():
             if name == "status":
@@ -186,6 +182,12 @@ class Collector:
         """Whether its first inner axis is the record: it is as long as the clock, and no fact or fold."""
         apart = name in self.depends or name in RESERVED or owner(name, self.folds) in self.folds
         return "clock" in self.arrays and (name == "clock" or not apart)
+
+
+def _places(place: Mapping[str, int], column: np.ndarray) -> np.ndarray:
+    """Where each number of a column is, or -1; by its bits, as the places are spelt."""
+    bits, inverse = np.unique(np.ascontiguousarray(column).view(np.int64), return_inverse=True)
+    return np.array([place.get(float(v).hex(), -1) for v in bits.view(np.float64)])[inverse]
 
 
 _BUILTIN = {

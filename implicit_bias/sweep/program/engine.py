@@ -8,8 +8,9 @@ A program is two jitted functions of plain arrays,
 with `width` lanes; `constants` are the arrays that the cell, its observables and facts have closed over; `fresh` starts
 first, and `state` is then unread; `holds` says which requirements are met. Lanes share `results` unbatched (they are
 then read once a block, not once a lane), or each lane brings its own where few runs share them and they are small
-(`mixed`). The block is the unit of bits: under one fingerprint neither its position, nor
-its companions, nor its padding, nor the device or worker that ran it changes a run's bits.
+(`mixed`). Where blocks are short, a launch does several, one after another, and elsewhere than on a CPU side by side:
+arrays then have an axis of `places` first, and `which` says of each which results its block has, or -1. The block is the unit of bits: under one fingerprint
+neither its position, nor its companions, nor its padding, nor the device or worker that ran it changes a run's bits.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ import numpy as np
 from jaxtyping import Array, PyTree
 
 from ..._errors import Mistake
-from ..._lanes import rows_major
+from ..._lanes import in_turn, rows_major
 from ..._results import Status
 from ...dynamics.base import State
 from ...observables.base import Watch
@@ -49,6 +50,8 @@ class Layout:
     """How the runs of one program are laid out in blocks."""
 
     width: int
+    places: int = 1
+    """Blocks of a launch."""
     mixed: bool = False
     """Each lane brings its own results of the first part."""
     narrow: bool = False
@@ -121,6 +124,31 @@ class Program:
         each = self._each(self._advance, self._results_axis, 0, 0, None, None)
         return self._close(each(results, lanes, state, fresh, until))
 
+    def _advance_blocks(self, results, lanes, state, fresh, until, which):
+        if not in_turn():
+            return self._advance_together(results, lanes, state, fresh, until, which)
+
+        def one(place: Array) -> Any:
+            own = jax.tree.map(lambda x: x[place], (lanes, state))
+            return self._advance_block(jax.tree.map(lambda x: x[which[place]], results), *own, fresh, until)
+
+        return _of_places(one, which)
+
+    def _advance_together(self, results, lanes, state, fresh, until, which):
+        """All lanes as of one block: a lane looks up what its own shares."""
+
+        def lane(of: Array, *own: Any) -> Any:
+            return self._advance(jax.tree.map(lambda x: x[of], results), *own, fresh, until)
+
+        shape = self.layout.places, self.layout.width
+        flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), (lanes, state))
+        found = self._close(jax.vmap(lane)(jnp.repeat(jnp.maximum(which, 0), shape[1]), *flat))
+        return jax.tree.map(lambda x: x.reshape(*shape, *x.shape[1:]), found)
+
+    def _first_places(self, *values_and_which):
+        *values, which = values_and_which
+        return _of_places(lambda place: self._first(*(value[place] for value in values)), which)
+
     # -- shapes -------------------------------------------------------------------------------------------------
 
     @cached_property
@@ -130,7 +158,10 @@ class Program:
         def lanes_of(shape: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
             return jax.ShapeDtypeStruct((self.layout.width, *shape.shape), shape.dtype)
 
-        shared = [self.axes[a] for a in self.traced.shared]
+        def places_of(tree: PyTree) -> PyTree:
+            return jax.tree.map(lambda s: jax.ShapeDtypeStruct((places, *s.shape), s.dtype), tree)
+
+        shared, places = [self.axes[a] for a in self.traced.shared], self.layout.places
         lanes = [lanes_of(self.axes[a]) for a in self.traced.lanes]
         results = self._first.results
         if self.layout.mixed:
@@ -139,7 +170,11 @@ class Program:
         state = jax.eval_shape(start, results, lanes)
         fresh = jax.ShapeDtypeStruct((), jnp.bool_)
         until = jax.ShapeDtypeStruct((), jnp.float64 if jax.config.jax_enable_x64 else jnp.float32)
-        return {"first": tuple(shared), "advance": (results, lanes, state, fresh, until)}
+        if places == 1:
+            return {"first": tuple(shared), "advance": (results, lanes, state, fresh, until)}
+        which = jax.ShapeDtypeStruct((places,), jnp.int32)
+        many = places_of((results, lanes, state))
+        return {"first": (*places_of(shared), which), "advance": (*many, fresh, until, which)}
 
     @property
     def shared_bytes(self) -> int:
@@ -148,7 +183,7 @@ class Program:
 
     @property
     def outputs(self) -> dict[str, jax.ShapeDtypeStruct]:
-        """What a block returns, with the lane axis first."""
+        """What a launch returns, with the lane axis first, or that of places before it."""
         return self.lifted["advance"].bare.out[1]
 
     # -- programs -----------------------------------------------------------------------------------------------
@@ -157,6 +192,8 @@ class Program:
     def lifted(self) -> dict[str, cut.Lifted]:
         """Each function, traced once, with its constants as arguments."""
         functions = {"first": self._first, "advance": self._advance_block}
+        if self.layout.places > 1:
+            functions = {"first": self._first_places, "advance": self._advance_blocks}
         return {name: cut.Lifted.of(f, *self.shapes[name]) for name, f in functions.items()}
 
     @cached_property
@@ -203,7 +240,7 @@ class Program:
         made = [v.aval for equation in self.traced.jaxpr.eqns for v in equation.outvars if hasattr(v.aval, "dtype")]
         sizes = [math.prod(a.shape) * getattr(a.dtype, "itemsize", 8) for a in made]
         held = self.constant_bytes + sum(s.size * s.dtype.itemsize for s in shapes)
-        return _with_margin(held + 3 * max(sizes, default=0))
+        return _with_margin(held + 3 * self.layout.places * max(sizes, default=0))
 
     def needed_bytes(self, device: Any) -> int:
         """What a block needs, from its executable."""
@@ -222,6 +259,10 @@ class Program:
                 self._firsts[key] = results
         return results
 
+    def forget(self) -> None:
+        """What has been kept of the shared values."""
+        self._firsts.clear()
+
     def _run_first(self, values: Sequence[np.ndarray], device: Any) -> list[np.ndarray]:
         return [np.asarray(x) for x in self.compiled("first", device)(*values)]
 
@@ -234,49 +275,77 @@ class Program:
 
     @property
     def most_seconds(self) -> float:
-        """How long a block may take at most, roughly: 20 us a step, and a nanosecond for each operation of its lanes."""
-        numbers = sum(leaf.size for leaf in jax.tree.leaves(self.shapes["advance"][2].theta))
-        return self.traced.most_steps * (2e-5 + 1e-9 * (self.layout.width * self.traced.step.operations + 10 * numbers))
+        """How long a launch may take at most, roughly: 20 us a step, and a nanosecond for each operation of its lanes.
+
+        Side by side a step takes 100 us, and what it computes a hundredth.
+        """
+        numbers, blocks = sum(x.size for x in jax.tree.leaves(self.shapes["advance"][2].theta)), self.layout.places
+        work = blocks * 1e-9 * self.layout.width * self.traced.step.operations + 1e-8 * numbers
+        return self.traced.most_steps * (blocks * 2e-5 + work if in_turn() else 1e-4 + work / 100)
 
     def launch(
-        self, results: Sequence[Any], lanes: Sequence[np.ndarray], device: Any, segments: Segments | None = None
-    ) -> tuple[dict[str, jax.Array], jax.Array]:
-        """Run one block: its outputs, and whether each lane meets each requirement, as arrays still being computed.
+        self, results: Sequence[Any], lanes: Sequence[np.ndarray], device: Any, segments: Segments | None = None,
+        which: Sequence[np.ndarray] = (),
+    ) -> tuple[dict[str, jax.Array], jax.Array]:  # fmt: skip
+        """Run one launch: its outputs, and whether each lane meets each requirement, as arrays still being computed.
 
-        In `segments` it stops (and is waited for) on the way: the same bits.
+        In `segments` it stops (and is waited for) on the way: the same bits. `which` is one array where there are places.
         """
-        results, lanes = list(results), list(lanes)
-        advance = self.compiled("advance", device)
+        results, lanes, code = list(results), list(lanes), self.compiled("advance", device)
+
+        def advance(state: Any, fresh: bool, until: float) -> Any:
+            return code(results, lanes, state, np.bool_(fresh), np.float64(until), *which)
+
         blank = self.blank_state(device)
         if segments is None:
-            _, outputs, holds = advance(results, lanes, blank, np.bool_(True), np.float64(np.inf))
+            _, outputs, holds = advance(blank, True, np.inf)
             return outputs, holds
         state, until = segments.resumed(self.shapes["advance"][2]) or (None, 0.0)
         # up to where it stands: no step is taken, and the clock is known
         now, fresh = (blank, True) if state is None else (state, False)
-        state, outputs, holds = advance(results, lanes, now, np.bool_(fresh), np.float64(until))
+        state, outputs, holds = advance(now, fresh, until)
         clock = np.asarray(outputs["clock"])
         for stop in segments.stops(until, float(np.where(np.isfinite(clock), clock, 0.0).max())):
             # a lane that does not meet a requirement may never end (a max_time of nan), and is refused by the caller
             if not ((np.asarray(outputs["status"]) == Status.RUNNING) & np.asarray(holds).all(-1)).any():
                 break
-            state, outputs, holds = advance(results, lanes, state, np.bool_(False), np.float64(stop))
+            state, outputs, holds = advance(state, False, stop)
             jax.block_until_ready(state)
             segments.passed(state, stop)
         return outputs, holds
 
-    def meets(self, results: Sequence[Any], lanes: Sequence[np.ndarray], device: Any) -> np.ndarray:
-        """[lanes, requirements]: whether each holds, before the first step; `results` are of one shared value."""
+    def meets(
+        self, results: Sequence[Any], lanes: Sequence[np.ndarray], device: Any, which: Sequence[np.ndarray] = ()
+    ) -> np.ndarray:
+        """[lanes, requirements], or with places before: whether each holds, before the first step; not where lanes mix."""
         code, constants = self._holds
-        return np.asarray(code.compiled(device)(constants, list(results), list(lanes)))
+        return np.asarray(code.compiled(device)(constants, list(results), list(lanes), *which))
 
     @cached_property
     def _holds(self) -> tuple[Code, list[Array]]:
         second = self._second.only([self.traced.requirement_output])
         each = self._each(lambda results, lanes: second(results, lanes)[0], None, 0)
-        shapes = (self._first.results, self.shapes["advance"][1])
-        lifted = cut.Lifted.of(each, *shapes)
+
+        def places(results, lanes, which):
+            return _of_places(lambda at: each(*([x[i] for x in xs] for i, xs in ((which[at], results), (at, lanes)))), which)
+
+        results, lanes, _, _, _, *which = self.shapes["advance"]
+        shapes = (self._first.results if self.layout.mixed else results, lanes, *which)
+        lifted = cut.Lifted.of(places if which else each, *shapes)
         return code_of(lifted, shapes, once=True), list(lifted.constants)
+
+
+def _of_places(function: Callable[[Array], PyTree], which: Array) -> PyTree:
+    """A function of each place that holds a block; in turn, the others' are zeros."""
+    if not in_turn():
+        return jax.vmap(function)(jnp.arange(len(which), dtype=which.dtype))
+    shapes = jax.eval_shape(function, jnp.zeros((), which.dtype))
+    empty = jax.tree.map(lambda s: jnp.zeros((len(which), *s.shape), s.dtype), shapes)
+
+    def one(place: Array, found: PyTree) -> PyTree:
+        return jax.tree.map(lambda buffer, x: buffer.at[place].set(x), found, function(place))
+
+    return jax.lax.fori_loop(0, jnp.sum(which >= 0, dtype=which.dtype), one, empty)
 
 
 def needed_bytes(executable: Any) -> int:

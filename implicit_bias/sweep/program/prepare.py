@@ -225,7 +225,9 @@ def trace(recipe: Recipe, statics: Mapping[str, Any], axes: Mapping[str, jax.Sha
         objective = prepared.objective
         step = jax.make_jaxpr(lambda theta: dynamics.once(objective, dynamics.hold(objective, theta)))(new.theta)
         found.update(treedef=treedef, static=static, asked=tuple(asked), rewriting=name, theta=new.theta, run=run)
-        found.update(step=cost_of(step.jaxpr))
+        leaps = clock.shape[0] * 2 * run.dynamics.max_steps.bit_length()
+        stepped = dynamics is run.dynamics or dynamics.stop is not None
+        found.update(step=cost_of(step.jaxpr), most_steps=run.dynamics.max_steps if stepped else leaps)
         return [jnp.asarray(leaf) for leaf in leaves]  # a number of NumPy's counts as an array
 
     jaxpr = jax.make_jaxpr(build)(*axes.values())
@@ -251,7 +253,7 @@ def trace(recipe: Recipe, statics: Mapping[str, Any], axes: Mapping[str, jax.Sha
         depends={name: fact.axes for name, fact in of.facts.items()} | {"clock": of.clock.axes},
         observe={name: o for name, o in recipe.observe.items() if applies_to(o, found["theta"])},
         step=found["step"],
-        most_steps=run.dynamics.max_steps,
+        most_steps=found["most_steps"],
     )
 
 

@@ -16,7 +16,8 @@ from ..._errors import message_of
 from .checkpoint import Checkpoint
 from ..program.engine import Program
 from .journal import Journal
-from ..ask.plan import Batch, Plan, show
+from ..ask.batch import Batch, show
+from ..ask.plan import Plan
 from ..keep.store import Store, Tile
 
 TRIES = 3
@@ -28,7 +29,7 @@ class Block:
     tile: int
     batch: Batch
     runs: list[int]
-    """Which runs its first lanes are; the rest of the lanes repeat the last one."""
+    """Those of one launch."""
 
 
 class Tiles:
@@ -36,7 +37,7 @@ class Tiles:
 
     def __init__(self, plan: Plan, store: Store, tiles: list[tuple[Batch, list[int]]]):
         self._plan, self._store, self._tiles = plan, store, tiles
-        self.blocks = [Block(t, batch, cut) for t, (batch, runs) in enumerate(tiles) for cut in batch.blocks(runs)]
+        self.blocks = [Block(t, batch, cut) for t, (batch, runs) in enumerate(tiles) for cut in batch.launches(runs)]
         self._blocks_of = Counter(block.tile for block in self.blocks)
         self._first = {block.tile: n for n, block in reversed([*enumerate(self.blocks)])}
         self.runs = sum(len(runs) for _, runs in tiles)

@@ -21,7 +21,8 @@ from ..._results import Status
 from .checkpoint import Checkpoint, Left, Segments
 from .deal import Block, Crowd, Queue, Tiles
 from ..program.engine import Program, free_memory
-from ..ask.plan import Batch, Plan, as_array, check_holds
+from ..ask.batch import Batch, check_holds
+from ..ask.plan import Plan
 from ..keep.store import Store
 
 
@@ -50,10 +51,10 @@ class _Results:
         self._known: dict[tuple, Future] = {}
         self._lock = threading.Lock()
 
-    def get(self, batch: Batch, run: int, home, device) -> list:
-        """On `device`; computed on `home`, because bits belong to one executable."""
-        columns = [batch.traced_axes.index(a) for a in batch.program.traced.shared]
-        key = (batch.program.identity, device, *batch.coordinates[run, columns])
+    def get(self, batch: Batch, runs: list[int], home, device) -> list:
+        """On `device`, of the shared value of each run; computed on `home`, because bits belong to one executable."""
+        values = batch.shared_values(runs)
+        key = (batch.program.identity, device, *(v.tobytes() for v in values))
         with self._lock:
             found = self._known.get(key)
             if found is None:
@@ -64,11 +65,10 @@ class _Results:
             return found.result()
         try:  # outside the lock: another device computes another value meanwhile
             if device is home:
-                values = [as_array(batch.traced_axes[j], batch.points[run][j]) for j in columns]
                 mine.set_result(batch.program.first(values, home))
             else:
                 # through the host: copying between CPU devices from two threads left arrays where they were
-                there = self.get(batch, run, home, home)
+                there = self.get(batch, runs, home, home)
                 mine.set_result(jax.device_put([np.asarray(r) for r in there], device))
         except BaseException as error:
             with self._lock:  # the next try computes it again
@@ -172,7 +172,8 @@ class _Crew:
         self.devices, self.news = devices, SimpleQueue[_Finished | BaseException | None]()
         self.tiles = Tiles(plan, store, list(tiles))
         self.queue = Queue(self.tiles, devices, pass_over=lambda runs: self.news.put(_Finished(passed_over=runs)))
-        self._results = _Results(keep=4 * max((b.program.layout.width for b in plan.batches), default=1))
+        layouts, at_once = [b.program.layout for b in plan.batches], sum(workers_of(d, devices) for d in devices)
+        self._results = _Results(keep=4 * max([at_once, *(layout.width for layout in layouts if layout.mixed)]))
         _check_segment(plan, segment)
         self._segment, self._store = segment, store
         self.ends = False
@@ -273,7 +274,7 @@ def _check_memory(program: Program, device: Any, at_once: int) -> None:
     if free is not None and needs > free:
         raise Mistake(
             "memory",
-            f"{at_once} blocks of {program.layout.width} runs need {written_bytes(needs)}, {written_bytes(free)} are free",
+            f"{at_once} blocks of {program.layout.width * program.layout.places} runs need {written_bytes(needs)}, {written_bytes(free)} are free",
             "ask for fewer rows, columns or records",
         )
 
@@ -289,26 +290,15 @@ def _check_segment(plan: Plan, segment: float | None) -> None:
 
 def _run_block(block: Block, results: _Results, home, device, segments: Segments | None) -> dict[str, np.ndarray]:
     batch, runs = block.batch, block.runs
-    program = batch.program
-    lanes = [*runs, *[runs[-1]] * (program.layout.width - len(runs))]
+    program, launch = batch.program, batch.arranged(runs)
     if program.layout.mixed:
-        each = [results.get(batch, i, home, home) for i in lanes]
+        each = [results.get(batch, [i], home, home) for i in launch.firsts]
         first = [np.stack([r[k] for r in each]) for k in range(len(each[0]))]
     else:
-        first = results.get(batch, runs[0], home, device)
-    values = [_column(batch, axis, lanes) for axis in program.traced.lanes]
-    outputs, holds = program.launch(first, values, device, segments)
-    check_holds(batch, lanes, np.asarray(holds))  # a large plan does not ask all of its runs before the first step
-    return {name: np.asarray(array)[: len(runs)] for name, array in outputs.items()}
-
-
-def _column(batch: Batch, axis: str, runs: list[int]) -> np.ndarray:
-    """The values of one axis, a lane each; numbers straight from the table of coordinates, which holds them exactly."""
-    j = batch.traced_axes.index(axis)
-    one = as_array(axis, batch.points[runs[0]][j])
-    if one.ndim:
-        return np.stack([as_array(axis, batch.points[i][j]) for i in runs])
-    return batch.coordinates[runs, j].astype(one.dtype)
+        first = results.get(batch, launch.firsts, home, device)
+    outputs, holds = program.launch(first, batch.lane_values(launch), device, segments, launch.which)
+    check_holds(batch, runs, launch.of(np.asarray(holds)))  # a large plan does not ask all of its runs before the first step
+    return {name: launch.of(np.asarray(array)) for name, array in outputs.items()}
 
 
 class _CompileAhead:
