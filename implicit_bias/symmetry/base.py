@@ -138,13 +138,13 @@ def _(problem: Linear, theta: Theta) -> Rewriting:
             problem, theta, Flat(), problem, f"original coordinates: {len(vectors)} vectors of weights, not one"
         )
     (weight,) = vectors  # its orthogonal part has one direction
-    if problem.of_predictions is square:
-        left, singular, right = jnp.linalg.svd(problem.operator, full_matrices=False)
-        basis = right.T
+    basis, triangular = jnp.linalg.qr(problem.operator.T)
+    if problem.of_predictions is square:  # A = left singular inner basis^T: of m x m, which a GPU does many at a time
+        left, singular, inner = jnp.linalg.svd(triangular.T)
+        basis = basis @ inner.T
         reduced = DiagonalLeastSquares(singular, left.T @ problem.target)
         name = f"diagonal: {problem.dimension} -> {singular.shape[0]} + 1 coordinates"
     else:
-        basis, triangular = jnp.linalg.qr(problem.operator.T)
         reduced = RowSpaceLinear(triangular.T, problem.target, problem.of_predictions)
         name = f"row space: {problem.dimension} -> {triangular.shape[0]} + 1 coordinates"
 

@@ -214,7 +214,7 @@ def test_a_triangular_operator_is_multiplied_in_strips():
     """276 unknowns are more than `SHORT`: loss, predictions, gradient and adjoint are those of the whole square."""
     problem, name = condense(ib.matrix.gaussian(23, 2, 300)(0), symmetric=True)
     assert problem.upper and len(problem._strips) == 4 and name.endswith("triangular: 300 -> 276 measurements")
-    R, z = np.asarray(problem.operator), a_matrix(problem)
+    R, z = np.asarray(problem.operator), jnp.asarray(a_matrix(problem))
     assert not np.tril(R, -1).any()
     residual = R @ np.asarray(half(z)) - np.asarray(problem.target)
     np.testing.assert_allclose(problem.predictions(z), residual + problem.target, rtol=0, atol=1e-12)
