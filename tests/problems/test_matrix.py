@@ -218,6 +218,6 @@ def test_a_triangular_operator_is_multiplied_in_strips():
     assert not np.tril(R, -1).any()
     residual = R @ np.asarray(half(z)) - np.asarray(problem.target)
     np.testing.assert_allclose(problem.predictions(z), residual + problem.target, rtol=0, atol=1e-12)
-    np.testing.assert_allclose(half(problem.backprojection(residual)), R.T @ residual, rtol=0, atol=1e-11)
+    np.testing.assert_allclose(half(problem.backprojection(jnp.asarray(residual))), R.T @ residual, rtol=0, atol=1e-11)
     gradient = jax.grad(problem.loss)(z)
     np.testing.assert_allclose(half((gradient + gradient.T) / 2), problem.weight * R.T @ residual, rtol=0, atol=1e-11)

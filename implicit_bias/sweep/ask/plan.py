@@ -143,15 +143,15 @@ def check_size(batch: Batch) -> None:
 
 
 ASKING = 10.0
-"""Seconds that asking the requirements of all runs may take, but that one block of each program is always asked; what is
-not asked by then is asked of each block as it runs."""
+"""Seconds that asking the requirements of all runs may take, and it ends where what has been drawn for it is not kept for
+the runs; but one block of each program is always asked. What is not asked by then is asked of each block as it runs."""
 
 
 def check_requirements(batch: Batch, until: float = math.inf) -> None:
     """Evaluate the requirements of the runs before the first step; one line for the first that fails."""
     program, device, known, first = batch.program, jax.local_devices()[0], None, []
     for runs in _asked(batch):
-        if known is not None and time.perf_counter() > until:
+        if known is not None and (time.perf_counter() > until or not program.keeps):
             return
         launch = batch.arranged(runs)
         values = batch.shared_values(launch.firsts)

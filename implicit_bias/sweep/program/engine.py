@@ -255,9 +255,14 @@ class Program:
         key = (device, *(np.asarray(v).tobytes() for v in values))
         if (results := self._firsts.get(key)) is None:
             results = self._run_first(values, device)
-            if self.shared_bytes * len(self._firsts) < FIRSTS_KEPT:
+            if self.keeps:
                 self._firsts[key] = results
         return results
+
+    @property
+    def keeps(self) -> bool:
+        """Whether what is computed of another shared value will be kept."""
+        return self.shared_bytes * self.layout.places * len(self._firsts) < FIRSTS_KEPT
 
     def forget(self) -> None:
         """What has been kept of the shared values."""
