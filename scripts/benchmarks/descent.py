@@ -11,13 +11,14 @@ SVDs for nothing, and is timed for its steps alone:
     plain jax           jit of nested vmaps around a fori_loop, A shared over scales
     numpy loop          one run after another
     C, numba            the framework's rewriting in machine code, by hand (`native`); where there is a compiler, and Numba
-    pytorch             `weight_norm` and SGD, one run after another; where it is installed
+    pytorch             `weight_norm` and SGD, one run after another, and all runs of some seeds as one; where it is installed
 
 Every peer must first reproduce the framework's |x| after the steps it is given. The slow ones are given fewer steps or
 runs: any step of any run costs the same, so the time of one step of one run can be compared.
 """
 
 import argparse
+import dataclasses
 import functools
 import tempfile
 import threading
@@ -115,7 +116,7 @@ def draw(size: tuple[int, int], seeds: int) -> Data:
         problem = ib.linear.gaussian(*size, target_norm=G_STAR)(jax.random.key(seed))
         return problem.operator, problem.target, ib.Polar(1.0).init(problem, jax.random.key(seed)).w
 
-    A, y, w = map(np.array, jax.jit(jax.vmap(one))(jnp.arange(seeds)))
+    A, y, w = (np.array(part, float) for part in jax.jit(jax.vmap(one))(jnp.arange(seeds)))
     U, singular, Vt = np.linalg.svd(A, full_matrices=False)
     row = np.einsum("sid,sd->si", Vt, w)
     perp = np.linalg.norm(w - np.einsum("sid,si->sd", Vt, row), axis=1)
@@ -274,9 +275,30 @@ def pytorch(data: Data) -> Peer:
     return Peer("pytorch, weight_norm and SGD", 1, lambda steps: np.array([[one(g, steps) for g in SCALES]]))
 
 
-def optional_peers(data: Data) -> list[Peer]:
+def batched_pytorch(data: Data, seeds: int) -> Peer:
+    """All runs of some seeds as one module: a product with A for each seed, autograd, a step by hand; all threads."""
+    import torch
+
+    A, y, w = (torch.as_tensor(part[:seeds]) for part in (data.A, data.y, data.w))
+    scales = torch.as_tensor(SCALES)
+
+    def run(steps: int) -> np.ndarray:
+        v = w[:, :, None].repeat(1, 1, len(scales)).requires_grad_()
+        g = scales.repeat(seeds, 1)[:, None, :].requires_grad_()
+        for _ in range(steps):
+            residual = A @ (g * v / v.norm(dim=1, keepdim=True)) - y[:, :, None]
+            of_g, of_v = torch.autograd.grad(0.5 * (residual * residual).sum(), (g, v))
+            with torch.no_grad():
+                g -= STEP * RATIO * of_g
+                v -= STEP * of_v
+        return g.detach().abs()[:, 0].numpy()
+
+    return Peer(f"pytorch, all runs of {seeds} seeds as one", seeds, run)
+
+
+def optional_peers(data: Data, few: int) -> list[Peer]:
     try:
-        return [pytorch(data)]
+        return [pytorch(data), batched_pytorch(data, few)]
     except ImportError:
         print("PyTorch is not installed: its row is left out\n")
         return []
@@ -302,6 +324,16 @@ def stop_error(data: Data, norm: np.ndarray, steps: np.ndarray) -> float:
     return float(np.abs(size - norm.ravel()).max()) if (first == steps.ravel()).all() else np.inf
 
 
+def in_float32(study: ib.Study, size: tuple[int, int], options: argparse.Namespace, devices: list) -> Row:
+    """The same sweep in float32, which draws other data; its error beside float64 from the same data."""
+    single, seeds = dataclasses.replace(study, precision="float32"), options.runs // len(SCALES)
+    with single.in_precision():
+        data = draw(size, seeds)
+    norm = single.run()["norm"].isel(record=-1).transpose("seed", "scale").values[:4]
+    error = float(np.abs(norm - rewritten_block(data, slice(4))(options.steps)).max())
+    return Row("framework, float32", framework(single, devices[:1]), f"{options.runs} x {options.steps}", error)
+
+
 def verified(size: tuple[int, int], options: argparse.Namespace, devices: list) -> list[Row]:
     """Everything that is timed for one size."""
     seeds, steps = options.runs // len(SCALES), options.steps
@@ -312,7 +344,7 @@ def verified(size: tuple[int, int], options: argparse.Namespace, devices: list) 
         plain_jax(data, few),
         numpy_loop(data, 1),
         *machine_code(data),
-        *optional_peers(data),
+        *optional_peers(data, few),
     ]
     given = [affordable(peer, steps) for peer in peers]
     truth = weight_normalisation(size, seeds, sorted({0, steps, *given})).run()
@@ -326,6 +358,7 @@ def verified(size: tuple[int, int], options: argparse.Namespace, devices: list) 
     rows = [Row("framework", framework(fixed, devices[:1]), f"{options.runs} x {steps}", error)]
     if len(devices) > 1:
         rows.append(rows[0]._replace(name=f"framework, as {len(devices)} devices", turn=framework(fixed, devices)))
+    rows.append(in_float32(fixed, size, options, devices))
     ended = stopped.run()
     some = ended["steps"].transpose("seed", "scale").values[:4]
     error, words = stop_error(data, norm(ended, 10**6, 4), some), f"framework, useful steps to loss < {STOP_BELOW:g}"

@@ -6,11 +6,15 @@
 
 Runs stay in their own coordinates here, but for the operator of sensing, which the framework rewrites exactly to
 n(n+1)/2 = 1275 rows and columns. Peers, in NumPy: one run after another (sensing: `einsum` over the A_i, as papers write
-it), and all scales of a seed at once by matrix products, in place, with A shared.
+it), and all scales of a seed at once by matrix products, in place, with A shared. The last row is no peer: it is what the
+two products of a step take alone (of sensing: of the whole square, of which the framework spares what is zero).
 """
 
 import argparse
+import dataclasses
 import functools
+import os
+from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import numpy as np
@@ -177,6 +181,26 @@ def loop(job: str, drawn) -> Peer:
     return Peer(name, 1, lambda steps: np.array([[one(*drawn[0], s, steps) for s in few]]))
 
 
+def products(job: str, seeds: int) -> Row:
+    """What the products of a step take alone: each thread multiplies matrices of the framework's shapes into its own memory."""
+    rows, columns = (ROWS, COLUMNS) if job != "sensing" else (SIZE * (SIZE + 1) // 2,) * 2
+    A, threads, count = np.ones((rows, columns)), len(os.sched_getaffinity(0)), 200 if job != "sensing" else 4
+
+    def one(_: int) -> None:
+        x, r = np.ones((columns, len(SCALES))), np.empty((rows, len(SCALES)))
+        for _ in range(count):
+            np.matmul(A, x, out=r)
+            np.matmul(A.T, r, out=x)
+            x *= 0.0
+
+    with_threads = ThreadPoolExecutor(threads).map
+
+    def turn() -> float:
+        return 1e9 * seconds(lambda: list(with_threads(one, range(threads)))) / (threads * count * len(SCALES))
+
+    return Row(f"the two products alone, numpy, {threads} threads", turn, f"{rows} x {columns}", 0.0)
+
+
 BLOCKS = {"diagonal": diagonal_block, "wn-diagonal": polar_block, "sensing": sensing_block}
 TITLES = {
     "diagonal": f"Diagonal network u^2 - v^2, d = {COLUMNS}, n = {ROWS}",
@@ -195,6 +219,14 @@ def job(options: argparse.Namespace) -> None:
     rows = [
         Row("framework", framework(study(name, [0, steps]), jax.local_devices()[:1]), f"{seeds * len(SCALES)} x {steps}", 0.0)
     ]  # fmt: skip
+    single = dataclasses.replace(study(name, sorted({0, steps, given[0]})), precision="float32")
+    with single.in_precision():
+        other = [[np.asarray(part, float) for part in one] for one in draw(name, 1)]  # other data, too
+    place = int(np.flatnonzero(np.array(sorted({0, steps, given[0]})) == given[0])[0])
+    found = single.run(seed=[0])["size"].isel(record=place).transpose("seed", "scale").values
+    error = float(np.abs(found - BLOCKS[name](other, slice(1))(given[0])).max())
+    turn = framework(dataclasses.replace(study(name, [0, steps]), precision="float32"), jax.local_devices()[:1])
+    rows.append(Row("framework, float32", turn, f"{seeds * len(SCALES)} x {steps}", error))
     for peer, step in zip(peers, given):
         theirs = peer.run(step)
         place = int(np.flatnonzero(truth["clock"].values.ravel() == step)[0])
@@ -204,4 +236,5 @@ def job(options: argparse.Namespace) -> None:
             raise SystemExit(f"error: {peer.name} does not agree with the framework: {error:.1e} apart")
         turn = functools.partial(lambda p, k, c: 1e9 * seconds(p.run, k) / (c * k), peer, step, theirs.size)
         rows.append(Row(peer.name, turn, f"{theirs.size} x {step}", error))
+    rows.append(products(name, seeds))
     print(report(TITLES[name], rows, turns(rows, options.rounds), options.markdown), flush=True)

@@ -1,11 +1,15 @@
 """GD and rPGD, fixed steps: the job of `wn` for the other two methods.
 
+The framework takes gradient descent by powers of its step; a row takes every step (`stepped=True`), as those of the peers
+but for the closed form do.
+
 Peers: NumPy in the framework's own coordinates, in place (for GD also in closed form, which needs no steps at all); and
 in the coordinates of the paper NumPy in blocks of seeds whose scales share A, jit of nested vmaps around a fori_loop
 with A shared over scales, and one run after another.
 """
 
 import argparse
+import dataclasses
 import functools
 
 import jax
@@ -20,10 +24,10 @@ from .descent import AGREE, G_STAR, RATIO, SCALES, STEP, Data, Peer, affordable,
 WEIGHTS = {"gd": ib.Euclidean, "rpgd": ib.Sphere}
 
 
-def study(method: str, size: tuple[int, int], seeds: int, records: list[int]) -> ib.Study:
+def study(method: str, size: tuple[int, int], seeds: int, records: list[int], stepped: bool = False) -> ib.Study:
     def cell(*, scale, key):
         problem = ib.linear.gaussian(*size, target_norm=G_STAR)(key)
-        return ib.Run(problem, WEIGHTS[method](scale), ib.Descent(STEP, ratio=1.0, max_steps=records[-1]))
+        return ib.Run(problem, WEIGHTS[method](scale), ib.Descent(STEP, ratio=1.0, max_steps=records[-1], stepped=stepped))
 
     grids = ib.grid(seed=range(seeds), scale=SCALES)
     return ib.Study(cell=cell, grids=grids, observe={"norm": ib.norm(2)}, records=ib.records_at(records))
@@ -188,6 +192,18 @@ def job(options: argparse.Namespace) -> None:
             return truth["norm"].isel(record=place).transpose("seed", "scale").values
 
         rows = [Row("framework", framework(fixed, jax.local_devices()[:1]), f"{options.runs} x {steps}", 0.0)]
+        if method == "gd":
+            every = study(method, size, seeds, [0, steps], stepped=True)
+            error = np.abs(every.run()["norm"].isel(record=-1).transpose("seed", "scale").values - norm(steps)).max()
+            turn = framework(every, jax.local_devices()[:1])
+            rows.append(Row("framework, every step", turn, f"{options.runs} x {steps}", error))
+        single = dataclasses.replace(fixed, precision="float32")
+        with single.in_precision():
+            other = draw(size, 4)  # other data, too
+        exact = {"gd": gd_block, "rpgd": rpgd_block}[method](other, slice(4))(steps)
+        found = single.run()["norm"].isel(record=-1).transpose("seed", "scale").values[:4]
+        error, turn = float(np.abs(found - exact).max()), framework(single, jax.local_devices()[:1])
+        rows.append(Row("framework, float32", turn, f"{options.runs} x {steps}", error))
         for peer, step in zip(peers, given):
             count = peer.seeds * len(SCALES)
             turn = functools.partial(lambda p, k, c: 1e9 * seconds(p.run, k) / (c * k), peer, step, count)

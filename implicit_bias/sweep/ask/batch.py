@@ -13,7 +13,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -64,7 +63,7 @@ def show(value: Any) -> str:
 class Launch:
     """The runs of one call of a program, as it takes them."""
 
-    lanes: list[int]
+    lanes: np.ndarray
     """Which run each lane is, block after block; lanes without one repeat another."""
     used: np.ndarray
     """The lanes that have a run of their own, in the order of the runs."""
@@ -114,34 +113,40 @@ class Batch:
         """Of each run: which shared value it has, counted from 0. Where lanes mix them, blocks see one."""
         if self.program.layout.mixed or not self.points:
             return np.zeros(len(self.points), int)
-        shared = self.coordinates[:, [self.traced_axes.index(a) for a in self.program.traced.shared]]
+        shared = self.coordinates[:, [self.traced_axes.index(a) for a in self.program.traced.shared]].copy().view(np.int64)
         return np.concatenate([[0], np.cumsum((shared[1:] != shared[:-1]).any(1))])
+
+    def _starts(self, runs: np.ndarray) -> np.ndarray:
+        """Where a block begins: at another value, and after each `width` of one."""
+        value, at = self._value_of[runs], np.arange(len(runs))
+        first = np.maximum.accumulate(np.where(np.diff(value, prepend=-1) != 0, at, 0))
+        return np.flatnonzero((at - first) % self.program.layout.width == 0)
 
     def blocks(self, runs: Sequence[int]) -> list[list[int]]:
         """Runs by blocks."""
-        width = self.program.layout.width
-        groups = (list(group) for _, group in itertools.groupby(runs, key=self._value_of.__getitem__))
-        return [one[start : start + width] for one in groups for start in range(0, len(one), width)]
+        return [part.tolist() for part in np.split(np.asarray(runs), self._starts(np.asarray(runs))[1:])]
 
     def launches(self, runs: Sequence[int]) -> list[list[int]]:
         """A tile's runs by launches."""
-        blocks, places = self.blocks(runs), self.program.layout.places
-        return [sum(blocks[start : start + places], []) for start in range(0, len(blocks), places)]
+        starts = self._starts(np.asarray(runs))[:: self.program.layout.places]
+        return [part.tolist() for part in np.split(np.asarray(runs), starts[1:])]
 
     def arranged(self, runs: Sequence[int]) -> Launch:
         """The runs of one launch in their lanes."""
-        layout, blocks = self.program.layout, self.blocks(runs)
-        width, places = layout.width, layout.places
-        lanes = [run for block in blocks for run in (*block, *[block[-1]] * (width - len(block)))]
-        lanes += lanes[-1:] * (places * width - len(lanes))
-        used = np.concatenate([k * width + np.arange(len(block)) for k, block in enumerate(blocks)])
-        if layout.mixed or places == 1:
-            return Launch(lanes, used, lanes if layout.mixed else lanes[:1], (width,), [])
-        _, first, which = np.unique(self._value_of[lanes[::width]], return_index=True, return_inverse=True)
-        which = np.where(np.arange(places) < len(blocks), which, -1).astype(np.int32)
-        return Launch(lanes, used, [lanes[k * width] for k in first], (places, width), [which])
+        layout, runs = self.program.layout, np.asarray(runs)
+        starts = self._starts(runs)
+        ends, at = np.append(starts[1:], len(runs)), np.arange(layout.width)
+        lanes = runs[np.minimum(starts[:, None] + at, ends[:, None] - 1)]
+        used = np.flatnonzero(at < (ends - starts)[:, None])
+        if layout.mixed or layout.places == 1:
+            return Launch(lanes.ravel(), used, lanes[0].tolist()[: None if layout.mixed else 1], (layout.width,), [])
+        empty = layout.places - len(starts)
+        _, first, which = np.unique(self._value_of[runs[starts]], return_index=True, return_inverse=True)
+        lanes = np.concatenate([lanes, np.repeat(lanes[-1:], empty, axis=0)])
+        which = np.append(which, np.full(empty, -1)).astype(np.int32)
+        return Launch(lanes.ravel(), used, runs[starts[first]].tolist(), lanes.shape, [which])
 
-    def values(self, axes: Sequence[str], runs: Sequence[int], shape: tuple[int, ...]) -> list[np.ndarray]:
+    def values(self, axes: Sequence[str], runs: Sequence[int] | np.ndarray, shape: tuple[int, ...]) -> list[np.ndarray]:
         """The values of some axes, a run each; numbers straight from the table of coordinates, which holds them exactly."""
 
         def column(j: int, axis: str) -> np.ndarray:
@@ -179,9 +184,11 @@ class Batch:
         short = int(TILE_SECONDS * places / (blocks * self.program.most_seconds))
         wanted = 1 if self.apart else max(short, places // blocks, -(-len(sizes) * blocks // MANY_TILES))
         together = max(1, min(self.tile_runs // (blocks * width), wanted))
-        place = np.stack([value // together, lane // self.tile_runs])
-        for _, group in itertools.groupby(self.missing, key=lambda i: tuple(place[:, i])):
-            yield list(group)
+        place = np.stack([value // together, lane // self.tile_runs])[:, self.missing]
+        cuts = np.flatnonzero((place[:, 1:] != place[:, :-1]).any(0)) + 1
+        for part in np.split(np.asarray(self.missing, int), cuts):
+            if len(part):
+                yield part.tolist()
 
 
 def check_holds(batch: Batch, runs: Sequence[int], holds: np.ndarray) -> None:
