@@ -42,7 +42,7 @@ from .common import Row, framework, report, seconds, turns
 
 STEP, RATIO, STOP_BELOW, G_STAR = 5e-3, 1.0, 1e-5, 3.0
 SCALES = np.geomspace(1e-2, 4, 64)
-AGREE = 1e-8  # they differ by rounding, which steps that contract do not amplify
+AGREE, IN_FLOAT32 = 1e-8, 1e-3  # they differ by rounding, which steps that contract do not amplify
 TURN = 0.4  # seconds that one turn of a peer should take
 
 
@@ -369,7 +369,7 @@ def verified(size: tuple[int, int], options: argparse.Namespace, devices: list) 
         turn = functools.partial(lambda p, k, c: 1e9 * seconds(p.run, k) / (c * k), peer, step, count)
         rows.append(Row(peer.name, turn, f"{count} x {step}", error))
     for row in rows:
-        if not row.error < AGREE:
+        if not row.error < (IN_FLOAT32 if row.name.endswith("float32") else AGREE):
             raise SystemExit(f"error: {row.name} does not agree with the framework: |x| differs by {row.error:.1e}")
     return rows
 

@@ -181,17 +181,17 @@ def loop(job: str, drawn) -> Peer:
     return Peer(name, 1, lambda steps: np.array([[one(*drawn[0], s, steps) for s in few]]))
 
 
-def products(job: str, seeds: int) -> Row:
+def products(job: str) -> Row:
     """What the products of a step take alone: each thread multiplies matrices of the framework's shapes into its own memory."""
     rows, columns = (ROWS, COLUMNS) if job != "sensing" else (SIZE * (SIZE + 1) // 2,) * 2
-    A, threads, count = np.ones((rows, columns)), len(os.sched_getaffinity(0)), 200 if job != "sensing" else 4
+    A, threads, count = np.ones((rows, columns)), len(os.sched_getaffinity(0)), 400 if job != "sensing" else 8
+    own = [(np.ones((columns, len(SCALES))), np.empty((rows, len(SCALES))), np.empty((columns, len(SCALES)))) for _ in range(threads)]
 
-    def one(_: int) -> None:
-        x, r = np.ones((columns, len(SCALES))), np.empty((rows, len(SCALES)))
+    def one(thread: int) -> None:
+        x, r, back = own[thread]
         for _ in range(count):
             np.matmul(A, x, out=r)
-            np.matmul(A.T, r, out=x)
-            x *= 0.0
+            np.matmul(A.T, r, out=back)
 
     with_threads = ThreadPoolExecutor(threads).map
 
@@ -236,5 +236,5 @@ def job(options: argparse.Namespace) -> None:
             raise SystemExit(f"error: {peer.name} does not agree with the framework: {error:.1e} apart")
         turn = functools.partial(lambda p, k, c: 1e9 * seconds(p.run, k) / (c * k), peer, step, theirs.size)
         rows.append(Row(peer.name, turn, f"{theirs.size} x {step}", error))
-    rows.append(products(name, seeds))
+    rows.append(products(name))
     print(report(TITLES[name], rows, turns(rows, options.rounds), options.markdown), flush=True)

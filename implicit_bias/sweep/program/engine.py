@@ -77,6 +77,7 @@ class Program:
         self._close = close
         self._placed: dict[tuple[str, Any], list[Any]] = {}
         self._blank: dict[Any, Any] = {}
+        self._needed: dict[Any, int] = {}
         self._firsts: dict[tuple, list[np.ndarray]] = {}
 
     # -- the two functions --------------------------------------------------------------------------------------
@@ -243,8 +244,10 @@ class Program:
         return _with_margin(held + 3 * self.layout.places * max(sizes, default=0))
 
     def needed_bytes(self, device: Any) -> int:
-        """What a block needs, from its executable."""
-        return needed_bytes(self.code["advance"].compiled(device))
+        """What a launch needs, from its executable, which takes milliseconds to say."""
+        if device not in self._needed:
+            self._needed[device] = needed_bytes(self.code["advance"].compiled(device))
+        return self._needed[device]
 
     # -- running ------------------------------------------------------------------------------------------------
 

@@ -181,6 +181,7 @@ class _Crew:
         self._crowds = [Crowd() for _ in devices]
         self._x64 = jax.config.jax_enable_x64
         self._fits: set[tuple[Program, int]] = set()
+        self._asking = threading.Lock()
         self._broken: dict[Program, Exception] = {}
 
     def work(self, device: int) -> None:
@@ -235,9 +236,10 @@ class _Crew:
         except Exception as error:  # compiling it again would take as long and fail as surely
             self._broken[program] = error
             raise
-        if (program, index) not in self._fits:  # asking costs as much as a short block
-            _check_memory(program, device, workers_of(device, self.devices))
-            self._fits.add((program, index))
+        with self._asking:  # once
+            if (program, index) not in self._fits:
+                _check_memory(program, device, workers_of(device, self.devices))
+                self._fits.add((program, index))
 
 
 @dataclasses.dataclass(frozen=True)
