@@ -272,6 +272,11 @@ class AbstractDynamics(eqx.Module):
         del carry
         return None
 
+    def rounds(self, records: int) -> int:
+        """Of the loop that takes it to its end, at most."""
+        del records
+        return self.max_steps
+
     def settled(self, clock: Array) -> Flag:
         """Whether the law is the same at every later time: a two-stage ratio may move what its first stage left."""
         first, *others = (schedules.settled(rate, clock) for rate in self.rate_of.values())

@@ -23,7 +23,8 @@ from ..evidence.predictions import with_predictions
 from ..observables.base import AbstractFold, Prepared, Watch, has_records
 from ..sweep.program import cut
 from ..sweep.keep.dataset import Collector
-from ..sweep.program.engine import Layout, Program
+from ..sweep.program.engine import Program
+from ..sweep.program.layout import Layout
 from ..sweep.ask.grid import Labelled
 from ..sweep.ask.keywords import encoded
 from ..sweep.ask.batch import show

@@ -11,6 +11,7 @@ from implicit_bias.sweep.ask import batch as batches
 from implicit_bias.sweep.ask import plan as planning
 from implicit_bias.sweep.keep.store import Store
 from implicit_bias.sweep.program import engine
+from implicit_bias.sweep.program import layout as layouts
 
 from .laboratory import cell, study
 
@@ -107,7 +108,7 @@ def test_a_user_who_gives_a_width_has_a_tile_a_seed(tmp_path):
 @pytest.fixture
 def side_by_side(monkeypatch):
     """What a GPU runs, on this CPU."""
-    for module in (_lanes, engine, planning):
+    for module in (_lanes, engine, layouts, planning):
         monkeypatch.setattr(module, "in_turn", lambda: False)
 
 
@@ -126,7 +127,7 @@ def test_side_by_side_with_a_stop_rule(side_by_side):
     settings = dict(stop=1e-6, step=5e-2, seed=range(3), scale=SCALES[::4])
     here = wide().run(**settings)
     with pytest.MonkeyPatch.context() as patch:
-        for module in (_lanes, engine, planning):
+        for module in (_lanes, engine, layouts, planning):
             patch.setattr(module, "in_turn", lambda: True)
         expected = wide().run(**settings)
     np.testing.assert_array_equal(here.steps, expected.steps)

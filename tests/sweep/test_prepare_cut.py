@@ -11,7 +11,8 @@ from jax.extend import core
 
 import implicit_bias as ib
 from implicit_bias.sweep.program import cut
-from implicit_bias.sweep.program.engine import Layout, Program
+from implicit_bias.sweep.program.engine import Program
+from implicit_bias.sweep.program.layout import Layout
 from implicit_bias.sweep.program.prepare import Recipe, trace
 
 NAMES = ("seed", "scale", "ratio", "step")
@@ -175,10 +176,13 @@ def test_one_decomposition_a_seed(cell, decomposition):
 def test_first_part_runs_once_a_seed(monkeypatch):
     """12 runs over 2 seeds: two first parts."""
     asked = []
-    original = Program._run_first
-    monkeypatch.setattr(
-        Program, "_run_first", lambda self, values, device: asked.append(values) or original(self, values, device)
-    )
+    original = Program.compiled
+
+    def compiled(self, name, device):
+        run = original(self, name, device)
+        return run if name != "first" else lambda *values: asked.append(values) or run(*values)
+
+    monkeypatch.setattr(Program, "compiled", compiled)
     study = ib.Study(cell=least_squares, grids=ib.grid(seed=[3, 5], scale=[0.1, 0.5, 1.0], ratio=[0.5, 2.0]))
     study.run(width=4)
     assert sorted(int(values[0]) for values in asked) == [3, 5]

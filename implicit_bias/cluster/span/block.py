@@ -26,7 +26,8 @@ from jaxtyping import PyTree
 
 from ..._errors import Mistake, written_bytes
 from ..._lanes import LONGEST_SHORT_VECTOR, rows_major
-from ...sweep.program.engine import SMALL, Program, free_memory, needed_bytes
+from ...sweep.program.engine import SMALL, Program
+from ...sweep.program.memory import free_memory, needed_bytes
 from ...sweep.program.fingerprint import compiler_options
 from ...sweep.ask.batch import Batch, as_array, check_holds
 from .factorisations import in_parts

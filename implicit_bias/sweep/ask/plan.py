@@ -23,8 +23,10 @@ from ..._errors import Mistake, written_bytes
 from ..._lanes import in_turn
 from ...data.base import noted
 from ..program.cost import lanes_of
-from ..program.engine import SMALL, Layout, Program, free_memory
+from ..program.engine import SMALL, Program
 from ..program.fingerprint import difference, fingerprint
+from ..program.layout import Layout
+from ..program.memory import free_memory
 from .batch import TILE_BLOCKS, Batch, as_array, check_holds, coordinate, is_traced, show
 from .grid import MOST_RUNS, Grid, Grids, Labelled
 from .keywords import defaults, encoded

@@ -15,7 +15,6 @@ neither its position, nor its companions, nor its padding, nor the device or wor
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import hashlib
 import math
@@ -36,6 +35,8 @@ from ...observables.base import Watch
 from . import cut
 from ..work.checkpoint import Segments
 from .code import Code, code_of, constants_digest
+from .layout import Layout, each, of_places, side_by_side
+from .memory import needed_bytes, with_margin
 from ...linalg.lapack import one_after_another
 from .prepare import Built, Traced
 
@@ -43,19 +44,6 @@ SMALL = 64 * 1024
 """Bytes of first-part results up to which lanes may each bring their own."""
 FIRSTS_KEPT = 2**26
 """Bytes of first-part results that a program keeps: requirements are asked of them before the blocks read them."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Layout:
-    """How the runs of one program are laid out in blocks."""
-
-    width: int
-    places: int = 1
-    """Blocks of a launch."""
-    mixed: bool = False
-    """Each lane brings its own results of the first part."""
-    narrow: bool = False
-    """A lane is so heavy that the block holds fewer than it could."""
 
 
 class Program:
@@ -106,49 +94,28 @@ class Program:
         outputs["clock"] = built.clock.astype(float)
         return state, outputs, built.holds
 
-    def _each(self, function: Callable, *lane_axes: int | None) -> Callable:
-        """A function of one lane, over the lanes of a block. A lane alone is not batched: its `cond`s are real."""
-        if self.layout.width == 1:
-
-            def alone(*arguments: PyTree) -> PyTree:
-                given = [a if axis is None else jax.tree.map(lambda x: x[0], a) for a, axis in zip(arguments, lane_axes)]
-                return jax.tree.map(lambda x: jnp.asarray(x)[None], function(*given))
-
-            return alone
-        return jax.vmap(function, in_axes=lane_axes, axis_size=self.layout.width)  # axis_size: all axes may be shared
-
     @property
     def _results_axis(self) -> int | None:
         return 0 if self.layout.mixed else None
 
     def _advance_block(self, results, lanes, state, fresh, until):
-        each = self._each(self._advance, self._results_axis, 0, 0, None, None)
-        return self._close(each(results, lanes, state, fresh, until))
+        of_block = each(self.layout, self._advance, self._results_axis, 0, 0, None, None)
+        return self._close(of_block(results, lanes, state, fresh, until))
 
     def _advance_blocks(self, results, lanes, state, fresh, until, which):
         if not in_turn():
-            return self._advance_together(results, lanes, state, fresh, until, which)
+            advance = functools.partial(self._advance, fresh=fresh, until=until)
+            return side_by_side(self.layout, advance, results, (lanes, state), which, self._close)
 
         def one(place: Array) -> Any:
             own = jax.tree.map(lambda x: x[place], (lanes, state))
             return self._advance_block(jax.tree.map(lambda x: x[which[place]], results), *own, fresh, until)
 
-        return _of_places(one, which)
-
-    def _advance_together(self, results, lanes, state, fresh, until, which):
-        """All lanes as of one block: a lane looks up what its own shares."""
-
-        def lane(of: Array, *own: Any) -> Any:
-            return self._advance(jax.tree.map(lambda x: x[of], results), *own, fresh, until)
-
-        shape = self.layout.places, self.layout.width
-        flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), (lanes, state))
-        found = self._close(jax.vmap(lane)(jnp.repeat(jnp.maximum(which, 0), shape[1]), *flat))
-        return jax.tree.map(lambda x: x.reshape(*shape, *x.shape[1:]), found)
+        return of_places(one, which)
 
     def _first_places(self, *values_and_which):
         *values, which = values_and_which
-        return _of_places(lambda place: self._first(*(value[place] for value in values)), which)
+        return of_places(lambda place: self._first(*(value[place] for value in values)), which)
 
     # -- shapes -------------------------------------------------------------------------------------------------
 
@@ -167,7 +134,7 @@ class Program:
         results = self._first.results
         if self.layout.mixed:
             results = [lanes_of(r) for r in results]
-        start = self._each(lambda *a: self._start(self._build(*a)), self._results_axis, 0)
+        start = each(self.layout, lambda *a: self._start(self._build(*a)), self._results_axis, 0)
         state = jax.eval_shape(start, results, lanes)
         fresh = jax.ShapeDtypeStruct((), jnp.bool_)
         until = jax.ShapeDtypeStruct((), jnp.float64 if jax.config.jax_enable_x64 else jnp.float32)
@@ -241,13 +208,11 @@ class Program:
         made = [v.aval for equation in self.traced.jaxpr.eqns for v in equation.outvars if hasattr(v.aval, "dtype")]
         sizes = [math.prod(a.shape) * getattr(a.dtype, "itemsize", 8) for a in made]
         held = self.constant_bytes + sum(s.size * s.dtype.itemsize for s in shapes)
-        return _with_margin(held + 3 * self.layout.places * max(sizes, default=0))
+        return with_margin(held + 3 * self.layout.places * max(sizes, default=0))
 
     def needed_bytes(self, device: Any) -> int:
         """What a launch needs, from its executable, which takes milliseconds to say."""
-        if device not in self._needed:
-            self._needed[device] = needed_bytes(self.code["advance"].compiled(device))
-        return self._needed[device]
+        return self._needed.get(device) or self._needed.setdefault(device, needed_bytes(self.code["advance"].compiled(device)))
 
     # -- running ------------------------------------------------------------------------------------------------
 
@@ -257,7 +222,7 @@ class Program:
         """The work of one shared value, done on one device and brought back for all; the last few are kept."""
         key = (device, *(np.asarray(v).tobytes() for v in values))
         if (results := self._firsts.get(key)) is None:
-            results = self._run_first(values, device)
+            results = [np.asarray(x) for x in self.compiled("first", device)(*values)]
             if self.keeps:
                 self._firsts[key] = results
         return results
@@ -270,9 +235,6 @@ class Program:
     def forget(self) -> None:
         """What has been kept of the shared values."""
         self._firsts.clear()
-
-    def _run_first(self, values: Sequence[np.ndarray], device: Any) -> list[np.ndarray]:
-        return [np.asarray(x) for x in self.compiled("first", device)(*values)]
 
     def blank_state(self, device: Any) -> Any:
         """What a fresh block is given and does not read; kept on the device."""
@@ -332,51 +294,12 @@ class Program:
     @cached_property
     def _holds(self) -> tuple[Code, list[Array]]:
         second = self._second.only([self.traced.requirement_output])
-        each = self._each(lambda results, lanes: second(results, lanes)[0], None, 0)
+        block = each(self.layout, lambda results, lanes: second(results, lanes)[0], None, 0)
 
         def places(results, lanes, which):
-            return _of_places(lambda at: each(*([x[i] for x in xs] for i, xs in ((which[at], results), (at, lanes)))), which)
+            return of_places(lambda at: block([r[which[at]] for r in results], [x[at] for x in lanes]), which)
 
         results, lanes, _, _, _, *which = self.shapes["advance"]
         shapes = (self._first.results if self.layout.mixed else results, lanes, *which)
-        lifted = cut.Lifted.of(places if which else each, *shapes)
+        lifted = cut.Lifted.of(places if which else block, *shapes)
         return code_of(lifted, shapes, once=True), list(lifted.constants)
-
-
-def _of_places(function: Callable[[Array], PyTree], which: Array) -> PyTree:
-    """A function of each place that holds a block; in turn, the others' are zeros."""
-    if not in_turn():
-        return jax.vmap(function)(jnp.arange(len(which), dtype=which.dtype))
-    shapes = jax.eval_shape(function, jnp.zeros((), which.dtype))
-    empty = jax.tree.map(lambda s: jnp.zeros((len(which), *s.shape), s.dtype), shapes)
-
-    def one(place: Array, found: PyTree) -> PyTree:
-        return jax.tree.map(lambda buffer, x: buffer.at[place].set(x), found, function(place))
-
-    return jax.lax.fori_loop(0, jnp.sum(which >= 0, dtype=which.dtype), one, empty)
-
-
-def needed_bytes(executable: Any) -> int:
-    """What an executable needs on each of its devices: arguments + output + temporaries, + 8 MB, x 1.2."""
-    analysis = executable.memory_analysis()
-    sizes = ("argument_size_in_bytes", "output_size_in_bytes", "temp_size_in_bytes")
-    return _with_margin(sum(getattr(analysis, size, 0) for size in sizes))
-
-
-def _with_margin(count: int) -> int:
-    return int(1.2 * (count + 8 * 2**20))
-
-
-def free_memory(device: Any) -> int | None:
-    """Bytes that blocks on a device may still take; None where that cannot be found out."""
-    stats = device.memory_stats() if device.platform != "cpu" else None
-    return stats["bytes_limit"] - stats["bytes_in_use"] if stats else _free_host_memory()
-
-
-def _free_host_memory() -> int | None:
-    try:
-        with open("/proc/meminfo") as file:
-            line = next(line for line in file if line.startswith("MemAvailable:"))
-    except (OSError, StopIteration):
-        return None
-    return int(line.split()[1]) * 1024

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -30,10 +31,8 @@ from ...dynamics.base import AbstractDynamics, AbstractWatch, Objective, State, 
 from ...dynamics.descent import Descent
 from ...dynamics.laws import gradient_descent
 from ...dynamics.stopping import LossBelow
-from ...parameterizations.base import AbstractParameterization
 from ...parameterizations.polar import Euclidean, EuclideanWeights
-from ...problems.base import AbstractProblem
-from ...symmetry.base import DiagonalLeastSquares
+from ...symmetry.base import DiagonalLeastSquares, Rewriting
 from ...symmetry.row_space import Coordinates, Moving, Split, View
 
 Rows = Float[Array, "kept coordinates"]
@@ -61,6 +60,9 @@ class Affine(eqx.Module):
 
 class Powers(Descent):
     """`Descent` of a law that is linear here: it travels by powers of its step."""
+
+    def rounds(self, records: int) -> int:
+        return 2 * records * self.max_steps.bit_length() if self.stop is None else self.max_steps
 
     def travel(
         self, objective: Objective, state: State, active: Flag, goal: Array, until: Array, watch: AbstractWatch
@@ -168,17 +170,16 @@ def _reached(maps: Affine, lengths: Array, z: Rows, goes_on: Callable[[Count, Ro
     return jax.lax.scan(digit, (z, jnp.zeros_like(lengths[0])), (maps, lengths), reverse=True)[0]
 
 
-def by_powers(
-    dynamics: AbstractDynamics, problem: AbstractProblem, parameterization: AbstractParameterization,
-    penalty: object, records: int, folds: bool,
-) -> AbstractDynamics:  # fmt: skip
-    """The dynamics as `Powers` where it is linear in the coordinates of `problem` and saves steps; else as it is."""
+def by_powers(run: Any, new: Rewriting, records: int, folds: bool) -> tuple[AbstractDynamics, str]:
+    """A run's dynamics, as `Powers` where they are linear in the coordinates of `new` and that saves steps; what to call it."""
+    dynamics, as_it_is = run.dynamics, (run.dynamics, new.name)
     if type(dynamics) is not Descent or dynamics.stepped or not dynamics.law.linear:
-        return dynamics
-    plain = not callable(dynamics.step) and not dynamics.rates and dynamics.batch is None and penalty is None and not folds
-    here = isinstance(problem, DiagonalLeastSquares) and type(parameterization) is Euclidean
+        return as_it_is
+    plain = not callable(dynamics.step) and not dynamics.rates and dynamics.batch is None and run.penalty is None
+    here = isinstance(new.problem, DiagonalLeastSquares) and type(run.parameterization) is Euclidean
     leaps = dynamics.max_steps >= 4 * records * dynamics.max_steps.bit_length()
     falls = type(dynamics.stop) is LossBelow and dynamics.law == gradient_descent()
-    if not (plain and here and leaps and (dynamics.stop is None or falls)):
-        return dynamics
-    return Powers(**{field.name: getattr(dynamics, field.name) for field in dataclasses.fields(dynamics)})
+    if not (plain and here and leaps and not folds and (dynamics.stop is None or falls)):
+        return as_it_is
+    powers = Powers(**{field.name: getattr(dynamics, field.name) for field in dataclasses.fields(dynamics)})
+    return powers, f"{new.name}, by powers of a step"

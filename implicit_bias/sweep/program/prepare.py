@@ -197,11 +197,8 @@ def trace(recipe: Recipe, statics: Mapping[str, Any], axes: Mapping[str, jax.Sha
         theta = run.parameterization.init(run.problem, key)
         new = rewrite(run.problem, run.parameterization, run.dynamics, theta, run.penalty)
         clock, folds = recipe.records(run.dynamics), any(isinstance(o, AbstractFold) for o in recipe.observe.values())
-        dynamics = by_powers(run.dynamics, new.problem, run.parameterization, run.penalty, clock.shape[0], folds)
-        name = new.name + ", by powers of a step" * (dynamics is not run.dynamics)
-        prepared = Prepared(
-            new.problem, run.parameterization, dynamics, new.theta, new.chart, new.original, run.penalty
-        )
+        dynamics, name = by_powers(run, new, clock.shape[0], folds)
+        prepared = Prepared(new.problem, run.parameterization, dynamics, new.theta, new.chart, new.original, run.penalty)
         loss = prepared.objective(new.theta)
         keyed = dataclasses.replace(prepared, key=key)
         start = keyed.snapshot(Moment(new.theta, loss, jnp.zeros((), jnp.int32), jnp.zeros(())))
@@ -225,9 +222,7 @@ def trace(recipe: Recipe, statics: Mapping[str, Any], axes: Mapping[str, jax.Sha
         objective = prepared.objective
         step = jax.make_jaxpr(lambda theta: dynamics.once(objective, dynamics.hold(objective, theta)))(new.theta)
         found.update(treedef=treedef, static=static, asked=tuple(asked), rewriting=name, theta=new.theta, run=run)
-        leaps = clock.shape[0] * 2 * run.dynamics.max_steps.bit_length()
-        stepped = dynamics is run.dynamics or dynamics.stop is not None
-        found.update(step=cost_of(step.jaxpr), most_steps=run.dynamics.max_steps if stepped else leaps)
+        found.update(step=cost_of(step.jaxpr), most_steps=dynamics.rounds(clock.shape[0]))
         return [jnp.asarray(leaf) for leaf in leaves]  # a number of NumPy's counts as an array
 
     jaxpr = jax.make_jaxpr(build)(*axes.values())

@@ -20,7 +20,8 @@ from ..._errors import Mistake, written_bytes
 from ..._results import Status
 from .checkpoint import Checkpoint, Left, Segments
 from .deal import Block, Crowd, Queue, Tiles
-from ..program.engine import Program, free_memory
+from ..program.engine import Program
+from ..program.memory import free_memory
 from ..ask.batch import Batch, check_holds
 from ..ask.plan import Plan
 from ..keep.store import Store
