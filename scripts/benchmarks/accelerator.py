@@ -14,8 +14,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-import implicit_bias as ib
-
 from . import flow
 from .common import Row, framework, report, seconds, turns
 from .descent import RATIO, SCALES, STEP, draw, lanes_last, weight_normalisation
@@ -107,9 +105,6 @@ def sweep(runs: int, steps: int, rounds: int, markdown: bool) -> None:
 def of_flow(points: int, markdown: bool) -> None:
     study = flow.study(points // len(flow.SCALES))
     row = Row("framework", framework(study, jax.local_devices()[:1], unit=1e3, over=points), f"{points} points", 0.0)
-    ended = study.run()
-    fits = int((ended["status"] == ib.Status.CONVERGED).sum())
-    print(f"{fits:,} of {points:,} points fit")
     print(report("The WN flow, 8 x 20, to loss < 1e-10", [row], turns([row], 1), markdown, "ms a point"), flush=True)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 import implicit_bias as ib
 from implicit_bias.sweep.ask import plan as planning
+from implicit_bias.sweep.program import fingerprint
 from implicit_bias.sweep.program.code import code_of, constants_digest
 from implicit_bias.sweep.program.cut import Lifted
 from implicit_bias.sweep.ask.plan import OlderTiles
@@ -127,3 +128,13 @@ def test_constants_that_do_not_fit_are_said_at_plan(monkeypatch):
     monkeypatch.setattr(planning, "free_memory", lambda device: 100_000)
     with pytest.raises(ib.Mistake, match=r"constants: of the cell take .* of memory, .* are free; give it fewer data"):
         study(LABELS).plan(width=2)
+
+
+def test_an_option_that_another_jaxlib_has_not_got_is_left_out():
+    """jaxlib 0.11.2 knows no `xla_cpu_use_fusion_emitters`, and every program failed there."""
+    lowered = jax.jit(lambda x: 2 * x).lower(1.0)
+    run = fingerprint.compile_with(lowered, {"xla_backend_optimization_level": 1, "xla_cpu_of_another_age": True})
+    assert run(3.0) == 6.0 and fingerprint._UNKNOWN == {"xla_cpu_of_another_age"}
+    fingerprint._UNKNOWN.clear()
+    with pytest.raises(Exception, match="xla_backend_optimization_level"):
+        fingerprint.compile_with(lowered, {"xla_backend_optimization_level": "as you like"})

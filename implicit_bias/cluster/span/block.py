@@ -28,7 +28,7 @@ from ..._errors import Mistake, written_bytes
 from ..._lanes import LONGEST_SHORT_VECTOR, rows_major
 from ...sweep.program.engine import SMALL, Program
 from ...sweep.program.memory import free_memory, needed_bytes
-from ...sweep.program.fingerprint import compiler_options
+from ...sweep.program.fingerprint import compile_with, compiler_options
 from ...sweep.ask.batch import Batch, as_array, check_holds
 from .factorisations import in_parts
 
@@ -98,7 +98,7 @@ class Split:
         placed = jax.tree.map(lambda s, at: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=at), shapes, where)
         lowered = jax.jit(lifted.bare, out_shardings=back).lower(*placed)
         options = compiler_options(self._mesh.devices.flat[0], once=name == "first")
-        return functools.partial(lowered.compile(options), _put(constants, at))
+        return functools.partial(compile_with(lowered, options), _put(constants, at))
 
     def check_memory(self) -> None:
         """Refuse what would not fit: devices of a CPU share its memory."""

@@ -31,7 +31,7 @@ from jaxtyping import PyTree
 
 from ..._errors import Mistake
 from .cut import Bare, Lifted, content_digest
-from .fingerprint import compiler_options
+from .fingerprint import compile_with, compiler_options
 
 MOST_KEPT = 128
 """Programs that a process keeps; those longest unused go first."""
@@ -67,7 +67,8 @@ class Code:
         with self._locks[device]:
             if device not in self._executables:
                 begun = time.perf_counter()
-                self._executables[device] = self._lowered_for(device).compile(compiler_options(device, self._once))
+                options = compiler_options(device, self._once)
+                self._executables[device] = compile_with(self._lowered_for(device), options)
                 self._seconds = time.perf_counter() - begun
             return self._executables[device]
 

@@ -6,6 +6,7 @@ import hashlib
 import importlib.metadata
 import os
 import platform
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -44,6 +45,23 @@ def compiler_options(device: Any, once: bool = False) -> dict[str, Any]:
         return {}
     said = os.environ.get("XLA_FLAGS", "")
     return LOOPS | {name: value for name, value in ONCE.items() if once and f"--{name}" not in said}
+
+
+_UNKNOWN: set[str] = set()
+"""Options that this jaxlib has not got (0.11.2 has one less than 0.10.2). Its version is in the fingerprint."""
+
+
+def compile_with(lowered: Any, options: Mapping[str, Any]) -> Any:
+    """An executable, compiled with those of the options that this jaxlib knows."""
+    while True:
+        known = {name: value for name, value in options.items() if name not in _UNKNOWN}
+        try:
+            return lowered.compile(known)
+        except Exception as error:
+            unknown = re.search(r"No such compile option: '(\w+)'", str(error))
+            if unknown is None or unknown[1] not in known:
+                raise
+            _UNKNOWN.add(unknown[1])
 
 
 def fingerprint() -> dict[str, str]:
