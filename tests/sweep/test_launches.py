@@ -1,5 +1,7 @@
 """Several blocks a launch and several seeds a tile change where numbers lie, and not one of them."""
 
+import time
+
 import jax
 import numpy as np
 import pytest
@@ -12,6 +14,8 @@ from implicit_bias.sweep.ask import plan as planning
 from implicit_bias.sweep.keep.store import Store
 from implicit_bias.sweep.program import engine
 from implicit_bias.sweep.program import layout as layouts
+from implicit_bias.sweep.work import execute as execution
+from implicit_bias.sweep.work.journal import Journal
 
 from .laboratory import cell, study
 
@@ -92,6 +96,16 @@ def test_many_long_runs_make_no_more_tiles_than_there_are_workers(monkeypatch):
     monkeypatch.setattr(batches, "TILE_SECONDS", 0.0)
     monkeypatch.setattr(batches, "MANY_TILES", 4)
     assert [len(list(wide(seeds).plan().batches[0].tiles())) for seeds in (3, 4, 5, 30)] == [3, 4, 3, 4]
+
+
+def test_the_log_says_how_long_all_launches_of_a_tile_took(monkeypatch, tmp_path):
+    """By it `plan` foretells what is left."""
+    ran = execution._run_block
+    monkeypatch.setattr(planning, "LAUNCH_SECONDS", 0.0)
+    monkeypatch.setattr(execution, "_run_block", lambda *a: time.sleep(0.1) or ran(*a))
+    wide(5).run(out=tmp_path)
+    (event,) = [e for e in Journal(Store(tmp_path)).latest() if e["event"] == "tile"]
+    assert event["runs"] == 200 and event["seconds"] >= 0.5
 
 
 def test_requirements_are_asked_of_every_run_of_a_launch():

@@ -46,6 +46,7 @@ class Tiles:
         self.journal = Journal(store)
         self._parts: dict[int, dict[int, dict[str, np.ndarray]]] = {t: {} for t in self._blocks_of}
         self._tries = Counter[int]()
+        self._seconds: dict[int, float] = dict.fromkeys(self._blocks_of, 0.0)
         self._statics = {id(b): d["statics"] for b, d in zip(plan.batches, plan.description["batches"])}
         self._lock = threading.Lock()
 
@@ -74,10 +75,11 @@ class Tiles:
             if tile not in self._parts:  # another block of it has failed for the last time
                 return 0
             self._parts[tile][number] = outputs
+            self._seconds[tile] += seconds
             if len(self._parts[tile]) < self._blocks_of[tile]:
                 return 0
             parts = [part for _, part in sorted(self._parts.pop(tile).items())]
-        self._write(tile, parts, seconds)
+        self._write(tile, parts, self._seconds[tile])
         return 1
 
     def _write(self, number: int, parts: list[dict[str, np.ndarray]], seconds: float) -> None:
