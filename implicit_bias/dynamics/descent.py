@@ -72,7 +72,10 @@ class Descent(AbstractDynamics):
     max_steps: int = eqx.field(static=True, default=100_000)
     bound: ScalarLike = float("inf")
     stepped: bool = eqx.field(static=True, default=False)
-    """Every step is taken, also of a law whose steps have a power in closed form (`sweep.program.powers`)."""
+    """Every step is taken, also of a law whose steps have a power in closed form (`sweep.program.powers`).
+
+    Powers give the numbers of the steps to rounding. What hangs on the last bit may differ: a run at rest may be stalled by one
+    and capped by the other, one that stops where its loss is all rounding may stop at another step."""
     unit: ClassVar[str] = "steps"
 
     def __check_init__(self):
@@ -190,7 +193,8 @@ class Descent(AbstractDynamics):
         goal = jnp.minimum(goal, until)
         if self.stop is None and state.folds is None:
             return self._march(objective, state, active, goal)
-        return self._walk(objective, state, active, goal, watch)
+        # clocks may differ from lane to lane, and those that walk together go as far as the nearest record
+        return self._walk(objective, state, active, min_lane(jnp.where(active, goal, _NEVER)), watch)
 
     def _march(self, objective: Objective, state: State, active: Flag, goal: Array) -> State:
         """Nothing to look at between two pauses: active runs share one step count, and one select ends the leg."""

@@ -96,7 +96,7 @@ class Optax(AbstractLaw):
 
     @property
     def linear(self) -> bool:
-        return self.adds
+        return self.adds and type(self) is Optax
 
     def init(self, theta: Theta) -> Memory:
         return self.make(**self.hyper).init(theta)
@@ -275,7 +275,7 @@ class Chain(AbstractLaw):
 
     @property
     def linear(self) -> bool:
-        return all(law.linear for law in self.laws)
+        return type(self) is Chain and all(law.linear for law in self.laws)
 
     def divisor(self, memory: Memory) -> PyTree | None:
         found = [p for law, one in zip(self.laws, memory, strict=True) if (p := law.divisor(one)) is not None]

@@ -171,7 +171,7 @@ def _(problem: MatrixSensing, symmetric: bool) -> tuple[AbstractProblem, str] | 
     if not said:
         return None
     truth = problem.left, problem.values, problem.right
-    upper = problem.upper or rows > unknowns
+    upper = rows > unknowns or (problem.upper and halved == problem.halved)
     return MatrixSensing(operator, target, *truth, rest, problem.weight, halved, upper), ", ".join(said)
 
 

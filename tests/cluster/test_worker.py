@@ -41,6 +41,7 @@ def lab(tmp_path_factory):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(planning, "block_width", lambda: 4)
             patch.setattr(batch, "TILE_BLOCKS", 1)
+            patch.setattr(planning, "LAUNCH_SECONDS", 0.0)
             assert cli.main(["run", "mine.py"]) == 0
     finally:
         os.chdir(here)
@@ -59,6 +60,7 @@ def submitted(lab, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(planning, "block_width", lambda: 4)
     monkeypatch.setattr(batch, "TILE_BLOCKS", 1)
+    monkeypatch.setattr(planning, "LAUNCH_SECONDS", 0.0)
     shutil.copy(folder / "mine.py", tmp_path)
     plan = tmp_path / "results" / "mine" / "plans" / name
     plan.parent.mkdir(parents=True)

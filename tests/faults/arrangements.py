@@ -141,7 +141,7 @@ def _work(plan, store, number: int, workers: int, devices: int, resumed: bool, e
 
 def _real(folder: Path, study: Path, workers: int) -> str:
     """The same of processes: begun together on one plan, against one `run`."""
-    words = ["seed=0..5", "scale=1e-1..1:40:log", "step=1e-2,2e-2"]
+    words = ["seed=0..39", "scale=1e-1..1:40:log", "step=1e-2,2e-2"]
 
     def command(*rest: object) -> subprocess.Popen:
         said = [sys.executable, "-m", "implicit_bias", *map(str, rest)]

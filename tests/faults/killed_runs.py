@@ -68,6 +68,9 @@ def _import() -> None:
     from implicit_bias import cli, session, study  # noqa: F401
     from implicit_bias.cluster import worker  # noqa: F401
     from implicit_bias.evidence import console, page  # noqa: F401
+    from implicit_bias.sweep.ask import batch, plan
+
+    batch.TILE_SECONDS = plan.LAUNCH_SECONDS = 0.0  # a tile a seed, so that there are many
 
 
 def _command(said: Path, *words: object) -> Child:

@@ -284,3 +284,30 @@ def test_an_array_that_some_runs_have_shorter_ends_in_nan_and_its_last_record_st
     assert np.isnan(short.weights.isel(weights_0=[2, 3])).all() and np.isfinite(short.weights.isel(weights_0=[0, 1])).all()
     assert np.isnan(short.sign.isel(sign_0=[2, 3])).all() and set(np.unique(long.sign)) <= {0, 1}
     assert np.isfinite(long.weights).all() and short["at"].values.tolist() == [[0, 1, 2, 2, 2]]
+
+
+@pytest.mark.parametrize("weights", [ib.Polar, ib.Euclidean])
+def test_lanes_with_clocks_of_their_own_stop_where_they_stop_alone(weights):
+    """Records in t are at other steps for other step sizes; a lane's march went as far as its own, in its companions' steps."""
+
+    def cell(*, step, key):
+        problem = ib.linear.gaussian(4, 9, target_norm=2.0)(key)
+        rule = ib.loss_below(1e-3)
+        return ib.Run(problem, weights(1.0), ib.Descent(step, stop=rule, max_steps=6000, stepped=True))
+
+    records, steps = ib.time_records([0.5, 1.0, 5.0, 10.0]), [2e-3, 0.02, 0.05]
+    study = ib.Study(cell=cell, grids=ib.grid(seed=range(2), step=steps), records=records)
+    together = study.run()
+    for step in steps:
+        alone = study.run(step=[step])
+        for name in ("steps", "status"):
+            np.testing.assert_array_equal(alone[name].sel(step=step), together[name].sel(step=step))
+        np.testing.assert_allclose(alone.loss.sel(step=step), together.loss.sel(step=step), rtol=1e-9)
+
+
+def test_an_observable_of_nothing_is_nothing():
+    def cell(*, scale, key):
+        return ib.Run(ib.linear.gaussian(3, 7)(key), ib.Polar(scale), ib.Descent(1e-2, max_steps=9))
+
+    made = ib.Study(cell=cell, grids=ib.grid(seed=range(2), scale=[0.5, 1.0]), observe={"none": ib.at_end(lambda s: s.x[:0])})
+    assert made.run().none.shape[-1] == 0 and made.run(width=2).none.shape[-1] == 0

@@ -1,5 +1,6 @@
 """Linear laws by powers: the run at its records, its end and its stops are those of the run that takes every step."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -18,9 +19,11 @@ WORD = "by powers of a step"
 
 
 def study(law="descent", weights=ib.Euclidean, observe=None, records=None, **how):
-    def cell(*, scale, key, step=5e-3, max_steps=4000):
+    most = how.pop("max_steps", 4000)
+
+    def cell(*, scale, key, step=5e-3, max_steps=most):
         problem = ib.linear.gaussian(4, 9, target_norm=3.0)(key)
-        return ib.Run(problem, weights(scale), ib.Descent(step, law=LAWS[law], max_steps=max_steps, **how))
+        return ib.Run(problem, weights(scale), ib.Descent(step, law=LAWS[law] if isinstance(law, str) else law, max_steps=max_steps, **how))
 
     observe = {"x": lambda snapshot: snapshot.x, "perp": ib.orthogonal_log} if observe is None else observe
     grids = ib.grid(seed=range(2), scale=[1e-2, 0.3, 4.0])
@@ -106,10 +109,46 @@ def test_a_residual_that_decay_takes_through_zero_stops_there():
     assert run.status.item() == ib.Status.CONVERGED and run.steps.item() < 2000
 
 
+@pytest.mark.parametrize("threshold, step", [(1e-20, 5e-2), (1e-29, 5e-2)])
+def test_what_has_stopped_has_met_its_rule(threshold, step, tmp_path):
+    """Near the rounding of the loss: the point that was seen to meet it is the run's last, and segments find the same one."""
+    made = study(stop=ib.loss_below(threshold), max_steps=200_000, records=ib.log_records(20))
+    found = made.run(seed=range(6), step=step)
+    done = found.status == ib.Status.CONVERGED
+    assert done.any() and (found.loss.isel(record=-1).where(done, 0.0) < threshold).all()
+    parts = made.run(seed=range(6), step=step, segment=997.0, out=tmp_path)
+    for name in ("steps", "status", "loss", "x"):
+        np.testing.assert_array_equal(found[name], parts[name])
+
+
+def test_what_the_data_do_not_see_goes_on_while_the_rest_is_at_rest():
+    """Decay shrinks the orthogonal part for ever, and a large one does not put small coordinates to rest."""
+    powers, steps = (study("decay, then momentum", stepped=stepped, max_steps=20_000) for stepped in (False, True))
+    found, expected = powers.run(step=0.2), steps.run(step=0.2)
+    assert WORD in rewriting(powers)
+    np.testing.assert_allclose(found.perp, expected.perp, rtol=1e-8)
+
+    def cell(*, far, key, stepped=False):
+        problem = ib.linear.fixed(jnp.array([[1.0, 0.0]]), jnp.array([1e-9]))(key)
+        weights = ib.Euclidean(far, direction=jnp.array([0.0, 1.0]))
+        return ib.Run(problem, weights, ib.Descent(1e-3, law=ib.heavy_ball(0.5), max_steps=4000, stepped=stepped))
+
+    both = [ib.Study(cell=cell, grids=ib.grid(far=[1e3]), observe={"x": ib.predictor()}, records=ib.log_records(6)).run(stepped=s) for s in (False, True)]
+    np.testing.assert_allclose(both[0].x[..., 0], both[1].x[..., 0], rtol=1e-9)
+
+
+class Halved(type(LAWS["decay, then momentum"])):
+    """A user's law that is built upon one of ours."""
+
+    def step(self, gradient_at, theta, memory, key):
+        direction, memory = super().step(gradient_at, theta, memory, key)
+        return jax.tree.map(jnp.tanh, direction), memory
+
+
 def test_what_is_not_linear_or_gains_nothing_takes_its_steps():
     for made in (
         study(weights=ib.Polar), study(observe={"most": ib.running_max(lambda s: s.loss)}), study(records=ib.linear_records(400)),
         study("heavy ball", stop=ib.loss_below(1e-2)), study("decay", stop=ib.loss_below(1e-2)), study(stop=Risen(1e-2)),
-        study(rates={"weights": 0.5}),
+        study(rates={"weights": 0.5}), study(Halved((ib.decayed(1e-2), ib.heavy_ball(0.5)))),
     ):  # fmt: skip
         assert WORD not in rewriting(made)

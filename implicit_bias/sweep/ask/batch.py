@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -76,7 +77,7 @@ class Launch:
 
     def of(self, outputs: np.ndarray) -> np.ndarray:
         """The rows of its runs, from an array over its lanes."""
-        return outputs.reshape((-1, *outputs.shape[len(self.shape) :]))[self.used]
+        return outputs.reshape((math.prod(self.shape), *outputs.shape[len(self.shape) :]))[self.used]
 
 
 @dataclasses.dataclass
@@ -178,7 +179,9 @@ class Batch:
         to `MANY_TILES`.
         """
         value, width, places = self._value_of, self.program.layout.width, self.program.layout.places
-        sizes = np.bincount(value, minlength=1)
+        if not len(value):
+            return
+        sizes = np.bincount(value)
         blocks = -(-int(sizes.max()) // width)
         lane = np.arange(len(value)) - np.searchsorted(value, value)
         short = int(TILE_SECONDS * places / (blocks * self.program.most_seconds))

@@ -269,8 +269,8 @@ def _places(program: Program) -> int:
         most = min(LAUNCH_SECONDS / program.most_seconds, LAUNCH_BYTES / max(program.shared_bytes, 1), TILE_BLOCKS)
     else:
         held = sum(s.size * s.dtype.itemsize for s in jax.tree.leaves((program.shapes["advance"][2], program.outputs)))
-        shared = 8 * TOGETHER_BYTES / max(program.shared_bytes, 1)
-        most = min(TOGETHER_BYTES / held, TOGETHER_LANES / program.layout.width, shared)
+        looked_up = 96 * TOGETHER_BYTES / max(program.shared_bytes * program.layout.width, 1)  # once a lane, at worst
+        most = min(TOGETHER_BYTES / held, TOGETHER_LANES / program.layout.width, looked_up)
     return 2 ** math.floor(math.log2(max(most, 1.0)))
 
 

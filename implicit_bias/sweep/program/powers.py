@@ -33,7 +33,7 @@ from ...dynamics.laws import gradient_descent
 from ...dynamics.stopping import LossBelow
 from ...parameterizations.polar import Euclidean, EuclideanWeights
 from ...symmetry.base import DiagonalLeastSquares, Rewriting
-from ...symmetry.row_space import Coordinates, Moving, Split, View
+from ...symmetry.row_space import Coordinates, Moving, View
 
 Rows = Float[Array, "kept coordinates"]
 """Of each coordinate, and last of the orthogonal part: the weight, and what the law remembers."""
@@ -76,29 +76,31 @@ class Powers(Descent):
         start = self._rows(theta, memory)
         _, maps = jax.lax.scan(lambda one, _: (one.twice(), one), step, None, length=self.max_steps.bit_length())
         lengths = 2 ** jnp.arange(self.max_steps.bit_length(), dtype=state.steps.dtype)
+        z, n = _reached(maps, lengths, start, end - since)
+        z = self._kept(start, z)
         if self.stop is None:
-            z, n = _reached(maps, lengths, start, lambda n, z: n <= end - since)
-            return self._arrived(state, going, theta, self._kept(start, z), n, since, step)
+            return self._arrived(state, going, theta, z, n, since, step)
 
-        def goes_on(n: Count, z: Rows) -> Flag:
-            return (n <= end - since) & ~self.stop.met(_loss(objective, z))
-
+        # whatever `until` is, so that segments find the same step, and the point that was seen to meet the rule
+        hit, found = _first_met(maps, lengths, start, goal - since, lambda z: self.stop.met(_loss(objective, z)))
+        stops = found <= end - since
+        z, n = where(stops, (hit, found), (z, n))
         # the loss of a coordinate falls by the square of its multiplier
         falls = jnp.all(abs(step.matrix[..., :-1]) <= 1) & ~self.diverged(_loss(objective, start))
-        z, n = _reached(maps, lengths, start, goes_on)
-        met = self.stop.met(_loss(objective, start))  # before the first step
-        on = ~met & (n < end - since)
-        z, n = where(on, (step(z), n + 1), (z, n))
-        leapt = self._arrived(state, going & falls, theta, self._kept(start, z), n, since, step)
-        status = jnp.where(going & falls & (met | on), jnp.int32(Status.CONVERGED), leapt.status)
+        leapt = self._arrived(state, going & falls, theta, z, n, since, step)
+        status = jnp.where(going & falls & stops, jnp.int32(Status.CONVERGED), leapt.status)
         leapt = dataclasses.replace(leapt, status=status)
         return super().travel(objective, leapt, active & ~falls, goal, until, watch)
 
     def _kept(self, start: Rows, z: Rows) -> Rows:
-        """What has moved by rounding alone has not moved: steps come to rest in a number, powers all about it."""
-        rounding = 8 * jnp.finfo(z.dtype).eps * jnp.max(abs(start[0]))
+        """What has moved by rounding alone has not moved: steps come to rest in a number, powers all about it.
+
+        Of the coordinates that the data see; the last one is another's.
+        """
+        rounding = 8 * jnp.finfo(z.dtype).eps * jnp.max(abs(start[0, :-1]))
         allowed = jnp.full(len(z), rounding / self.step).at[0].set(rounding)  # what is remembered is worth a step of it
-        return jnp.where((abs(z - start) <= allowed[:, None]).all(), start, z)
+        rest = (abs(z - start) <= allowed[:, None])[:, :-1].all()
+        return z.at[:, :-1].set(jnp.where(rest, start[:, :-1], z[:, :-1]))
 
     def _arrived(
         self, state: State, going: Flag, theta: Theta, z: Rows, n: Count, since: Count, step: Affine
@@ -159,15 +161,33 @@ def _loss(objective: Objective, z: Rows) -> Scalar:
     return objective.problem.loss(Coordinates(z[0, :-1], jnp.zeros(())))
 
 
-def _reached(maps: Affine, lengths: Array, z: Rows, goes_on: Callable[[Count, Rows], Flag]) -> tuple[Rows, Count]:
-    """The last z_n of those that go on, which are the first ones, and n."""
+def _reached(maps: Affine, lengths: Array, z: Rows, far: Count) -> tuple[Rows, Count]:
+    """z_n of n = `far`, digit by digit, and n."""
 
     def digit(at: tuple[Rows, Count], power: tuple[Affine, Count]) -> tuple[tuple[Rows, Count], None]:
         (z, n), (jump, length) = at, power
-        new = jump(z), n + length
-        return where(goes_on(new[1], new[0]), new, (z, n)), None
+        return where(n + length <= far, (jump(z), n + length), (z, n)), None
 
     return jax.lax.scan(digit, (z, jnp.zeros_like(lengths[0])), (maps, lengths), reverse=True)[0]
+
+
+def _first_met(
+    maps: Affine, lengths: Array, start: Rows, far: Count, met: Callable[[Rows], Flag]
+) -> tuple[Rows, Count]:
+    """The first z_n up to `far` that meets a rule which all later ones meet, and n; a large n where there is none.
+
+    Digits find the last one that does not: the last that was left out because it did is the next.
+    """
+    none = jnp.full_like(lengths[0], jnp.iinfo(lengths.dtype).max)
+
+    def digit(at: tuple[Any, Any], power: tuple[Affine, Count]) -> tuple[tuple[Any, Any], None]:
+        ((z, n), hit), (jump, length) = at, power
+        new = jump(z), n + length
+        inside, is_met = new[1] <= far, met(new[0])
+        return (where(inside & ~is_met, new, (z, n)), where(inside & is_met, new, hit)), None
+
+    first = (start, jnp.zeros_like(none)), (start, jnp.where(met(start), 0, none))
+    return jax.lax.scan(digit, first, (maps, lengths), reverse=True)[0][1]
 
 
 def by_powers(run: Any, new: Rewriting, records: int, folds: bool) -> tuple[AbstractDynamics, str]:
