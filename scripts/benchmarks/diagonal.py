@@ -185,7 +185,7 @@ def products(job: str) -> Row:
     """What the products of a step take alone: each thread multiplies matrices of the framework's shapes into its own memory."""
     rows, columns = (ROWS, COLUMNS) if job != "sensing" else (SIZE * (SIZE + 1) // 2,) * 2
     A, threads, count = np.ones((rows, columns)), len(os.sched_getaffinity(0)), 400 if job != "sensing" else 8
-    own = [(np.ones((columns, len(SCALES))), np.empty((rows, len(SCALES))), np.empty((columns, len(SCALES)))) for _ in range(threads)]
+    own = [tuple(np.ones((n, len(SCALES))) for n in (columns, rows, columns)) for _ in range(threads)]
 
     def one(thread: int) -> None:
         x, r, back = own[thread]

@@ -120,7 +120,8 @@ def in_numba(data, scales: np.ndarray, step: float, ratio: float) -> dict[str, R
         for job in numba.prange(seeds * parts):
             seed, first = job // parts, job % parts * lanes
             w, t, g = np.empty((rows, lanes)), np.full(lanes, perp[seed]), scale[first : first + lanes].copy()
-            n2, a, b, h, e, f = np.empty(lanes), np.empty(lanes), np.empty(lanes), np.empty(lanes), np.empty(lanes), np.empty(lanes)
+            n2, a, b = np.empty(lanes), np.empty(lanes), np.empty(lanes)  # Numba knows no comprehension here
+            h, e, f = np.empty(lanes), np.empty(lanes), np.empty(lanes)
             for i in range(rows):
                 w[i] = start[seed, i]
             for _ in range(steps):

@@ -23,7 +23,8 @@ def study(law="descent", weights=ib.Euclidean, observe=None, records=None, **how
 
     def cell(*, scale, key, step=5e-3, max_steps=most):
         problem = ib.linear.gaussian(4, 9, target_norm=3.0)(key)
-        return ib.Run(problem, weights(scale), ib.Descent(step, law=LAWS[law] if isinstance(law, str) else law, max_steps=max_steps, **how))
+        rule = LAWS[law] if isinstance(law, str) else law
+        return ib.Run(problem, weights(scale), ib.Descent(step, law=rule, max_steps=max_steps, **how))
 
     observe = {"x": lambda snapshot: snapshot.x, "perp": ib.orthogonal_log} if observe is None else observe
     grids = ib.grid(seed=range(2), scale=[1e-2, 0.3, 4.0])
@@ -133,8 +134,9 @@ def test_what_the_data_do_not_see_goes_on_while_the_rest_is_at_rest():
         weights = ib.Euclidean(far, direction=jnp.array([0.0, 1.0]))
         return ib.Run(problem, weights, ib.Descent(1e-3, law=ib.heavy_ball(0.5), max_steps=4000, stepped=stepped))
 
-    both = [ib.Study(cell=cell, grids=ib.grid(far=[1e3]), observe={"x": ib.predictor()}, records=ib.log_records(6)).run(stepped=s) for s in (False, True)]
-    np.testing.assert_allclose(both[0].x[..., 0], both[1].x[..., 0], rtol=1e-9)
+    small = ib.Study(cell=cell, grids=ib.grid(far=[1e3]), observe={"x": ib.predictor()}, records=ib.log_records(6))
+    found, expected = (small.run(stepped=stepped).x[..., 0] for stepped in (False, True))
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 
 class Halved(type(LAWS["decay, then momentum"])):

@@ -3,14 +3,14 @@ r"""The engine: one compiled block of runs, dealt to the devices of the host.
 A program is two jitted functions of plain arrays,
 
     first   : (constants, *shared values)                      -> results              once per shared value
-    advance : (constants, results, lanes, state, fresh, until) -> (state, outputs, holds)
+    advance : (constants, results, lanes, state, fresh, until[, which]) -> (state, outputs, holds)
 
 with `width` lanes; `constants` are the arrays that the cell, its observables and facts have closed over; `fresh` starts
 first, and `state` is then unread; `holds` says which requirements are met. Lanes share `results` unbatched (they are
 then read once a block, not once a lane), or each lane brings its own where few runs share them and they are small
-(`mixed`). Where blocks are short, a launch does several, one after another, and elsewhere than on a CPU side by side:
-arrays then have an axis of `places` first, and `which` says of each which results its block has, or -1. The block is the unit of bits: under one fingerprint
-neither its position, nor its companions, nor its padding, nor the device or worker that ran it changes a run's bits.
+(`mixed`). Where blocks are short, a launch does several (`layout`): arrays then have an axis of `places` first, and `which`
+says of each which results its block has, or -1. The block is the unit of bits: under one fingerprint neither its position,
+nor its companions, nor its padding, nor the device or worker that ran it changes a run's bits.
 """
 
 from __future__ import annotations
@@ -200,15 +200,17 @@ class Program:
 
     @property
     def estimated_bytes(self) -> int:
-        """What a block needs, from shapes alone: arguments and outputs of `advance`, + 8 MB, x 1.2.
+        """What a launch needs, from shapes alone: arguments and outputs of `advance`, + 8 MB, x 1.2.
 
-        And three arrays as large as the largest that building a run makes: A, its transpose, a factor of it.
+        And three arrays as large as the largest that building a run makes: A, its transpose, a factor of it. Side by side,
+        a lane may look up all of them for itself.
         """
         shapes = jax.tree.leaves((self.shapes["advance"], self.shapes["advance"][2], self.outputs))
         made = [v.aval for equation in self.traced.jaxpr.eqns for v in equation.outvars if hasattr(v.aval, "dtype")]
         sizes = [math.prod(a.shape) * getattr(a.dtype, "itemsize", 8) for a in made]
         held = self.constant_bytes + sum(s.size * s.dtype.itemsize for s in shapes)
-        return with_margin(held + 3 * self.layout.places * max(sizes, default=0))
+        looked_up = 0 if in_turn() or self.layout.places == 1 else self.layout.width * self.shared_bytes
+        return with_margin(held + self.layout.places * (looked_up + 3 * max(sizes, default=0)))
 
     def needed_bytes(self, device: Any) -> int:
         """What a launch needs, from its executable, which takes milliseconds to say."""

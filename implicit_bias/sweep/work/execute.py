@@ -277,7 +277,8 @@ def _check_memory(program: Program, device: Any, at_once: int) -> None:
     if free is not None and needs > free:
         raise Mistake(
             "memory",
-            f"{at_once} blocks of {program.layout.width * program.layout.places} runs need {written_bytes(needs)}, {written_bytes(free)} are free",
+            f"{at_once} times {program.layout.width * program.layout.places} runs need {written_bytes(needs)}, "
+            f"{written_bytes(free)} are free",
             "ask for fewer rows, columns or records",
         )
 
