@@ -64,8 +64,7 @@ class Program:
         self._first, self._second = cut.split(traced.jaxpr, [a in traced.shared for a in traced.axes])
         self._close = close
         self._placed: dict[tuple[str, Any], list[Any]] = {}
-        self._blank: dict[Any, Any] = {}
-        self._needed: dict[Any, int] = {}
+        self._blank, self._needed = {}, {}  # by device
         self._firsts: dict[tuple, list[np.ndarray]] = {}
 
     # -- the two functions --------------------------------------------------------------------------------------
@@ -202,8 +201,7 @@ class Program:
     def estimated_bytes(self) -> int:
         """What a launch needs, from shapes alone: arguments and outputs of `advance`, + 8 MB, x 1.2.
 
-        And three arrays as large as the largest that building a run makes: A, its transpose, a factor of it. Side by side,
-        a lane may look up all of them for itself.
+        And three arrays as large as the largest that building a run makes (A, its transpose, a factor); side by side, a lane's.
         """
         shapes = jax.tree.leaves((self.shapes["advance"], self.shapes["advance"][2], self.outputs))
         made = [v.aval for equation in self.traced.jaxpr.eqns for v in equation.outvars if hasattr(v.aval, "dtype")]
