@@ -273,7 +273,7 @@ class AbstractDynamics(eqx.Module):
         return None
 
     def rounds(self, records: int) -> int:
-        """Of the loop that takes it to its end, at most."""
+        """How often the loop of a run goes round, at most: by it launches and tiles are cut, and checkpoints kept."""
         del records
         return self.max_steps
 

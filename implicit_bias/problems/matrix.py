@@ -85,8 +85,10 @@ class MatrixSensing(AbstractProblem):
     def predictions(self, pred: MatrixPred) -> Targets:
         """A(Z)."""
         z = half(pred) if self.halved else pred.reshape(-1)
-        if self.operator is None or not self.upper:
-            return z if self.operator is None else self.operator @ z
+        if self.operator is None:
+            return z
+        if not self.upper:
+            return self.operator @ z
         return jnp.concatenate([self.operator[i:j, i:] @ z[i:] for i, j in self._strips])
 
     @property
@@ -99,10 +101,12 @@ class MatrixSensing(AbstractProblem):
     def backprojection(self, residual: Targets | None = None) -> MatrixPred:
         """A*(r); A*(y), which is A*A(X), if no r is given."""
         r = self.target if residual is None else residual
-        if self.operator is not None and self.upper:
+        if self.operator is None:
+            z = r
+        elif self.upper:
             z = sum(jnp.pad(self.operator[i:j, i:].T @ r[i:j], (i, 0)) for i, j in self._strips)
         else:
-            z = r if self.operator is None else self.operator.T @ r
+            z = self.operator.T @ r
         return whole(z, self.shape[0]) if self.halved else z.reshape(self.shape)
 
     def loss(self, pred: MatrixPred) -> Scalar:

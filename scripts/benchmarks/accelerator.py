@@ -1,4 +1,4 @@
-"""Many runs at once on a GPU: 2^20 runs of weight normalisation, 2^20 points of its flow, the sharpness of 64 networks.
+"""Many runs at once on a GPU: 2^20 runs of weight normalisation, 2^20 points of its flow.
 
 The sweep is the framework's, from draws to verified tiles. Peers get their draws for nothing: plain JAX in the framework's
 own coordinates, all runs in one loop, and the same step as a Triton kernel (Pallas), a lane's run in registers from its

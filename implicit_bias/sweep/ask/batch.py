@@ -24,8 +24,11 @@ from ..program.engine import Program
 from .grid import Labelled
 
 TILE_BLOCKS = 16
+"""Blocks of a tile, where a launch does not do more."""
 TILE_SECONDS = 10.0
+"""What the runs of several shared values may take, by their bounds, to lie in one tile."""
 MANY_TILES = 1024
+"""As many as any cluster has workers: where there would be more, they are larger."""
 
 
 def is_traced(name: str, values: Sequence[Any]) -> bool:

@@ -151,14 +151,12 @@ the runs; but one block of each program is always asked. What is not asked by th
 
 def check_requirements(batch: Batch, until: float = math.inf) -> None:
     """Evaluate the requirements of the runs before the first step; one line for the first that fails."""
-    program, device, known, first = batch.program, jax.local_devices()[0], None, []
-    for runs in _asked(batch):
-        if known is not None and (time.perf_counter() > until or not program.keeps):
+    program, device = batch.program, jax.local_devices()[0]
+    for number, runs in enumerate(_asked(batch)):
+        if number > 0 and (time.perf_counter() > until or not program.keeps):
             return
         launch = batch.arranged(runs)
-        values = batch.shared_values(launch.firsts)
-        if known != (known := [v.tobytes() for v in values]):
-            first = program.first(values, device)
+        first = program.first(batch.shared_values(launch.firsts), device)
         holds = program.meets(first, batch.lane_values(launch), device, launch.which)
         check_holds(batch, runs, launch.of(holds))
 
@@ -304,7 +302,7 @@ def _batch(
     lanes_each = math.prod(len(axes[a]) for a in traced.lanes)
     program = _program(traced, shapes, lanes_each, width)
     points, coordinates = _points(program, axes)
-    return Batch(index, statics, axes, program, points, coordinates, width is not None, data)
+    return Batch(index, statics, axes, program, points, coordinates, apart=width is not None, data=data)
 
 
 def _points(program: Program, axes: Mapping[str, tuple[Any, ...]]) -> tuple[list[tuple[Any, ...]], np.ndarray]:

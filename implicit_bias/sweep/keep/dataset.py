@@ -97,7 +97,7 @@ class Collector:
     def add(self, batch: Mapping[str, Any], tile: Tile) -> None:
         fixed = {a: self.place[a][v] for a, v in batch["statics"].items() if a in self.place}
         spots = {a: np.full(tile.size, at) for a, at in fixed.items()}
-        spots |= {a: _places(self.place[a], column) for a, column in zip(tile.axes, tile.coordinates.T) if a not in fixed}
+        spots |= {a: _spots(self.place[a], column) for a, column in zip(tile.axes, tile.coordinates.T) if a not in fixed}
         rows = np.flatnonzero(np.all([spots[a] >= 0 for a in self.order], axis=0)) if self.order else np.arange(tile.size)
         if not len(rows):
             return
@@ -184,7 +184,7 @@ class Collector:
         return "clock" in self.arrays and (name == "clock" or not apart)
 
 
-def _places(place: Mapping[str, int], column: np.ndarray) -> np.ndarray:
+def _spots(place: Mapping[str, int], column: np.ndarray) -> np.ndarray:
     """Where each number of a column is, or -1; by its bits, as the places are spelt."""
     bits, inverse = np.unique(np.ascontiguousarray(column).view(np.int64), return_inverse=True)
     return np.array([place.get(float(v).hex(), -1) for v in bits.view(np.float64)])[inverse]
