@@ -11,7 +11,7 @@ from implicit_bias import catalogue
 from implicit_bias.cli import main
 from implicit_bias.evidence import kinds
 from implicit_bias.evidence.intervals import at_confidence, confidence, share, student
-from implicit_bias.referee import settings
+from implicit_bias.referee import proposed, settings
 from implicit_bias.referee.clock import Clock
 from implicit_bias.referee.refute import refute
 
@@ -105,7 +105,7 @@ def test_the_twentieth_confirmation_can_refute_an_ordering():
 
 
 def test_settings_are_halved_and_doubled_before_anything_else():
-    found = list(settings.singles({"scale": (0.1, 1.0), "seed": (0,)}, {"rows": 4, "flag": True, "word": "a"}, None))
+    found = list(proposed.singles({"scale": (0.1, 1.0), "seed": (0,)}, {"rows": 4, "flag": True, "word": "a"}, None))
     first = [dict(s.values) for s in found[:4]]
     assert first == [{"scale": (0.05, 0.5)}, {"scale": (0.2, 2.0)}, {"rows": (2,)}, {"rows": (8,)}]
     assert {"flag": (False,)} in [dict(s.values) for s in found]
@@ -113,7 +113,7 @@ def test_settings_are_halved_and_doubled_before_anything_else():
 
 
 def test_no_integrator_is_made_less_accurate():
-    found = [v for s in settings.singles({}, {"rtol": 1e-9, "stop": 1e-9}, None) for v in s.values.get("rtol", ())]
+    found = [v for s in proposed.singles({}, {"rtol": 1e-9, "stop": 1e-9}, None) for v in s.values.get("rtol", ())]
     assert found and max(found) < 1e-9
 
 
