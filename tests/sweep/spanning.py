@@ -60,7 +60,8 @@ def watch_first(told):
         lines = [line.split(" = ")[1] for line in self.first.func.as_text().splitlines() if " all-gather(" in line]
         told["parts"] = [[sum(s.data.nbytes for s in r.addressable_shards), r.nbytes] for r in large]
         told["gathered"] = [line[line.index("[") + 1 : line.index("]")] for line in lines]
-        at_zero = dataclasses.replace(batch, points=[(seed, 0.0) for seed, _ in batch.points])
+        points, coordinates = [(seed, 0.0) for seed, _ in batch.points], batch.coordinates * [1.0, 0.0]
+        at_zero = dataclasses.replace(batch, points=points, coordinates=coordinates)
         told["requirement"] = refused(lambda: self.block(at_zero, runs, found))
         return found
 

@@ -29,7 +29,7 @@ from ..._lanes import LONGEST_SHORT_VECTOR, rows_major
 from ...sweep.program.engine import SMALL, Program
 from ...sweep.program.memory import free_memory, needed_bytes
 from ...sweep.program.fingerprint import compile_with, compiler_options
-from ...sweep.ask.batch import Batch, as_array, check_holds
+from ...sweep.ask.batch import Batch, Launch, check_holds
 from .factorisations import in_parts
 
 AXIS = "devices"
@@ -59,7 +59,6 @@ class Split:
             return jax.lax.with_sharding_constraint(blocks, NamedSharding(mesh, PartitionSpec(AXIS)))
 
         self._mesh, traced = mesh, program.traced
-        self._last: tuple[bytes | None, list[Any]] = None, []
         parted = dataclasses.replace(traced, jaxpr=in_parts(traced.jaxpr, mesh.size, hold))
         self.program = Program(parted, program.layout, program.axes, _close)
 
@@ -110,25 +109,19 @@ class Split:
             what = f"this host's part of a block needs {written_bytes(needs)}, {written_bytes(free)} are free"
             raise Mistake("memory", what, "start more processes, or ask for fewer rows, columns or records")
 
-    def results(self, batch: Batch, lanes: Sequence[int]) -> list[Any]:
+    def results(self, batch: Batch, launch: Launch) -> list[Any]:
         """The first part's results for these lanes; where lanes mix, each has its own."""
-        columns = [batch.traced_axes.index(a) for a in self.program.traced.shared]
-        shared = batch.coordinates[lanes[0], columns].tobytes()
-        if not self.program.layout.mixed and self._last[0] == shared:
-            return self._last[1]
         found = []
-        for run in lanes if self.program.layout.mixed else lanes[:1]:
-            values = [as_array(batch.traced_axes[j], batch.points[run][j]) for j in columns]
+        for run in launch.firsts:
+            values = batch.shared_values([run])
             found.append(self.first(*_put(values, self.whole(values))))
         if not self.program.layout.mixed:
-            self._last = shared, found[0]
             return found[0]
-        stacked = [np.stack([np.asarray(one[k]) for one in found]) for k in range(len(found[0]))]
+        stacked = [np.stack([np.asarray(found[i][k]) for i in launch.which]) for k in range(len(found[0]))]
         return _put(stacked, self.split(stacked))
 
-    def block(self, batch: Batch, lanes: Sequence[int], results: list[Any]) -> dict[str, np.ndarray]:
-        axes = self.program.traced.lanes
-        values = [np.stack([as_array(a, batch.points[i][batch.traced_axes.index(a)]) for i in lanes]) for a in axes]
+    def block(self, batch: Batch, launch: Launch, results: list[Any]) -> dict[str, np.ndarray]:
+        values = batch.lane_values(launch)
         values = _put(values, self.whole(values))
         _, _, state, fresh, until = self.program.shapes["advance"]
 
@@ -138,17 +131,19 @@ class Split:
 
         # no step is taken up to 0: the requirements, which no host could ask alone
         state, _, holds = advance(_put(state, self.split(state)), True, 0.0)
-        check_holds(batch, lanes, np.asarray(holds))
+        check_holds(batch, launch.lanes, np.asarray(holds))
         _, outputs, _ = advance(state, False, np.inf)
         return {name: np.asarray(array) for name, array in outputs.items()}
 
     def tile(self, batch: Batch, runs: list[int], done: Callable[[np.ndarray], None]) -> dict[str, np.ndarray]:
-        """The arrays of some runs, block by block; `done` hears of each."""
-        parts, width = [], self.program.layout.width
-        for block in batch.blocks(runs):
-            lanes = [*block, *[block[-1]] * (width - len(block))]
-            outputs = self.block(batch, lanes, self.results(batch, lanes))
-            parts.append({name: array[: len(block)] for name, array in outputs.items()})
+        """The arrays of some runs, block by block; `done` hears of each. A value that many blocks have is made once."""
+        parts, known, results = [], None, []
+        for block in batch.launches(runs):
+            launch, value = batch.arranged(block), batch.value_of[block[0]]
+            if self.program.layout.mixed or value != known:
+                known, results = value, self.results(batch, launch)
+            outputs = self.block(batch, launch, results)
+            parts.append({name: launch.of(array) for name, array in outputs.items()})
             done(parts[-1]["status"])
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 

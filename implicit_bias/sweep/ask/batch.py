@@ -75,8 +75,8 @@ class Launch:
     """A run of each shared value."""
     shape: tuple[int, ...]
     """Of an array of lanes: (width,), or (places, width)."""
-    which: list[np.ndarray]
-    """Where there are places: of each, which of `firsts` it reads, or -1 if it has no block."""
+    which: np.ndarray
+    """Which of `firsts` is read: by each place, or -1 if it has no block; where they are mixed, by each lane."""
 
     def of(self, outputs: np.ndarray) -> np.ndarray:
         """The rows of its runs, from an array over its lanes."""
@@ -113,16 +113,19 @@ class Batch:
         return self.program.traced.axes
 
     @functools.cached_property
-    def _value_of(self) -> np.ndarray:
-        """Of each run: which shared value it has, counted from 0. Where lanes mix them, blocks see one."""
-        if self.program.layout.mixed or not self.points:
-            return np.zeros(len(self.points), int)
+    def value_of(self) -> np.ndarray:
+        """Of each run: which shared value it has, counted from 0."""
         shared = self.coordinates[:, [self.traced_axes.index(a) for a in self.program.traced.shared]].copy().view(np.int64)
-        return np.concatenate([[0], np.cumsum((shared[1:] != shared[:-1]).any(1))])
+        return np.cumsum(np.append([False], (shared[1:] != shared[:-1]).any(1)))[: len(shared)]
+
+    @property
+    def _together(self) -> np.ndarray:
+        """Of each run: which value all runs of its block have. One, where lanes mix them."""
+        return np.zeros_like(self.value_of) if self.program.layout.mixed else self.value_of
 
     def _starts(self, runs: np.ndarray) -> np.ndarray:
         """Where a block begins: at another value, and after each `width` of one."""
-        value, at = self._value_of[runs], np.arange(len(runs))
+        value, at = self._together[runs], np.arange(len(runs))
         first = np.maximum.accumulate(np.where(np.diff(value, prepend=-1) != 0, at, 0))
         return np.flatnonzero((at - first) % self.program.layout.width == 0)
 
@@ -142,13 +145,13 @@ class Batch:
         ends, at = np.append(starts[1:], len(runs)), np.arange(layout.width)
         lanes = runs[np.minimum(starts[:, None] + at, ends[:, None] - 1)]
         used = np.flatnonzero(at < (ends - starts)[:, None])
-        if layout.mixed or layout.places == 1:
-            return Launch(lanes.ravel(), used, lanes[0].tolist()[: None if layout.mixed else 1], (layout.width,), [])
-        empty = layout.places - len(starts)
-        _, first, which = np.unique(self._value_of[runs[starts]], return_index=True, return_inverse=True)
-        lanes = np.concatenate([lanes, np.repeat(lanes[-1:], empty, axis=0)])
-        which = np.append(which, np.full(empty, -1)).astype(np.int32)
-        return Launch(lanes.ravel(), used, runs[starts[first]].tolist(), lanes.shape, [which])
+        lanes = np.concatenate([lanes, np.repeat(lanes[-1:], layout.places - len(starts), axis=0)])
+        readers = lanes[0] if layout.mixed else lanes[:, 0]
+        _, first, which = np.unique(self.value_of[readers], return_index=True, return_inverse=True)
+        if not layout.mixed:
+            which = np.where(np.arange(layout.places) < len(starts), which, -1)
+        shape = lanes.shape if layout.places > 1 else (layout.width,)
+        return Launch(lanes.ravel(), used, readers[first].tolist(), shape, which.astype(np.int32))
 
     def values(self, axes: Sequence[str], runs: Sequence[int] | np.ndarray, shape: tuple[int, ...]) -> list[np.ndarray]:
         """The values of some axes, a run each; numbers straight from the table of coordinates, which holds them exactly."""
@@ -181,7 +184,7 @@ class Batch:
         (a second, as a rule), and, where there would be more tiles than any cluster has workers, as bring them down
         to `MANY_TILES`.
         """
-        value, width, places = self._value_of, self.program.layout.width, self.program.layout.places
+        value, width, places = self._together, self.program.layout.width, self.program.layout.places
         if not len(value):
             return
         sizes = np.bincount(value)

@@ -166,10 +166,8 @@ def _asked(batch: Batch) -> Iterator[list[int]]:
     if not batch.program.layout.mixed:
         yield from batch.launches(range(len(batch.points)))
         return
-    shared, width = [batch.traced_axes.index(a) for a in batch.program.traced.shared], batch.program.layout.width
-    for _, group in itertools.groupby(range(len(batch.points)), key=lambda i: tuple(batch.coordinates[i, shared])):
-        runs = list(group)
-        yield from (runs[start : start + width] for start in range(0, len(runs), width))
+    for _, group in itertools.groupby(range(len(batch.points)), key=batch.value_of.__getitem__):
+        yield from batch.launches(list(group))
 
 
 def make_plan(

@@ -255,16 +255,16 @@ class Program:
 
     def launch(
         self, results: Sequence[Any], lanes: Sequence[np.ndarray], device: Any, segments: Segments | None = None,
-        which: Sequence[np.ndarray] = (),
+        which: np.ndarray | None = None,
     ) -> tuple[dict[str, jax.Array], jax.Array]:  # fmt: skip
         """Run one launch: its outputs, and whether each lane meets each requirement, as arrays still being computed.
 
-        In `segments` it stops (and is waited for) on the way: the same bits. `which` is one array where there are places.
+        In `segments` it stops (and is waited for) on the way: the same bits. `which` is read where there are places.
         """
-        results, lanes, code = list(results), list(lanes), self.compiled("advance", device)
+        given, more, code = (list(results), list(lanes)), [which] * (self.layout.places > 1), self.compiled("advance", device)
 
         def advance(state: Any, fresh: bool, until: float) -> Any:
-            return code(results, lanes, state, np.bool_(fresh), np.float64(until), *which)
+            return code(*given, state, np.bool_(fresh), np.float64(until), *more)
 
         blank = self.blank_state(device)
         if segments is None:
@@ -284,12 +284,11 @@ class Program:
             segments.passed(state, stop)
         return outputs, holds
 
-    def meets(
-        self, results: Sequence[Any], lanes: Sequence[np.ndarray], device: Any, which: Sequence[np.ndarray] = ()
-    ) -> np.ndarray:
+    def meets(self, results: Sequence[Any], lanes: Sequence[np.ndarray], device: Any, which: Any = None) -> np.ndarray:
         """[lanes, requirements], or with places before: whether each holds, before the first step; not where lanes mix."""
         code, constants = self._holds
-        return np.asarray(code.compiled(device)(constants, list(results), list(lanes), *which))
+        more = [which] * (self.layout.places > 1)
+        return np.asarray(code.compiled(device)(constants, list(results), list(lanes), *more))
 
     @cached_property
     def _holds(self) -> tuple[Code, list[Array]]:

@@ -297,7 +297,7 @@ def _run_block(block: Block, results: _Results, home, device, segments: Segments
     program, launch = batch.program, batch.arranged(runs)
     if program.layout.mixed:
         each = [results.get(batch, [i], home, home) for i in launch.firsts]
-        first = [np.stack([r[k] for r in each]) for k in range(len(each[0]))]
+        first = [np.stack([each[i][k] for i in launch.which]) for k in range(len(each[0]))]
     else:
         first = results.get(batch, launch.firsts, home, device)
     outputs, holds = program.launch(first, batch.lane_values(launch), device, segments, launch.which)
