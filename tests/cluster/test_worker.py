@@ -118,21 +118,21 @@ def test_thieves_go_different_ways(submitted, tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM])
 def test_a_signal_finishes_the_tile_and_exits_75(submitted, tmp_path, monkeypatch, capsys, number):
     plan, expected = submitted
-    ran = execution._run_block
+    ran = execution._run_piece
 
     def run_block(*arguments):
         os.kill(os.getpid(), number)
         time.sleep(0.5)  # the main thread hears it meanwhile
         return ran(*arguments)
 
-    monkeypatch.setattr(execution, "_run_block", run_block)
+    monkeypatch.setattr(execution, "_run_piece", run_block)
     before = signal.getsignal(number)
     assert cli.main(["work", str(plan)]) == 75
     assert signal.getsignal(number) == before
     kept = tiles(tmp_path)
     assert 0 < len(kept) < len(expected) and kept.items() < expected.items()
     assert "go on with: implicit-bias run" in capsys.readouterr().err
-    monkeypatch.setattr(execution, "_run_block", ran)
+    monkeypatch.setattr(execution, "_run_piece", ran)
     assert cli.main(["work", str(plan)]) == 0
     assert tiles(tmp_path) == expected
 
@@ -140,19 +140,19 @@ def test_a_signal_finishes_the_tile_and_exits_75(submitted, tmp_path, monkeypatc
 @pytest.mark.slow
 def test_tiles_that_raise_make_exit_1_and_a_line(submitted, tmp_path, monkeypatch, capsys):
     plan, expected = submitted
-    ran = execution._run_block
+    ran = execution._run_piece
 
     def run_block(block, *arguments):
         if block.batch.statics["method"] == "gd":
             raise RuntimeError("a bad node")
         return ran(block, *arguments)
 
-    monkeypatch.setattr(execution, "_run_block", run_block)
+    monkeypatch.setattr(execution, "_run_piece", run_block)
     assert cli.main(["work", str(plan)]) == 1
     assert "raised three times, for instance" in (err := capsys.readouterr().err) and "a bad node" in err
     assert cli.main(["status", "results/mine"]) == 0
     assert "raised three times" in (out := capsys.readouterr().out) and "18 of 36 runs done" in out
-    monkeypatch.setattr(execution, "_run_block", ran)
+    monkeypatch.setattr(execution, "_run_piece", ran)
     assert cli.main(["work", str(plan)]) == 0 and tiles(tmp_path) == expected
 
 

@@ -42,8 +42,8 @@ def test_a_segmented_sweep_has_the_bytes_of_a_whole_one(whole, tmp_path, segment
 def test_two_devices_have_the_bytes_of_one(tmp_path, monkeypatch):
     monkeypatch.setattr(deal, "WORTH_COMPILING", 0.0)  # even a small program runs on both
     used = set()
-    ran = execution._run_block
-    monkeypatch.setattr(execution, "_run_block", lambda *a: used.add(a[3]) or ran(*a))
+    ran = execution._run_piece
+    monkeypatch.setattr(execution, "_run_piece", lambda *a: used.add(a[3]) or ran(*a))
     assert len(jax.local_devices()) >= 2
     study().run(out=tmp_path, width=2, devices=jax.local_devices()[:2])
     study().run(out=tmp_path / "one", width=2, devices=jax.local_devices()[:1])
@@ -56,7 +56,7 @@ def test_a_sweep_that_was_killed_and_resumed_has_the_bytes_of_an_uninterrupted_o
     class Killed(BaseException):
         pass
 
-    ran, calls = execution._run_block, []
+    ran, calls = execution._run_piece, []
 
     def killed(*arguments):
         calls.append(1)
@@ -64,7 +64,7 @@ def test_a_sweep_that_was_killed_and_resumed_has_the_bytes_of_an_uninterrupted_o
             raise Killed
         return ran(*arguments)
 
-    monkeypatch.setattr(execution, "_run_block", killed)
+    monkeypatch.setattr(execution, "_run_piece", killed)
     with pytest.raises(Killed):
         study().run(out=tmp_path, width=WIDTH)
     monkeypatch.undo()

@@ -27,7 +27,7 @@ def tiles(folder):
 @pytest.fixture
 def long_blocks(monkeypatch):
     """Every block counts as long, and a segment is a 16th of a run's 240 steps."""
-    monkeypatch.setattr(executing, "LONG_BLOCK", 0.0)
+    monkeypatch.setattr(executing, "LONG_PIECE", 0.0)
     kept = executing.Segments
     monkeypatch.setattr(executing, "Segments", lambda length, *rest: kept(15.0, *rest))
 

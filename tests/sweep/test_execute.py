@@ -36,7 +36,7 @@ def failing(monkeypatch):
     """Blocks of one seed raise, as often as is asked."""
 
     def fail(times, error=RuntimeError("RESOURCE_EXHAUSTED: no room\nfor 3 GB")):
-        ran, left = execution._run_block, [times]
+        ran, left = execution._run_piece, [times]
 
         def run_block(block, *arguments):
             if left[0] and block.batch.points[block.runs[0]][block.batch.traced_axes.index("seed")] == 1:
@@ -44,7 +44,7 @@ def failing(monkeypatch):
                 raise error
             return ran(block, *arguments)
 
-        monkeypatch.setattr(execution, "_run_block", run_block)
+        monkeypatch.setattr(execution, "_run_piece", run_block)
 
     return fail
 
@@ -107,9 +107,9 @@ def test_what_another_worker_has_written_meanwhile_is_passed_over(whole, tmp_pat
 
 @pytest.mark.slow
 def test_a_stop_finishes_what_is_begun_and_begins_nothing(whole, tmp_path, monkeypatch):
-    stop, ran = Stop(), execution._run_block
+    stop, ran = Stop(), execution._run_piece
     monkeypatch.setattr(execution, "workers_of", lambda *_: 1)
-    monkeypatch.setattr(execution, "_run_block", lambda *a: (stop.ask(), ran(*a))[1])
+    monkeypatch.setattr(execution, "_run_piece", lambda *a: (stop.ask(), ran(*a))[1])
     store, one = Store(tmp_path), study()
     outcome = one.execute(one.plan(store=store, width=WIDTH), store, devices=ONE, stop=stop)
     assert outcome.written == 1  # of two blocks: the stop came during the first

@@ -100,9 +100,9 @@ def test_many_long_runs_make_no_more_tiles_than_there_are_workers(monkeypatch):
 
 def test_the_log_says_how_long_all_launches_of_a_tile_took(monkeypatch, tmp_path):
     """By it `plan` foretells what is left."""
-    ran = execution._run_block
+    ran = execution._run_piece
     monkeypatch.setattr(planning, "LAUNCH_SECONDS", 0.0)
-    monkeypatch.setattr(execution, "_run_block", lambda *a: time.sleep(0.1) or ran(*a))
+    monkeypatch.setattr(execution, "_run_piece", lambda *a: time.sleep(0.1) or ran(*a))
     wide(5).run(out=tmp_path)
     (event,) = [e for e in Journal(Store(tmp_path)).latest() if e["event"] == "tile"]
     assert event["runs"] == 200 and event["seconds"] >= 0.5

@@ -1,4 +1,7 @@
-"""Dealing: tiles cut into blocks, which block a device does next, and what becomes of a tile whose block raises."""
+"""Dealing: tiles cut into pieces, which piece a device does next, and what becomes of a tile whose piece raises.
+
+A piece is what one launch of a program does.
+"""
 
 from __future__ import annotations
 
@@ -25,28 +28,28 @@ TRIES = 3
 
 
 @dataclasses.dataclass(frozen=True)
-class Block:
+class Piece:
     tile: int
     batch: Batch
     runs: list[int]
-    """Those of one launch."""
+    """In the order of the grid."""
 
 
 class Tiles:
-    """Tiles in blocks, each written as its last block arrives."""
+    """Tiles in pieces, each written as its last piece arrives."""
 
     def __init__(self, plan: Plan, store: Store, tiles: list[tuple[Batch, list[int]]]):
         self._plan, self._store, self._tiles = plan, store, tiles
-        self.blocks = [Block(t, batch, cut) for t, (batch, runs) in enumerate(tiles) for cut in batch.launches(runs)]
-        self._blocks_of = Counter(block.tile for block in self.blocks)
-        self._first = {block.tile: n for n, block in reversed([*enumerate(self.blocks)])}
+        self.pieces = [Piece(t, batch, cut) for t, (batch, runs) in enumerate(tiles) for cut in batch.launches(runs)]
+        self._pieces_of = Counter(piece.tile for piece in self.pieces)
+        self._first = {piece.tile: n for n, piece in reversed([*enumerate(self.pieces)])}
         self.runs = sum(len(runs) for _, runs in tiles)
         self.written = 0
         self.failed: dict[str, str] = {}
         self.journal = Journal(store)
-        self._parts: dict[int, dict[int, dict[str, np.ndarray]]] = {t: {} for t in self._blocks_of}
+        self._parts: dict[int, dict[int, dict[str, np.ndarray]]] = {t: {} for t in self._pieces_of}
         self._tries = Counter[int]()
-        self._seconds: dict[int, float] = dict.fromkeys(self._blocks_of, 0.0)
+        self._seconds: dict[int, float] = dict.fromkeys(self._pieces_of, 0.0)
         self._statics = {id(b): d["statics"] for b, d in zip(plan.batches, plan.description["batches"])}
         self._lock = threading.Lock()
 
@@ -54,8 +57,8 @@ class Tiles:
         return self._plan.tile_id(*self._tiles[tile])
 
     def place(self, number: int) -> tuple[str, int]:
-        """(tile, which of its blocks) of a block."""
-        tile = self.blocks[number].tile
+        """(tile, which of its pieces) of a piece."""
+        tile = self.pieces[number].tile
         return self.name(tile), number - self._first[tile]
 
     def wanted(self, tile: int, begun: bool) -> bool:
@@ -65,18 +68,18 @@ class Tiles:
         return open_ and (begun or not self._store.has(self.name(tile)))
 
     def tried(self, number: int) -> int:
-        """How often the tile of a block has failed."""
-        return self._tries[self.blocks[number].tile]
+        """How often the tile of a piece has failed."""
+        return self._tries[self.pieces[number].tile]
 
     def add(self, number: int, outputs: dict[str, np.ndarray], seconds: float) -> int:
-        """A block's results; the number of tiles that they complete and that are on the disk now."""
-        tile = self.blocks[number].tile
+        """A piece's results; the number of tiles that they complete and that are on the disk now."""
+        tile = self.pieces[number].tile
         with self._lock:
-            if tile not in self._parts:  # another block of it has failed for the last time
+            if tile not in self._parts:  # another piece of it has failed for the last time
                 return 0
             self._parts[tile][number] = outputs
             self._seconds[tile] += seconds
-            if len(self._parts[tile]) < self._blocks_of[tile]:
+            if len(self._parts[tile]) < self._pieces_of[tile]:
                 return 0
             parts = [part for _, part in sorted(self._parts.pop(tile).items())]
         self._write(tile, parts, self._seconds[tile])
@@ -94,18 +97,18 @@ class Tiles:
             self.written += 1
             self.journal.log(event="tile", tile=name, runs=len(runs), steps=steps, seconds=round(seconds, 4))
         self.journal.clear_failure(name)
-        for block in range(self._blocks_of[number]):
-            Checkpoint(self._store, name, block, identity).clear()
+        for piece in range(self._pieces_of[number]):
+            Checkpoint(self._store, name, piece, identity).clear()
 
     def fail(self, number: int, error: Exception) -> int | None:
-        """A block has raised: None if it is to be done again, or the number of runs that are given up and recorded."""
-        tile = self.blocks[number].tile
+        """A piece has raised: None if it is to be done again, or the number of runs that are given up and recorded."""
+        tile = self.pieces[number].tile
         batch, runs = self._tiles[tile]
         with self._lock:
             self._tries[tile] += 1
             if self._tries[tile] < TRIES:
                 return None
-            if self._parts.pop(tile, None) is None:  # another block of it was given up before
+            if self._parts.pop(tile, None) is None:  # another piece of it was given up before
                 return 0
             name, why = self.name(tile), explain(error)
             self.failed[name] = why
@@ -126,13 +129,13 @@ def explain(error: BaseException) -> str:
 
 
 WORTH_COMPILING = 1.0
-"""A device takes over blocks of another's program where they would last this many times as long as compiling it."""
+"""A device takes over pieces of another's program where they would last this many times as long as compiling it."""
 
 
 class Queue:
-    """Which block a device does next.
+    """Which piece a device does next.
 
-    Compiling a program costs as much as many blocks, so each has one device at first, and a device with nothing of
+    Compiling a program costs as much as many pieces, so each has one device at first, and a device with nothing of
     its own left takes over from another only where that saves time: the program is compiled there already, or what
     is left of it would last longer than compiling it.
     """
@@ -140,8 +143,8 @@ class Queue:
     def __init__(self, tiles: Tiles, devices: list, pass_over: Callable[[int], None]):
         self._tiles, self._pass_over = tiles, pass_over
         self._waiting: dict[Program, deque[int]] = {}
-        for number, block in enumerate(tiles.blocks):
-            self._waiting.setdefault(block.batch.program, deque()).append(number)
+        for number, piece in enumerate(tiles.pieces):
+            self._waiting.setdefault(piece.batch.program, deque()).append(number)
         self._begun: set[int] = set()
         self._closed = False
         self._devices = devices
@@ -160,7 +163,7 @@ class Queue:
         return [(program, self.home(program)) for program in self._home]
 
     def took(self, program: Program, seconds: float) -> None:
-        """A block of the program lasted so long."""
+        """A piece of the program lasted so long."""
         with self._changed:
             self._seconds[program] = seconds
             self._changed.notify_all()
@@ -170,13 +173,13 @@ class Queue:
         with self._changed:
             self._closed = self._closed or not but_finish
             for numbers in self._waiting.values():
-                kept = [n for n in numbers if but_finish and self._tiles.blocks[n].tile in self._begun]
+                kept = [n for n in numbers if but_finish and self._tiles.pieces[n].tile in self._begun]
                 numbers.clear()
                 numbers.extend(kept)
             self._changed.notify_all()
 
     def take(self, device: int) -> int | None:
-        """The next block for a device; waits while it is not known whether one is worth taking over."""
+        """The next piece for a device; waits while it is not known whether one is worth taking over."""
         with self._changed:
             while any(self._waiting.values()):
                 for takes in (self._owns, self._worth_taking):
@@ -189,22 +192,22 @@ class Queue:
             return None
 
     def _next(self, numbers: deque[int]) -> int | None:
-        """The first block whose tile is still to be done."""
+        """The first piece whose tile is still to be done."""
         while numbers:
             number = numbers.popleft()
-            block = self._tiles.blocks[number]
-            if self._tiles.wanted(block.tile, block.tile in self._begun):
-                self._begun.add(block.tile)
+            piece = self._tiles.pieces[number]
+            if self._tiles.wanted(piece.tile, piece.tile in self._begun):
+                self._begun.add(piece.tile)
                 return number
-            if block.tile not in self._begun:
-                self._pass_over(len(block.runs))
+            if piece.tile not in self._begun:
+                self._pass_over(len(piece.runs))
         return None
 
     def again(self, number: int) -> None:
-        """A block is to be done again, last of its program's."""
+        """A piece is to be done again, last of its program's."""
         with self._changed:
             if not self._closed:
-                self._waiting[self._tiles.blocks[number].batch.program].append(number)
+                self._waiting[self._tiles.pieces[number].batch.program].append(number)
                 self._changed.notify_all()
 
     def _owns(self, program: Program, device: int) -> bool:
@@ -219,7 +222,7 @@ class Queue:
 
 
 class Crowd:
-    """Blocks on one device: any number together, or one alone."""
+    """Pieces on one device: any number together, or one alone."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()

@@ -1,4 +1,4 @@
-"""Carry out a plan: deal its missing blocks to the devices, and write each tile as its last block is done."""
+"""Carry out a plan: deal its missing pieces to the devices, and write each tile as its last piece is done."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import numpy as np
 from ..._errors import Mistake, written_bytes
 from ..._results import Status
 from .checkpoint import Checkpoint, Left, Segments
-from .deal import Block, Crowd, Queue, Tiles
+from .deal import Piece, Crowd, Queue, Tiles
 from ..program.engine import Program
 from ..program.memory import free_memory
 from ..ask.batch import Batch, check_holds
@@ -27,13 +27,13 @@ from ..ask.plan import Plan
 from ..keep.store import Store
 
 
-LONG_BLOCK = 60.0
-"""Seconds that a block may take at most, by its bounds, without checkpoints."""
+LONG_PIECE = 60.0
+"""Seconds that a piece may take at most, by its bounds, without checkpoints."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
-    """What happened so far: told after every finished block."""
+    """What happened so far: told after every finished piece."""
 
     runs_done: int
     runs_total: int
@@ -79,7 +79,7 @@ class _Results:
 
 
 def workers_of(device: Any, devices: Sequence[Any]) -> int:
-    """Blocks at a time on one device: one computes while another is drawn, copied or written to disk.
+    """Pieces at a time on one device: one computes while another is drawn, copied or written to disk.
 
     A CPU device runs them on as many cores as there are, so it gets its share of the cores and one more.
     """
@@ -139,7 +139,7 @@ def execute(
     workers = [
         threading.Thread(target=crew.work, args=[i], name=f"device-{i}.{k}")
         for i, device in enumerate(crew.devices)
-        for k in range(workers_of(device, crew.devices) if crew.tiles.blocks else 0)
+        for k in range(workers_of(device, crew.devices) if crew.tiles.pieces else 0)
     ]
     ahead = _CompileAhead(crew.queue)
     for worker in workers:
@@ -165,7 +165,7 @@ def execute(
 
 
 class _Crew:
-    """What the worker threads share. Each takes a block from its first draw to its tile on the disk."""
+    """What the worker threads share. Each takes a piece from its first draw to its tile on the disk."""
 
     def __init__(
         self, plan: Plan, store: Store, tiles: Sequence[tuple[Batch, list[int]]], devices: list, segment: float | None
@@ -186,7 +186,7 @@ class _Crew:
         self._broken: dict[Program, Exception] = {}
 
     def work(self, device: int) -> None:
-        """A thread's life: blocks until there are no more. Its news end with None."""
+        """A thread's life: pieces until there are no more. Its news end with None."""
         try:
             with jax.enable_x64(self._x64):  # thread-local: a worker would fall back to the process default
                 while (number := self.queue.take(device)) is not None:
@@ -202,7 +202,7 @@ class _Crew:
                         else:
                             self.news.put(_Finished(passed_over=lost))
                         continue
-                    self.queue.took(self.tiles.blocks[number].batch.program, spent)
+                    self.queue.took(self.tiles.pieces[number].batch.program, spent)
                     self.news.put(_Finished(outputs["status"], self.tiles.add(number, outputs, spent)))
         except BaseException as error:
             self.queue.close()
@@ -211,19 +211,19 @@ class _Crew:
             self.news.put(None)
 
     def _run(self, number: int, index: int) -> tuple[dict[str, np.ndarray], float]:
-        """(outputs, seconds) of one block."""
-        block, device = self.tiles.blocks[number], self.devices[index]
-        self._make_ready(block.batch.program, index)
+        """(outputs, seconds) of one piece."""
+        piece, device = self.tiles.pieces[number], self.devices[index]
+        self._make_ready(piece.batch.program, index)
         with self._crowds[index].entered(alone=self.tiles.tried(number) > 0):  # what found no room is alone next time
             begun = time.perf_counter()
-            home = self.queue.home(block.batch.program)
-            outputs = _run_block(block, self._results, home, device, self._segments(number))
+            home = self.queue.home(piece.batch.program)
+            outputs = _run_piece(piece, self._results, home, device, self._segments(number))
             return outputs, time.perf_counter() - begun
 
     def _segments(self, number: int) -> Segments | None:
         """In segments where the user asks for it, or where it may take long."""
-        program = self.tiles.blocks[number].batch.program
-        if program.most_seconds <= LONG_BLOCK:
+        program = self.tiles.pieces[number].batch.program
+        if program.most_seconds <= LONG_PIECE:
             return None if self._segment is None else Segments(self._segment)
         checkpoint = Checkpoint(self._store, *self.tiles.place(number), program.identity)
         return Segments(self._segment, checkpoint, lambda: self.ends)
@@ -245,7 +245,7 @@ class _Crew:
 
 @dataclasses.dataclass(frozen=True)
 class _Finished:
-    """News of a block, or of runs that need no more doing."""
+    """News of a piece, or of runs that need no more doing."""
 
     status: Sequence[int] | np.ndarray = ()
     tiles: int = 0
@@ -271,7 +271,7 @@ class _Count:
 
 
 def _check_memory(program: Program, device: Any, at_once: int) -> None:
-    """Refuse blocks that would not fit, before the first tile: the host's killer leaves no message."""
+    """Refuse pieces that would not fit, before the first tile: the host's killer leaves no message."""
     free = free_memory(device)
     needs = at_once * program.needed_bytes(device)
     if free is not None and needs > free:
@@ -292,8 +292,8 @@ def _check_segment(plan: Plan, segment: float | None) -> None:
             raise Mistake("segment", f"is {segment:g} on a clock of {unit}", f"{remedy}, or leave it out")
 
 
-def _run_block(block: Block, results: _Results, home, device, segments: Segments | None) -> dict[str, np.ndarray]:
-    batch, runs = block.batch, block.runs
+def _run_piece(piece: Piece, results: _Results, home, device, segments: Segments | None) -> dict[str, np.ndarray]:
+    batch, runs = piece.batch, piece.runs
     program, launch = batch.program, batch.arranged(runs)
     if program.layout.mixed:
         each = [results.get(batch, [i], home, home) for i in launch.firsts]
@@ -318,7 +318,7 @@ class _CompileAhead:
         with jax.enable_x64(x64):
             for program, device in homes:
                 if not self._stopped:
-                    with contextlib.suppress(Exception):  # its first block meets it again, and reports it
+                    with contextlib.suppress(Exception):  # its first piece meets it again, and reports it
                         program.compile([device])
 
     def stop(self) -> None:
