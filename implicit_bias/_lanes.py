@@ -53,8 +53,8 @@ def _(axis_size, in_batched, number):
     return (jnp.min(number, axis=0) if in_batched[0] else number), False
 
 
-def in_turn() -> bool:
-    """Whether blocks are computed one after another: on a CPU, whose cache holds one."""
+def on_cpu() -> bool:
+    """Whether programs run on a CPU: it does blocks one after another, since its cache holds one, and a GPU side by side."""
     return jax.default_backend() == "cpu"
 
 
@@ -64,7 +64,7 @@ def counted(start: Array, stop: Array, most: int, one: Callable[[Array, PyTree],
     A GPU asks the host after each round of a loop whose end is not known before (20 us a step for 8 us of kernels). So
     there a whole stretch is a loop of known length.
     """
-    if in_turn():
+    if on_cpu():
         return jax.lax.fori_loop(start, stop, one, carry)
 
     def whole(carry: PyTree) -> PyTree:

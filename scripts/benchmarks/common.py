@@ -1,5 +1,6 @@
 """What the benchmarks share: rows that are timed in turns, a turn of the framework, the table."""
 
+import dataclasses
 import functools
 import importlib.util
 import os
@@ -8,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from importlib.metadata import version
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -50,6 +51,15 @@ def framework(study: ib.Study, devices: list, unit: float = 1e9, over: int | Non
 
     turn()  # compiles what `compile` leaves
     return turn
+
+
+def in_float32(study: ib.Study, devices: list, seen: Callable[[Any], tuple[str, float]]) -> Row:
+    """The same sweep in float32, which draws other data: `seen` says its job and its error, drawing as it does."""
+    single = dataclasses.replace(study, precision="float32")
+    found = single.run()
+    with single.in_precision():
+        job, error = seen(found)
+    return Row("framework, float32", framework(single, devices), job, error)
 
 
 def table(head: list[str], rows: list[list[str]], markdown: bool) -> str:

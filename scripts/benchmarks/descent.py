@@ -18,7 +18,6 @@ runs: any step of any run costs the same, so the time of one step of one run can
 """
 
 import argparse
-import dataclasses
 import functools
 import tempfile
 import threading
@@ -31,6 +30,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import xarray as xr
 
 import implicit_bias as ib
 from implicit_bias.sweep.program.engine import Program
@@ -38,7 +38,7 @@ from implicit_bias.sweep.work.execute import execute, workers_of
 from implicit_bias.sweep.keep.store import Store
 
 from . import native
-from .common import Row, framework, report, seconds, turns
+from .common import Row, framework, in_float32, report, seconds, turns
 
 STEP, RATIO, STOP_BELOW, G_STAR = 5e-3, 1.0, 1e-5, 3.0
 SCALES = np.geomspace(1e-2, 4, 64)
@@ -324,14 +324,15 @@ def stop_error(data: Data, norm: np.ndarray, steps: np.ndarray) -> float:
     return float(np.abs(size - norm.ravel()).max()) if (first == steps.ravel()).all() else np.inf
 
 
-def in_float32(study: ib.Study, size: tuple[int, int], options: argparse.Namespace, devices: list) -> Row:
-    """The same sweep in float32, which draws other data; its error beside float64 from the same data."""
-    single, seeds = dataclasses.replace(study, precision="float32"), options.runs // len(SCALES)
-    with single.in_precision():
-        data = draw(size, seeds)
-    norm = single.run()["norm"].isel(record=-1).transpose("seed", "scale").values[:4]
-    error = float(np.abs(norm - rewritten_block(data, slice(4))(options.steps)).max())
-    return Row("framework, float32", framework(single, devices[:1]), f"{options.runs} x {options.steps}", error)
+def beside(block: Callable, size: tuple[int, int], options: argparse.Namespace) -> Callable[[xr.Dataset], tuple[str, float]]:
+    """The job of a sweep of fixed steps, and how far its first seeds are from NumPy's, in float64 from the same data."""
+
+    def seen(found: xr.Dataset) -> tuple[str, float]:
+        norm = found["norm"].isel(record=-1).transpose("seed", "scale").values[:4]
+        error = np.abs(norm - block(draw(size, 4), slice(4))(options.steps)[: len(norm)]).max()
+        return f"{options.runs} x {options.steps}", float(error)
+
+    return seen
 
 
 def verified(size: tuple[int, int], options: argparse.Namespace, devices: list) -> list[Row]:
@@ -358,7 +359,7 @@ def verified(size: tuple[int, int], options: argparse.Namespace, devices: list) 
     rows = [Row("framework", framework(fixed, devices[:1]), f"{options.runs} x {steps}", error)]
     if len(devices) > 1:
         rows.append(rows[0]._replace(name=f"framework, as {len(devices)} devices", turn=framework(fixed, devices)))
-    rows.append(in_float32(fixed, size, options, devices))
+    rows.append(in_float32(fixed, devices[:1], beside(rewritten_block, size, options)))
     ended = stopped.run()
     some = ended["steps"].transpose("seed", "scale").values[:4]
     error, words = stop_error(data, norm(ended, 10**6, 4), some), f"framework, useful steps to loss < {STOP_BELOW:g}"

@@ -11,7 +11,6 @@ two products of a step take alone (of sensing: of the whole square, of which the
 """
 
 import argparse
-import dataclasses
 import functools
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +20,7 @@ import numpy as np
 
 import implicit_bias as ib
 
-from .common import Row, framework, report, seconds, turns
+from .common import Row, framework, in_float32, report, seconds, turns
 from .descent import Peer, affordable, tuned
 
 SCALES = np.geomspace(0.5, 4, 64)
@@ -219,14 +218,14 @@ def job(options: argparse.Namespace) -> None:
     rows = [
         Row("framework", framework(study(name, [0, steps]), jax.local_devices()[:1]), f"{seeds * len(SCALES)} x {steps}", 0.0)
     ]  # fmt: skip
-    single = dataclasses.replace(study(name, sorted({0, steps, given[0]})), precision="float32")
-    with single.in_precision():
-        other = [[np.asarray(part, float) for part in one] for one in draw(name, 1)]  # other data, too
-    place = int(np.flatnonzero(np.array(sorted({0, steps, given[0]})) == given[0])[0])
-    found = single.run(seed=[0])["size"].isel(record=place).transpose("seed", "scale").values
-    error = float(np.abs(found - BLOCKS[name](other, slice(1))(given[0])).max())
-    turn = framework(dataclasses.replace(study(name, [0, steps]), precision="float32"), jax.local_devices()[:1])
-    rows.append(Row("framework, float32", turn, f"{seeds * len(SCALES)} x {steps}", error))
+
+    def beside_numpy(found) -> tuple[str, float]:
+        other = [[np.asarray(part, float) for part in one] for one in draw(name, 1)]
+        last = found["size"].isel(seed=[0], record=-1).transpose("seed", "scale").values
+        error = np.abs(last - BLOCKS[name](other, slice(1))(steps)).max()
+        return f"{seeds * len(SCALES)} x {steps}", float(error)
+
+    rows.append(in_float32(study(name, [0, steps]), jax.local_devices()[:1], beside_numpy))
     for peer, step in zip(peers, given):
         theirs = peer.run(step)
         place = int(np.flatnonzero(truth["clock"].values.ravel() == step)[0])

@@ -9,7 +9,6 @@ with A shared over scales, and one run after another.
 """
 
 import argparse
-import dataclasses
 import functools
 
 import jax
@@ -18,8 +17,8 @@ import numpy as np
 
 import implicit_bias as ib
 
-from .common import Row, framework, report, seconds, turns
-from .descent import AGREE, G_STAR, RATIO, SCALES, STEP, Data, Peer, affordable, draw, lanes_last, tuned, vmapped
+from .common import Row, framework, in_float32, report, seconds, turns
+from .descent import AGREE, G_STAR, RATIO, SCALES, STEP, Data, Peer, affordable, beside, draw, lanes_last, tuned, vmapped
 
 WEIGHTS = {"gd": ib.Euclidean, "rpgd": ib.Sphere}
 
@@ -92,6 +91,9 @@ def rpgd_block(data: Data, seeds: slice):
         return np.abs(g).reshape(-1, len(SCALES))
 
     return run
+
+
+BLOCKS = {"gd": gd_block, "rpgd": rpgd_block}
 
 
 def full_block(method: str, data: Data, seeds: slice):
@@ -175,7 +177,7 @@ def job(options: argparse.Namespace) -> None:
         seeds, steps = options.runs // len(SCALES), options.steps
         data = draw(size, seeds)
         peers = [
-            *tuned("numpy rewritten", {"gd": gd_block, "rpgd": rpgd_block}[method], data, seeds, 32),
+            *tuned("numpy rewritten", BLOCKS[method], data, seeds, 32),
             *tuned("numpy full", functools.partial(full_block, method), data, seeds, 8),
             plain_jax(method, data, seeds),
             loop(method, data),
@@ -197,13 +199,7 @@ def job(options: argparse.Namespace) -> None:
             error = np.abs(every.run()["norm"].isel(record=-1).transpose("seed", "scale").values - norm(steps)).max()
             turn = framework(every, jax.local_devices()[:1])
             rows.append(Row("framework, every step", turn, f"{options.runs} x {steps}", error))
-        single = dataclasses.replace(fixed, precision="float32")
-        with single.in_precision():
-            other = draw(size, 4)  # other data, too
-        exact = {"gd": gd_block, "rpgd": rpgd_block}[method](other, slice(4))(steps)
-        found = single.run()["norm"].isel(record=-1).transpose("seed", "scale").values[:4]
-        error, turn = float(np.abs(found - exact).max()), framework(single, jax.local_devices()[:1])
-        rows.append(Row("framework, float32", turn, f"{options.runs} x {steps}", error))
+        rows.append(in_float32(fixed, jax.local_devices()[:1], beside(BLOCKS[method], size, options)))
         for peer, step in zip(peers, given):
             count = peer.seeds * len(SCALES)
             turn = functools.partial(lambda p, k, c: 1e9 * seconds(p.run, k) / (c * k), peer, step, count)

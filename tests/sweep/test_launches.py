@@ -123,7 +123,7 @@ def test_a_user_who_gives_a_width_has_a_tile_a_seed(tmp_path):
 def side_by_side(monkeypatch):
     """What a GPU runs, on this CPU."""
     for module in (_lanes, engine, layouts, planning):
-        monkeypatch.setattr(module, "in_turn", lambda: False)
+        monkeypatch.setattr(module, "on_cpu", lambda: False)
 
 
 def test_side_by_side_the_numbers_are_the_same(whole, side_by_side, tmp_path):
@@ -142,7 +142,7 @@ def test_side_by_side_with_a_stop_rule(side_by_side):
     here = wide().run(**settings)
     with pytest.MonkeyPatch.context() as patch:
         for module in (_lanes, engine, layouts, planning):
-            patch.setattr(module, "in_turn", lambda: True)
+            patch.setattr(module, "on_cpu", lambda: True)
         expected = wide().run(**settings)
     np.testing.assert_array_equal(here.steps, expected.steps)
     np.testing.assert_array_equal(here.status, expected.status)

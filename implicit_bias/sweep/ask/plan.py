@@ -20,7 +20,7 @@ import jax
 import numpy as np
 
 from ..._errors import Mistake, written_bytes
-from ..._lanes import in_turn
+from ..._lanes import on_cpu
 from ...data.base import noted
 from ..program.cost import lanes_of
 from ..program.engine import SMALL, Program
@@ -261,7 +261,7 @@ TOGETHER_BYTES, TOGETHER_LANES, FEWEST = 2**25, 2**20, 1024
 
 def _places(program: Program) -> int:
     """Blocks of a launch: to begin one costs a third of a millisecond, and a GPU wants many lanes."""
-    if in_turn():
+    if on_cpu():
         most = min(LAUNCH_SECONDS / program.most_seconds, LAUNCH_BYTES / max(program.shared_bytes, 1), TILE_BLOCKS)
     else:
         held = sum(s.size * s.dtype.itemsize for s in jax.tree.leaves((program.shapes["advance"][2], program.outputs)))
@@ -274,13 +274,13 @@ def _program(traced: Traced, axes: dict[str, jax.ShapeDtypeStruct], lanes_each: 
     """The program in its layout, for so many lanes of a shared value."""
     program = Program(traced, layout := _layout(traced, width), axes)
     one_block = width is not None or layout.narrow or jax.process_count() > 1
-    if traced.shared and not one_block and not in_turn():
+    if traced.shared and not one_block and not on_cpu():
         few = Program(traced, Layout(min(64, 2 ** math.ceil(math.log2(lanes_each)))), axes)
         if (places := _places(few)) * few.layout.width >= FEWEST:
             return Program(traced, dataclasses.replace(few.layout, places=places), axes)
     if traced.shared and 2 * lanes_each < layout.width and program.shared_bytes <= SMALL:
         return Program(traced, dataclasses.replace(layout, mixed=True), axes)
-    if traced.shared and not one_block and in_turn() and (places := _places(program)) > 1:
+    if traced.shared and not one_block and on_cpu() and (places := _places(program)) > 1:
         return Program(traced, dataclasses.replace(layout, places=places), axes)
     return program
 

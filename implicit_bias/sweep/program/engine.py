@@ -28,7 +28,7 @@ import numpy as np
 from jaxtyping import Array, PyTree
 
 from ..._errors import Mistake
-from ..._lanes import in_turn, rows_major
+from ..._lanes import on_cpu, rows_major
 from ..._results import Status
 from ...dynamics.base import State
 from ...observables.base import Watch
@@ -102,7 +102,7 @@ class Program:
         return self._close(of_block(results, lanes, state, fresh, until))
 
     def _advance_blocks(self, results, lanes, state, fresh, until, which):
-        if not in_turn():
+        if not on_cpu():
             advance = functools.partial(self._advance, fresh=fresh, until=until)
             return side_by_side(self.layout, advance, results, (lanes, state), which, self._close)
 
@@ -207,7 +207,7 @@ class Program:
         made = [v.aval for equation in self.traced.jaxpr.eqns for v in equation.outvars if hasattr(v.aval, "dtype")]
         sizes = [math.prod(a.shape) * getattr(a.dtype, "itemsize", 8) for a in made]
         held = self.constant_bytes + sum(s.size * s.dtype.itemsize for s in shapes)
-        looked_up = 0 if in_turn() or self.layout.places == 1 else self.layout.width * self.shared_bytes
+        looked_up = 0 if on_cpu() or self.layout.places == 1 else self.layout.width * self.shared_bytes
         return with_margin(held + self.layout.places * (looked_up + 3 * max(sizes, default=0)))
 
     def needed_bytes(self, device: Any) -> int:
@@ -251,7 +251,7 @@ class Program:
         """
         numbers, blocks = sum(x.size for x in jax.tree.leaves(self.shapes["advance"][2].theta)), self.layout.places
         work = blocks * 1e-9 * self.layout.width * self.traced.step.operations + 1e-8 * numbers
-        return self.traced.most_steps * (blocks * 2e-5 + work if in_turn() else 1e-4 + work / 100)
+        return self.traced.most_steps * (blocks * 2e-5 + work if on_cpu() else 1e-4 + work / 100)
 
     def launch(
         self, results: Sequence[Any], lanes: Sequence[np.ndarray], device: Any, segments: Segments | None = None,

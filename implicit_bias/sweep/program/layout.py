@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
-from ..._lanes import in_turn
+from ..._lanes import on_cpu
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +44,7 @@ def each(layout: Layout, function: Callable, *lane_axes: int | None) -> Callable
 
 def of_places(function: Callable[[Array], PyTree], which: Array) -> PyTree:
     """A function of each place that holds a block; in turn, the others' are zeros."""
-    if not in_turn():
+    if not on_cpu():
         return jax.vmap(function)(jnp.arange(len(which), dtype=which.dtype))
     shapes = jax.eval_shape(function, jnp.zeros((), which.dtype))
     empty = jax.tree.map(lambda s: jnp.zeros((len(which), *s.shape), s.dtype), shapes)
