@@ -289,14 +289,14 @@ def test_interrupt_keeps_the_finished_tiles_and_says_how_to_go_on(capsys, mine, 
 
 @pytest.mark.slow
 def test_what_does_not_fit_is_said_at_plan_and_refused_at_run(capsys, mine, monkeypatch):
-    from implicit_bias.sweep.program import engine
+    from implicit_bias.sweep.program import memory
 
-    monkeypatch.setattr(engine, "_free_host_memory", lambda: 1000)
+    monkeypatch.setattr(memory, "_free_host_memory", lambda: 1000)
     for command in ("plan", "run"):
         code, _, err = run(capsys, command, mine, *TINY)
         assert code == 2 and err.startswith("error: size: needs about") and "1.0 kB are free" in err
         assert not Path("results/mine/tiles").exists()
-    monkeypatch.setattr(engine, "_free_host_memory", lambda: None)
+    monkeypatch.setattr(memory, "_free_host_memory", lambda: None)
     monkeypatch.setattr("shutil.disk_usage", lambda place: Disk(free=10))
     code, out, _ = run(capsys, "plan", mine, *TINY)
     assert code == 0 and "DOES NOT FIT: needs" in out and "of disk, 10 B are free" in out

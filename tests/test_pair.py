@@ -20,7 +20,7 @@ import implicit_bias as ib
 def cell(*, scale, key):
     {line}
     problem = ib.linear.gaussian(3, 6, target_norm=1.0)(key)
-    return ib.Run(problem, ib.Euclidean(scale), ib.Descent(1e-3, max_steps={steps}))
+    return ib.Run(problem, ib.Euclidean(scale), ib.Descent(1e-3, max_steps={steps}, stepped=True))
 
 study = ib.Study(cell=cell, grids=ib.grid(seed=range({seeds}), scale=[0.5, 1.0]), records=ib.log_records(2))
 '''
@@ -57,7 +57,7 @@ def test_one_that_fails_is_said_and_the_others_go_on(tmp_path):
 
 def test_an_interrupt_ends_both_and_keeps_their_tiles(tmp_path):
     for name in "ab":
-        study(tmp_path, name, steps=500_000, seeds=4000)
+        study(tmp_path, name, steps=500_000, seeds=20_000)
     process = reproduce(tmp_path)
     tiles = [tmp_path / f"results/paper/{name}/tiles" for name in "ab"]
     until = time.monotonic() + 300
