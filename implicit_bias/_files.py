@@ -11,10 +11,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
 import re
 import socket
 import stat
+import sys
+import sysconfig
 import threading
 import time
 from collections.abc import Iterator
@@ -35,6 +38,10 @@ STALE_HERE, STALE_ELSEWHERE = 60.0, 3600.0
 
 RESULTS = "results"
 """The folder of results unless another is named."""
+
+PACKAGE = Path(__file__).resolve().parent
+STUDIES = PACKAGE / "experiments"
+"""Of a wheel: studies lie inside the package, and are no part of it."""
 
 
 class CannotWrite(Mistake):
@@ -63,6 +70,21 @@ def place(where: Any) -> FilePath:
 
 def is_local(path: FilePath) -> bool:
     return isinstance(path, Path) and not hasattr(path, "storage_options")
+
+
+@functools.cache
+def _installed_folders() -> tuple[str, ...]:
+    paths = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    paths |= {p for p in sys.path if os.path.basename(p) in ("site-packages", "dist-packages")}
+    return tuple(os.path.join(os.path.realpath(p), "") for p in paths if p) + ("/proc/", "/sys/", "/dev/")
+
+
+def is_users(path: str) -> bool:
+    """Whether a file is no part of this package, of Python, or of what is installed."""
+    path = os.path.realpath(path)
+    if path.startswith(os.path.join(str(STUDIES), "")):
+        return True
+    return not path.startswith((*_installed_folders(), os.path.join(str(PACKAGE), "")))
 
 
 def host() -> str:

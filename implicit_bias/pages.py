@@ -88,6 +88,7 @@ def write_report(judged: Judged) -> FilePath:
             laboratory=laboratory(),
             up="../" * (judged.name.count("/") + 1 + where.count("/")),
             siblings=siblings,
+            edited=judged.kept.edited,
         )
     files = {f"{where}{PAGE}": page.encode()}
     for shown, png in drawn:
@@ -131,6 +132,7 @@ def write_index(out: FilePath, known: Sequence[Judged] = ()) -> FilePath:
                 href=f"{entry.name}/{where}{PAGE}",
                 runs=kept.runs if kept else 0,
                 judgements=kept.judgements if kept else None,
+                edited=kept.edited if kept else "",
             )
         )
     known_names = {entry.name.partition("@")[0] for entry in listed}

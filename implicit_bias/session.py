@@ -99,6 +99,11 @@ class Judged:
     def runs(self) -> int:
         return self.kept.runs
 
+    @property
+    def of_before(self) -> str:
+        """One line where the study was edited since these runs were computed."""
+        return said_edited(self.name, self.kept, names.again(self.store, self.plan, self.document))
+
     @functools.cached_property
     def study(self) -> Study:
         start()
@@ -138,6 +143,8 @@ class Judged:
         return all(read_tile(self.store, name) is not None for name in self._there)
 
     def _judge(self) -> Kept:
+        from .since import edited
+
         study = self.study
         with sources.listening():
             judgements = _judged(str(self.entry.path), study, self.data)
@@ -150,6 +157,7 @@ class Judged:
             study=self.name,
             statement=study.statement,
             runs=sum(node["status"].size for node in _nodes(self.data)),
+            edited=edited(study, self.document),
             judgements=judgements,
             replays={claim: command for claim, command in worst.items() if command},
         )
@@ -175,7 +183,17 @@ def judge_folder(name: str, path: FilePath, computed: int = 0) -> Judged:
     if judged.again:
         with contextlib.suppress(CannotWrite):  # results may be read where nothing can be written
             judged.keep()
+    if judged.of_before:
+        print(judged.of_before, file=sys.stderr)
     return judged
+
+
+def said_edited(name: str, kept: Kept, again: str | None) -> str:
+    """One line where a study was edited since its runs were computed; nothing else."""
+    if not kept.edited:
+        return ""
+    brings = f"`{again}`" if again else "`study.run`"
+    return f"{name}: edited since these runs were computed: {kept.edited}; they are judged, and {brings} computes today's"
 
 
 def completed_results(name: str, path: FilePath) -> tuple[str, Data, list[tuple[Claim, str]]]:
@@ -221,9 +239,10 @@ def verdict_line(name: str, path: FilePath) -> str:
     if kept is None:
         return f"  verdicts   not judged since its results or its code changed: `implicit-bias check {one_line(name)}` does"
     against = [j.claim.id for j in kept.judgements if not j.as_expected]
+    of = f"; edited since these runs: {kept.edited}" * bool(kept.edited)
     if against:
-        return f"  verdicts   {len(against)} of {len(kept.judgements)} against expectation: {one_line(', '.join(against))}"
-    return f"  verdicts   {len(kept.judgements)}, all as expected"
+        return f"  verdicts   {len(against)} of {len(kept.judgements)} against expectation: {one_line(', '.join(against))}{of}"
+    return f"  verdicts   {len(kept.judgements)}, all as expected{of}"
 
 
 def caps_by_design(plan: FilePath) -> bool:

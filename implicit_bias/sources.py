@@ -23,15 +23,13 @@ import hashlib
 import importlib.machinery
 import os
 import sys
-import sysconfig
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-_PACKAGE = Path(__file__).resolve().parent
-_STUDIES = _PACKAGE / "experiments"
-"""Of a wheel: studies lie inside the package, and are no part of it."""
+from ._files import PACKAGE, STUDIES, is_users
+
 _BEGUN = time.time()
 _COARSE = 0.02
 """Seconds by which a file system's clock may lag."""
@@ -117,7 +115,7 @@ def together(parts: Iterable[Any]) -> str:
 
 @functools.cache
 def _ours() -> list[str]:
-    return sorted(str(p) for end in ("*.py", "*.js") for p in _PACKAGE.rglob(end) if _STUDIES not in p.parents)
+    return sorted(str(p) for end in ("*.py", "*.js") for p in PACKAGE.rglob(end) if STUDIES not in p.parents)
 
 
 @functools.cache
@@ -128,25 +126,10 @@ def surroundings() -> str:
     for folder in sys.path:
         with contextlib.suppress(OSError):
             installed |= {name for name in os.listdir(folder or ".") if name.endswith((".dist-info", ".egg-info"))}
-    return together([sys.version, sys.flags, *((os.path.relpath(p, _PACKAGE), digest(p)) for p in ours), *sorted(installed)])
+    return together([sys.version, sys.flags, *((os.path.relpath(p, PACKAGE), digest(p)) for p in ours), *sorted(installed)])
 
 
 # -- what a study has read ---------------------------------------------------------------------------------------------
-
-
-@functools.cache
-def _installed_folders() -> tuple[str, ...]:
-    paths = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-    paths |= {p for p in sys.path if os.path.basename(p) in ("site-packages", "dist-packages")}
-    return tuple(os.path.join(os.path.realpath(p), "") for p in paths if p) + ("/proc/", "/sys/", "/dev/")
-
-
-def _is_users(path: str) -> bool:
-    """Whether a file is no part of this package, of Python, or of what is installed."""
-    path = os.path.realpath(path)
-    if path.startswith(os.path.join(str(_STUDIES), "")):
-        return True
-    return not path.startswith((*_installed_folders(), os.path.join(str(_PACKAGE), "")))
 
 
 def _modules(folder: Path) -> dict[str, str]:
@@ -162,7 +145,7 @@ def _modules(folder: Path) -> dict[str, str]:
     found = {}
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if file and name not in _LAUNCHER and name.rpartition(".")[0] not in others and _is_users(file):
+        if file and name not in _LAUNCHER and name.rpartition(".")[0] not in others and is_users(file):
             found[name] = os.path.abspath(file)
     return found
 
@@ -217,7 +200,7 @@ def taken(folder: Path, but: Iterable[Any] = ()) -> dict[str, Any] | None:
         return None
     modules = _modules(folder)
     left_out = tuple(os.path.join(os.path.realpath(str(p)), "") for p in but)
-    read = {p: at for p, at in _opened.items() if not p.endswith(".pyc") and _is_users(p)}
+    read = {p: at for p, at in _opened.items() if not p.endswith(".pyc") and is_users(p)}
     read = {p: at for p, at in read.items() if not os.path.realpath(p).startswith(left_out or ("\0",))}
     for name, path in modules.items():
         inside = folder in Path(path).resolve().parents

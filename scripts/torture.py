@@ -39,6 +39,9 @@ What it promises:
 - **Who computes what, when and where changes no bit.** Any number of workers on any number of devices, killed and begun
   again, extended or interrupted, write the bytes of one uninterrupted run.
 - **A run that fails is a row.** Numbers that are not finite end as a status, and leave their companions' bits alone.
+- **Verdicts are of the study that they stand under.** Editing a claim judges the same runs again; where the cell, an
+  observable or a grid was edited, `check`, `status`, the page and the index say of which study the runs are, and `cite`
+  gives no verdict, until `run` has computed today's.
 - **What cannot be written or read is said in one line** that names the field or path, and the remedy; exit code 2, or
   74 (`EX_IOERR`) where results cannot be written. Finished tiles are kept, and the same command goes on.
 - **Results of strangers are read, not run.** No pickle; sizes are bounded before a file is read; a page is inert

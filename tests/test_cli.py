@@ -65,7 +65,8 @@ MISTAKES = {
     "a negative seed": (["run", "mine.py", "seed=-1"], "seed: must be from 0"),
     "a step of 0": (["run", "mine.py", "step=0.0"], "step: must be positive"),
     "a negative step among good ones": (["run", "mine.py", "step=0.01,-0.01"], "step: must be positive (at"),
-    "a negative ratio": (["run", "mine.py", "ratio=-1"], "ratio: is below zero"),
+    "a negative ratio": (["run", "mine.py", "ratio=-1"], "ratio: is below zero or not finite"),
+    "an infinite ratio": (["run", "mine.py", "ratio=inf"], "ratio: is below zero or not finite"),
     "rows >= columns": (["run", "mine.py", "rows=12"], "rows: must be fewer than columns, got 12 x 12"),
     "a scale of 0 with g frozen": (
         ["run", "mine.py", "scale=0", "ratio=0"],

@@ -5,6 +5,7 @@ A file imports from floors below its own; on its own floor from its own folder, 
 """
 
 import ast
+import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -195,3 +196,12 @@ def test_a_paper_knows_the_public_face_alone():
     assert len({file for file, _ in seen}) > 25
     inside = [(f, n) for f, n in seen if n != ROOT.name and n.removeprefix(f"{ROOT.name}.") not in ib.__all__]
     assert not inside
+
+
+def test_the_table_of_floors_names_every_file():
+    """In CONTRIBUTING: of the first floors by folder, of the others file by file."""
+    text = (ROOT.parent / "CONTRIBUTING.md").read_text()
+    table = text[text.index("| floor |") : text.index("`experiments/` holds one folder")]
+    words = {*re.findall(r"\w+", table)}
+    named = {name if floor(name) > 2 else name.split(".")[0] for name in FILES} - {"__init__", "__main__"}
+    assert {name for name in named if name.split(".")[-1] not in words} == set()

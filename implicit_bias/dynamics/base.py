@@ -305,10 +305,10 @@ class AbstractDynamics(eqx.Module):
                     "rates", f"names {label!r}, and no weights have that label", f"known: {', '.join(known)}"
                 )
             asked |= schedules.require(
-                f"rates[{label}]", rate, lambda c: c >= 0, "is below zero", "give 0 to freeze, or a number above 0"
+                f"rates[{label}]", rate, lambda c: c >= 0, "is below zero or not finite", "give 0 to freeze, or a number above 0"
             )
         asked |= schedules.require(
-            "ratio", self.ratio, lambda c: c >= 0, "is below zero", "give 0 to freeze g, or a number above 0"
+            "ratio", self.ratio, lambda c: c >= 0, "is below zero or not finite", "give 0 to freeze g, or a number above 0"
         )
         if "size" not in known:
             asked |= schedules.require(

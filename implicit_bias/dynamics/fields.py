@@ -152,7 +152,7 @@ class Inertial(AbstractField):
         return jax.tree.map(lambda v, m: (v - self.friction * m) / self.mass, objective.downhill(theta)[1], memory)
 
     def requirements(self) -> Requirements:
-        friction = schedules.require("friction", self.friction, lambda c: c >= 0, "is below zero", "give 0 or more")
+        friction = schedules.require("friction", self.friction, lambda c: c >= 0, "is below zero or not finite", "give 0 or more")
         remedy = "leave the field out: without mass it is gradient flow"
         mass = schedules.require("mass", self.mass, lambda m: m > 0, "must be positive", remedy)
         push = schedules.require("push", self.push, jnp.isfinite, "is not finite", "give 0 for a start at rest")

@@ -32,7 +32,7 @@ class WeightDecay(AbstractPenalty):
         return self.rate / 2 * sum(_vectors.square_norm(w) for w in blocks)
 
     def requirements(self) -> Requirements:
-        return schedules.require("rate", self.rate, lambda r: r >= 0, "of a decay is below zero", "give 0 or more")
+        return schedules.require("rate", self.rate, lambda r: r >= 0, "of a decay is below zero or not finite", "give 0 or more")
 
 
 def weight_decay(rate: ScalarLike) -> WeightDecay:

@@ -95,4 +95,4 @@ class SharpnessAware(AbstractField):
         return jax.tree.map(jnp.negative, objective.value_and_gradient(uphill)[1])
 
     def requirements(self) -> Requirements:
-        return schedules.require("rho", self.rho, lambda r: r >= 0, "is below zero", "give 0 for gradient flow")
+        return schedules.require("rho", self.rho, lambda r: r >= 0, "is below zero or not finite", "give 0 for gradient flow")

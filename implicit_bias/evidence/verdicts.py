@@ -1,6 +1,6 @@
 """Verdicts as files: what was found, beside what it was found from.
 
-    <results>/verdicts/<plan>.json     {plan, tiles, sources, runs, judgements, page}
+    <results>/verdicts/<plan>.json     {plan, tiles, sources, runs, edited, judgements, page}
 
 A verdict is a function of the tiles, of the plan that reads them, and of the code that judges. The file holds the
 digest of each, so it is either still true or judged again; a file that is torn, edited or of another format is none.
@@ -117,6 +117,8 @@ class Kept:
     """Claim -> the command that runs its worst run again."""
     page: Mapping[str, str] | None = None
     """File of the page and its drawings, from the study's folder -> digest; None where none was drawn."""
+    edited: str = ""
+    """What of the study was edited between computing its runs and judging them."""
 
 
 def _seal(body: Mapping[str, Any]) -> str:
@@ -148,7 +150,7 @@ def write(kept: Kept, plan: FilePath) -> None:
         return
     body = {
         "format": FORMAT,
-        **{f: getattr(kept, f) for f in ("plan", "tiles", "sources", "study", "statement", "runs", "page")},
+        **{f: getattr(kept, f) for f in ("plan", "tiles", "sources", "study", "statement", "runs", "edited", "page")},
         "verdicts": verdicts,
     }
     path, data = path_of(plan), json.dumps({**body, "sha256": _seal(body)}, indent=1, allow_nan=False).encode()

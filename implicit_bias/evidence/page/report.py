@@ -120,6 +120,12 @@ def _cite(bibliography: str, laboratory: str) -> Markup:
     return join(*(join(element("p", f"{name}:"), command(text.strip())) for name, text in parts.items() if text.strip()))
 
 
+def _of_before(edited: str) -> Markup:
+    """What a reader must know of runs whose study has been edited since; nothing where it has not."""
+    said = f"Edited since these runs were computed: {edited}. What is said here is of the study of before."
+    return element("p", element("strong", said)) if edited else Markup()
+
+
 def _statement(text: str) -> Markup:
     first = re.split(r"\n\s*\n", text.strip())[0]
     return element("p", " ".join(first.split()), class_="statement")
@@ -163,8 +169,11 @@ def study_page(
     laboratory: str = "",
     up: str | None = None,
     siblings: Sequence[str] = (),
+    edited: str = "",
 ) -> str:
     """A study's page: `figures` with their drawings as SVG; `document` is the plan that its results were read by.
+
+    `edited` is what was, of the study, since its runs were computed.
 
     `again` asks for these runs once more, and a claim's of `replays` for its worst run; `replay` is what stands before and
     after the axes of any run. `weighed` has each claim's numbers run by run. `up` is the way to the folder of the index,
@@ -195,6 +204,7 @@ def study_page(
         element("h1", title),
         _statement(statement),
         element("p", said, tally(judgements), class_="summary"),
+        _of_before(edited),
         element("nav", links, aria_label="Parts of this page"),
         *(section(part, content) for part, content in sections.items()),
         _back(title, up, siblings) if up is not None else "",
@@ -212,6 +222,8 @@ class Entry:
     runs: int
     judgements: Sequence[Judgement] | None
     """None where there are no verdicts that are true of its results and its code."""
+    edited: str = ""
+    """What of the study was edited since its runs were computed."""
 
     def __post_init__(self):
         if not self.href or self.href.startswith("/"):
@@ -246,7 +258,7 @@ def _entry(entry: Entry) -> Markup:
         if word in kinds
     ]
     heading = element("h3", entry.link)
-    parts = heading, _statement(entry.statement), said, described(listed)
+    parts = heading, _statement(entry.statement), said, _of_before(entry.edited), described(listed)
     return element("article", *parts, id=study_anchor(entry.name), class_="card")
 
 

@@ -78,6 +78,7 @@ def _check(document: Any) -> None:
     asked = document.get("request") or {"settings": {}, "size": ""}
     words = (*asked["settings"].keys(), *asked["settings"].values(), asked["size"], asked.get("study", ""))
     _need(all(isinstance(w, str) for w in words), "its request is no words")
+    _need(isinstance(document.get("wording", ""), str), "its wording is no word")
     for grid in document["grids"]:
         _need(isinstance(grid["name"], str) and sorted(grid["order"]) == sorted(grid["axes"]), "a grid has no axes")
         for axis in grid["axes"].values():
