@@ -16,6 +16,7 @@ from .sweep.ask import names
 from .sweep.ask.document import LAPTOP, Document, command, read_plan
 from .sweep.ask.grid import parse
 from .sweep.keep.store import Store
+from .wording import wording
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +44,12 @@ class Request:
     def found(self) -> dict[str, Any]:
         """What a plan file keeps of the request."""
         asked = {"settings": dict(self.words), "size": self.size, "study": self.typed or self.entry.name}
-        return {"file": str(self.entry.path), "request": asked}
+        return {"file": str(self.entry.path), "request": asked, "wording": self.wording}
+
+    @cached_property
+    def wording(self) -> str:
+        """What the study's files say of a run, before they are imported."""
+        return wording(self.entry.path)
 
     @property
     def label(self) -> str | None:

@@ -157,7 +157,7 @@ class Judged:
             study=self.name,
             statement=study.statement,
             runs=sum(node["status"].size for node in _nodes(self.data)),
-            edited=edited(study, self.document),
+            edited=edited(study, self.entry.path, self.document),
             judgements=judgements,
             replays={claim: command for claim, command in worst.items() if command},
         )
@@ -279,6 +279,7 @@ def _nodes(data: Data) -> list:
 def make_plan(request: Request, store: Store | None) -> tuple[Study, Plan]:
     """The study of a request, and its plan against a store (or against none)."""
     start()
+    _ = request.wording  # of the text that is imported now
     with sources.listening():
         study = catalogue.load(request.entry)
         ask = functools.partial(study.plan, request.settings, size=request.size, store=store)

@@ -43,7 +43,6 @@ from .sweep.ask.batch import show
 from .sweep.ask.plan import Plan, make_plan
 from .sweep.program.prepare import Fact, Recipe, Run
 from .sweep.ask.records import Records, log_records
-from .sweep.ask.wording import same, wording
 from .sweep.keep.store import Store
 
 if TYPE_CHECKING:
@@ -166,11 +165,6 @@ class Study:
     def recipe(self) -> Recipe:
         return Recipe(self.cell, self.facts, {"loss": loss, **self.observe}, self.records)
 
-    @property
-    def wording(self) -> str:
-        """A digest of what is written here of each run: another one, and results may be another study's."""
-        return wording(self.cell, self.facts, self.observe, self.records, self.precision)
-
     @contextlib.contextmanager
     def in_precision(self) -> Iterator[None]:
         with jax.enable_x64(self.precision == "float64"):
@@ -198,14 +192,14 @@ class Study:
         if out is not None:
             store = Store(out)
         grids, fixed = self.resolve({**(asked or {}), **settings}, size)
-        observed, written = self.recipe.observe, self.wording
+        observed = self.recipe.observe
         extra = {
             "statement": self.statement,
             "definitions": {n: definition(o) for n, o in {**observed, **self.facts}.items()},
             "folds": sorted(n for n, o in observed.items() if not has_records(o)),
         }
         with self.in_precision():
-            return make_plan(self.name, self.recipe, grids, fixed, store, width=width, extra=extra, wording=written)
+            return make_plan(self.name, self.recipe, grids, fixed, store, width=width, extra=extra)
 
     def execute(self, plan: Plan, store: Store, *, found: Mapping[str, Any] | None = None, **options: Any) -> Outcome:
         """Compute what is missing and write the plan file (first, so that an interrupted sweep can be read).
@@ -337,11 +331,7 @@ class Study:
             what = "is missing" if data is None else "is given, and so is out"
             raise Mistake("data", what, "give what `run` returned, or out=FOLDER where it was kept")
         given = out if data is None else data
-        found = given if hasattr(given, "data_vars") else open_results(given)
-        if not same(found.attrs.get("wording", ""), self.wording):
-            edited = "what a run does was edited since these were computed, which are read; `study.run` computes today's"
-            warnings.warn(f"{self.name}: {edited}", stacklevel=3)
-        return self.complete(found)
+        return self.complete(given if hasattr(given, "data_vars") else open_results(given))
 
     def check(self, data: Any = None, *, out: str | Path | None = None) -> Judgements:
         """The verdicts of the study's claims, shown as the table that `implicit-bias check` prints.

@@ -52,7 +52,7 @@ def _said(cell):
     """What a cell shows in words, with every number in one letter: its last digits are the machine's."""
     texts = [output.get("text") or output["data"]["text/plain"] for output in cell.get("outputs", [])]
     text = "\n".join("".join(lines) for lines in texts)
-    text = re.sub(r"^ *(fingerprint|wording):.*$", "", text, flags=re.M)
+    text = re.sub(r"^ *fingerprint:.*$", "", text, flags=re.M)
     return re.sub(r"\s+", " ", re.sub(r"[-+]?(\d[\d,.]*)(e[-+]?\d+)?|\.\.\.", "#", text))
 
 

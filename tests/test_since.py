@@ -1,6 +1,5 @@
 """A study that was edited after its runs were computed: their verdicts are told of before, until they are computed again."""
 
-import dataclasses
 import json
 import os
 import subprocess
@@ -10,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import implicit_bias as ib
-
-from .sweep import laboratory
+from implicit_bias.since import _alike
+from implicit_bias.sweep.ask.plan import describe
 
 ROOT = Path(__file__).parents[1]
 
@@ -140,11 +139,16 @@ def test_plans_of_an_older_laboratory_say_nothing():
     assert code == 2 and "its wording is no word" in err
 
 
-def test_a_notebook_warns():
-    study = laboratory.study(grids=ib.grid(seed=[0], scale=[0.5]))
-    ds = study.run()
-    study.check(ds)
-    other = dataclasses.replace(study, observe={**study.observe, "norm": ib.norm(1)})
-    with pytest.warns(UserWarning, match="what a run does was edited since these were computed"):
-        other.check(ds)
-    assert len(other.run().norm) == 1
+def test_the_last_bits_of_a_computed_grid_are_the_machines():
+    def grid(**axes):
+        (one,) = ib.grid(**axes).titled()
+        return json.loads(json.dumps(describe(one)))
+
+    first = grid(seed=range(3), scale=[0.1, 0.2], law=["a", "b"])
+    assert _alike(first, grid(seed=range(3), scale=[0.1 + 2e-17, 0.2], law=["a", "b"]))
+    for other in (
+        dict(seed=range(3), scale=[0.1 + 1e-9, 0.2], law=["a", "b"]), dict(seed=range(4), scale=[0.1, 0.2], law=["a", "b"]),
+        dict(seed=[0, 1, 3], scale=[0.1, 0.2], law=["a", "b"]), dict(seed=range(3), scale=[0.1, 0.2], law=["a", "c"]),
+        dict(seed=range(3), scale=[0.1, 0.2]), dict(seed=range(3), scale=["0.1", "0.2"], law=["a", "b"]),
+    ):  # fmt: skip
+        assert not _alike(first, grid(**other)), other

@@ -51,8 +51,6 @@ class Plan:
     batches: list[Batch]
     fingerprint: dict[str, str]
     description: dict[str, Any]
-    wording: str = ""
-    """Of what the user has written of a run: see `wording`. It names no result, and tells whether one is of today's study."""
 
     @property
     def runs(self) -> int:
@@ -111,7 +109,7 @@ class Plan:
         for batch in self.batches:
             ids = [*batch.found, *(self.tile_id(batch, runs) for runs in batch.tiles())]
             tiles.append(sorted(ids))
-        return digest, {**self.description, "tiles": tiles, "wording": self.wording}
+        return digest, {**self.description, "tiles": tiles}
 
 
 def _values(values: Sequence[Any]) -> str:
@@ -181,7 +179,6 @@ def make_plan(
     *,
     width: int | None = None,
     extra: Mapping[str, Any] | None = None,
-    wording: str = "",
 ) -> Plan:
     """Trace and lower each program, ask the requirements of the runs, and look up what the store already holds."""
     if (runs := sum(grid.size for grid in grids)) > MOST_RUNS:
@@ -223,7 +220,7 @@ def make_plan(
         ],
         **(extra or {}),
     }
-    plan = Plan(name, grids, batches, marks, description, wording)
+    plan = Plan(name, grids, batches, marks, description)
     for batch in batches:
         batch.missing = list(range(len(batch.points)))
     if store is not None:

@@ -74,7 +74,7 @@ def assemble(document: Mapping[str, Any], store: Store) -> xr.Dataset | xr.DataT
     if len(datasets) == 1:
         return next(iter(datasets.values()))
     tree = xr.DataTree.from_dict(datasets)
-    tree.attrs.update(study=document["study"], statement=document.get("statement", ""), wording=document.get("wording", ""))
+    tree.attrs.update(study=document["study"], statement=document.get("statement", ""))
     return tree
 
 
@@ -170,7 +170,6 @@ class Collector:
             statement=document.get("statement", ""),
             fingerprint=json.dumps(document["fingerprint"], sort_keys=True),
             settings=json.dumps(document.get("settings", {}), sort_keys=True),
-            wording=document.get("wording", ""),
         )
         return data
 
