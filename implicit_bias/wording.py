@@ -14,8 +14,8 @@ through imports the other files of the user's. Comments, layout, doc strings and
 >>> [digest_of(texts, "mine.py") == digest_of(mine, "mine.py") for texts in (commented, edited)]
 [True, False]
 
-What it cannot see: a file that is no Python (what it holds is in the program, which `run` asks), names that are made up as a
-program runs, and what is installed.
+Files that are named there, beside the study or where the command runs, are read, too: `np.loadtxt("labels.txt")`. What it
+cannot see: names that are made up as a program runs, and what is installed.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from . import sources
 from ._files import is_users
 
 _NOT_OF_A_RUN = {"claims", "figures", "predict", "grids", "sizes", "name", "statement"}
@@ -60,6 +61,8 @@ class _Part(NamedTuple):
     dotted: Mapping[str, frozenset[str]]
     imports: tuple[ast.Import | ast.ImportFrom, ...]
     """Inside a function or under a condition."""
+    words: frozenset[str]
+    """Texts in it, which may be names of files."""
 
 
 class _From(NamedTuple):
@@ -93,6 +96,10 @@ class _Reader:
     def _say(self, path: str, name: str, part: _Part | _From) -> None:
         near = Path(path).is_relative_to(os.path.dirname(self.folder))
         self.said.add(f"{os.path.relpath(path, self.folder) if near else os.path.basename(path)} {name}: {part.text}")
+        for word in part.words if isinstance(part, _Part) else ():
+            places = os.path.join(os.path.dirname(path), word), os.path.abspath(word)
+            if content := next(filter(None, map(sources.digest, places)), None):
+                self.said.add(f"file {word}: {content}")
 
     def _read(self, path: str, name: str, part: _Part | _From) -> None:
         self._say(path, name, part)
@@ -160,7 +167,7 @@ class _Reader:
                     if folder and (file := _file(folder, alias.name, self.texts)):
                         found = file, _WHOLE
             if found[0] is None:
-                yield name, _Part(text, frozenset(), {}, ())
+                yield name, _Part(text, frozenset(), {}, (), frozenset())
             elif found[1] == _WHOLE and alias.name == "*":
                 for one in self._of(found[0]):
                     yield one, _From(text, found[0], one)
@@ -223,7 +230,7 @@ def _part(statement: ast.stmt) -> _Part:
     text = ast.unparse(ast.Module([statement], []))
     dotted: dict[str, set[str]] = {}
     plain: dict[str, int] = {}
-    imports = []
+    imports, words = [], set()
     for node in ast.walk(statement):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             dotted.setdefault(node.value.id, set()).add(node.attr)
@@ -232,8 +239,15 @@ def _part(statement: ast.stmt) -> _Part:
             plain[node.id] = plain.get(node.id, 0) + 1
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
             imports.append(node)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _may_be_a_file(node.value):
+            words.add(node.value)
     only = {name: frozenset(names) for name, names in dotted.items() if not plain[name]}
-    return _Part(text, frozenset(_read_names(symtable.symtable(text, "<study>", "exec"), top=True)), only, tuple(imports))
+    names = frozenset(_read_names(symtable.symtable(text, "<study>", "exec"), top=True))
+    return _Part(text, names, only, tuple(imports), frozenset(words))
+
+
+def _may_be_a_file(text: str) -> bool:
+    return "." in text and len(text) < 256 and text.isprintable()
 
 
 def _read_names(table: symtable.SymbolTable, top: bool = False) -> Iterator[str]:

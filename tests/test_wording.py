@@ -180,6 +180,21 @@ def test_what_cannot_be_read_has_none(tmp_path):
     assert wording(a) != "", "files may import each other"
 
 
+def test_a_file_that_is_named_counts_by_its_content(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir(), (tmp_path / "lab").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    a = tmp_path / "lab" / "a.py"
+    cell = "def cell():\n    return open('near.txt'), open('far.txt'), 'a.b', '\\0.', '.' * 300\n"
+    a.write_text(cell + "study = Study(cell=cell, claims=['no.txt'])\n")
+    before = wording(a)
+    assert before
+    for place, counts in ("lab/near.txt", True), ("here/far.txt", True), ("lab/no.txt", False), ("lab/other.txt", False):
+        for text in ("1", "2"):
+            (tmp_path / place).write_text(text * 3)
+            assert (wording(a) != before) == counts, place
+            before = wording(a)
+
+
 def test_of_each_study_the_cell_counts_and_a_claim_does_not(tmp_path):
     """And not where it lies."""
     shutil.copytree(EXPERIMENTS, tmp_path / "moved", ignore=shutil.ignore_patterns("__pycache__"))
