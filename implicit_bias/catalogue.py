@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import functools
 import importlib
 import importlib.util
 import os
@@ -73,14 +74,22 @@ def template() -> Path:
 def _read(path: Path, name: str) -> Entry | None:
     """The entry of a study file; None if the file is no study."""
     try:
-        tree = ast.parse(path.read_text())
+        docstring = _docstring(path, sources.digest(str(path)))
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         # Listed all the same, so that `run` can say what is wrong with it.
         return Entry(name, path, "(cannot be read as Python)")
+    return None if docstring is None else Entry(name, path, docstring)
+
+
+@functools.lru_cache(maxsize=1024)
+def _docstring(path: Path, content: str | None) -> str | None:
+    """A study file's own words, None of another's; parsed once for each content: all are listed for every study."""
+    del content
+    tree = ast.parse(path.read_text())
     assigned = {
         t.id for node in tree.body if isinstance(node, ast.Assign) for t in node.targets if isinstance(t, ast.Name)
     }
-    return Entry(name, path, ast.get_docstring(tree) or "") if "study" in assigned else None
+    return ast.get_docstring(tree) or "" if "study" in assigned else None
 
 
 def entries() -> list[Entry]:

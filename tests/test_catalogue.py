@@ -39,3 +39,22 @@ def test_an_error_in_a_shared_file_says_where(tmp_path):
 def test_a_folder_may_have_a_dot(tmp_path):
     study = family(tmp_path / "v1.0" / "experi.ments", "SCALE = 3.0\n")
     assert study.cell.__kwdefaults__["scale"] == 3.0
+
+
+def test_a_file_is_parsed_once_for_each_content(tmp_path, monkeypatch):
+    """A second reproduce of 84 studies parsed each of their files 87 times."""
+    path = tmp_path / "experiments" / "one" / "study.py"
+    path.parent.mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    parsed = []
+    parse = catalogue.ast.parse
+    monkeypatch.setattr(catalogue.ast, "parse", lambda text: parsed.append(text) or parse(text))
+    for words in ("A study.", "Another study."):
+        path.write_text(STUDY.replace("A study.", words))
+        for _ in range(3):
+            assert [e.docstring for e in catalogue.entries() if e.name == "one/study"] == [words]
+        assert sum(words in text for text in parsed) == 1
+    path.write_text("study = (")
+    assert catalogue.find("one/study").docstring == "(cannot be read as Python)"
+    path.write_text("unlike = 1")
+    assert "one/study" not in [e.name for e in catalogue.entries()]
