@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-import functools
 import importlib
 import importlib.util
 import os
@@ -74,22 +73,14 @@ def template() -> Path:
 def _read(path: Path, name: str) -> Entry | None:
     """The entry of a study file; None if the file is no study."""
     try:
-        docstring = _docstring(path, sources.digest(str(path)))
+        tree = ast.parse(path.read_text())
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         # Listed all the same, so that `run` can say what is wrong with it.
         return Entry(name, path, "(cannot be read as Python)")
-    return None if docstring is None else Entry(name, path, docstring)
-
-
-@functools.lru_cache(maxsize=1024)
-def _docstring(path: Path, content: str | None) -> str | None:
-    """A study file's own words, None of another's; parsed once for each content: all are listed for every study."""
-    del content
-    tree = ast.parse(path.read_text())
     assigned = {
         t.id for node in tree.body if isinstance(node, ast.Assign) for t in node.targets if isinstance(t, ast.Name)
     }
-    return ast.get_docstring(tree) or "" if "study" in assigned else None
+    return Entry(name, path, ast.get_docstring(tree) or "") if "study" in assigned else None
 
 
 def entries() -> list[Entry]:
@@ -112,11 +103,11 @@ def find(text: str) -> Entry:
             raise Mistake("study", f"there is no file {text}", "check the path, or `implicit-bias list`")
         path = path.resolve()
         return _checked(path, f"{path.parent.name}/{path.stem}" if _has_a_paper(path) else path.stem)
+    name = text.strip("/")
+    if entry := _named(name):
+        return entry
     known = {e.name: e for e in entries()}
     short = {e.name.partition("/")[2]: e for e in known.values()}
-    name = text.strip("/")
-    if name in known:
-        return known[name]
     alike = [n for n in known if n.endswith(f"/{name}")]
     if len(alike) == 1:
         return short[name]
@@ -136,6 +127,15 @@ def find(text: str) -> Entry:
         there = "go to the folder that holds its experiments/, or `implicit-bias list` shows what is known here"
         raise Mistake("study", f"there is no study {text!r}, and no experiments/{name}.py here", there)
     raise Mistake("study", f"there is no study {text!r}", nearest(text, [*known, *short]))
+
+
+def _named(name: str) -> Entry | None:
+    """The study of a short name in full: the one file is read, and not all that are known."""
+    paper, _, stem = name.partition("/")
+    if not paper or paper == ".." or stem.startswith("_") or "/" in stem:
+        return None
+    paths = (root / paper / f"{stem}.py" for root in roots())
+    return next(filter(None, (_read(path, name) for path in paths if os.path.isfile(path))), None)
 
 
 def is_shipped(path: Path) -> bool:

@@ -19,7 +19,7 @@ from .evidence.tex import plain
 from .evidence.verdicts import Kept
 from .library import PAGE, NoResults, found
 from .referee.counterexample import escaped
-from .session import newest_verdicts, said_edited
+from .session import newest_verdicts, edit_notice
 from .sweep.ask import names
 from .sweep.ask.document import read_plan
 from .sweep.ask.names import plan_of
@@ -100,7 +100,7 @@ def _standing(entry: Entry, name: str, claim: Claim, out: FilePath) -> tuple[lis
         return [f"not judged since its results or its code changed: `implicit-bias check {entry.typed}{name}{_to(out)}` does"], None
     store, _ = plan_of(plan)
     if kept and kept.edited:  # a verdict, and of another study than the one that would be cited
-        return [said_edited(entry.typed, kept, names.again(store, plan, read_plan(plan)))], None
+        return [edit_notice(entry.typed, kept, names.again(store, plan, read_plan(plan)))], None
     expected = "" if judgement.verdict == "supported" else ", as expected" if judgement.as_expected else ", AGAINST EXPECTATION"
     runs = f"{judgement.tested:,} of {judgement.inside:,} runs inside its hypotheses tested, {judgement.outside:,} outside"
     page = store.folder / f"{names.place_of_page(store, plan)}{PAGE}"

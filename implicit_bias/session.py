@@ -100,9 +100,9 @@ class Judged:
         return self.kept.runs
 
     @property
-    def of_before(self) -> str:
+    def notice(self) -> str:
         """One line where the study was edited since these runs were computed."""
-        return said_edited(self.name, self.kept, names.again(self.store, self.plan, self.document))
+        return edit_notice(self.name, self.kept, names.again(self.store, self.plan, self.document))
 
     @functools.cached_property
     def study(self) -> Study:
@@ -183,12 +183,12 @@ def judge_folder(name: str, path: FilePath, computed: int = 0) -> Judged:
     if judged.again:
         with contextlib.suppress(CannotWrite):  # results may be read where nothing can be written
             judged.keep()
-    if judged.of_before:
-        print(judged.of_before, file=sys.stderr)
+    if notice := judged.notice:
+        print(notice, file=sys.stderr)
     return judged
 
 
-def said_edited(name: str, kept: Kept, again: str | None) -> str:
+def edit_notice(name: str, kept: Kept, again: str | None) -> str:
     """One line where a study was edited since its runs were computed; nothing else."""
     if not kept.edited:
         return ""
@@ -279,7 +279,7 @@ def _nodes(data: Data) -> list:
 def make_plan(request: Request, store: Store | None) -> tuple[Study, Plan]:
     """The study of a request, and its plan against a store (or against none)."""
     start()
-    _ = request.wording  # of the text that is imported now
+    _ = request.wording  # kept by the request: of the text that is imported next, however long tracing takes
     with sources.listening():
         study = catalogue.load(request.entry)
         ask = functools.partial(study.plan, request.settings, size=request.size, store=store)

@@ -27,6 +27,7 @@ import os
 import symtable
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from . import sources
@@ -54,14 +55,16 @@ def digest_of(texts: Mapping[str, str], path: str) -> str:
 
 
 class _Part(NamedTuple):
-    """A piece of a file: its text, the names of the module that it reads, and what it takes of each by a dot."""
+    """A piece of a file: its text, and of the module's names those that it binds, and those that it reads."""
 
     text: str
-    names: frozenset[str]
-    dotted: Mapping[str, frozenset[str]]
-    imports: tuple[ast.Import | ast.ImportFrom, ...]
+    bound: frozenset[str] = frozenset()
+    names: frozenset[str] = frozenset()
+    dotted: Mapping[str, frozenset[str]] = MappingProxyType({})
+    """Of names that nothing is done with but to take something by a dot: what."""
+    imports: tuple[ast.Import | ast.ImportFrom, ...] = ()
     """Inside a function or under a condition."""
-    words: frozenset[str]
+    words: frozenset[str] = frozenset()
     """Texts in it, which may be names of files."""
 
 
@@ -147,8 +150,8 @@ class _Reader:
                     for name, target in self._imported(path, statement):
                         bound.setdefault(name, []).append(target)
                     continue
-                part = _part(statement)
-                for name in _changed(statement):
+                part, changed = _part(statement), _changed(statement)
+                for name in part.bound | changed:
                     bound.setdefault(name, []).append(part)
         return self._bound[path]
 
@@ -157,43 +160,42 @@ class _Reader:
         for alias in statement.names:
             name = alias.asname or alias.name.partition(".")[0]
             text = ast.unparse(statement.__class__(**{**vars(statement), "names": [alias]}))
-            if isinstance(statement, ast.Import):
-                found = self._module(path, alias.name if alias.asname else name, 0), _WHOLE
-            else:
-                where = self._module(path, statement.module or "", statement.level)
-                found = where, (_WHOLE if alias.name == "*" else alias.name)
-                if where is None or os.path.basename(where) == "__init__.py":
-                    folder = os.path.dirname(where) if where else self._folder(path, statement)
-                    if folder and (file := _file(folder, alias.name, self.texts)):
-                        found = file, _WHOLE
+            where = self._file_of(path, statement, alias)
+            found = where, _WHOLE if isinstance(statement, ast.Import) or alias.name == "*" else alias.name
+            if isinstance(statement, ast.ImportFrom) and (where is None or os.path.basename(where) == "__init__.py"):
+                folder = os.path.dirname(where) if where else _folder(path, statement)
+                if folder and (file := _file(folder, alias.name, self.texts)):  # a module of a package, or of a mere folder
+                    found = file, _WHOLE
             if found[0] is None:
-                yield name, _Part(text, frozenset(), {}, (), frozenset())
+                yield name, _Part(text)
             elif found[1] == _WHOLE and alias.name == "*":
                 for one in self._of(found[0]):
                     yield one, _From(text, found[0], one)
             else:
                 yield name, _From(text, *found)
 
-    def _folder(self, path: str, statement: ast.ImportFrom) -> str | None:
-        """Of `from . import`, where there need be no package."""
-        if not statement.level:
-            return None
-        folder = path
-        for _ in range(statement.level):
-            folder = os.path.dirname(folder)
-        return os.path.join(folder, *filter(None, (statement.module or "").split(".")))
-
-    def _module(self, path: str, name: str, level: int) -> str | None:
-        """The user's file of a module."""
-        if level:
-            folder = self._folder(path, ast.ImportFrom(module=None, names=[], level=level))
-            *packages, last = name.split(".")
-            return _file(os.path.join(folder, *packages), last, self.texts) if last else _file(folder, "", self.texts)
+    def _file_of(self, path: str, statement: ast.Import | ast.ImportFrom, alias: ast.alias) -> str | None:
+        """The user's file that an import reads."""
+        if isinstance(statement, ast.ImportFrom) and statement.level:
+            folder = _folder(path, statement)
+            return _file(*os.path.split(folder), self.texts) if statement.module else _file(folder, "", self.texts)
+        name = statement.module if isinstance(statement, ast.ImportFrom) else alias.name
         first, *rest = name.split(".")
+        if isinstance(statement, ast.Import) and not alias.asname:
+            rest = []  # `import a.b` binds a
         spec = importlib.machinery.PathFinder.find_spec(first)
         if spec is None or not spec.origin or not spec.has_location or not is_users(spec.origin):
             return None
         return _file(os.path.join(os.path.dirname(spec.origin), *rest[:-1]), rest[-1], self.texts) if rest else spec.origin
+
+
+def _folder(path: str, statement: ast.ImportFrom) -> str | None:
+    """What `from ..a import` means by ..a, where there need be no package."""
+    if not statement.level:
+        return None
+    for _ in range(statement.level):
+        path = os.path.dirname(path)
+    return os.path.join(path, *(statement.module or "").split("."))
 
 
 def _file(folder: str, name: str, texts: Mapping[str, str]) -> str | None:
@@ -242,8 +244,9 @@ def _part(statement: ast.stmt) -> _Part:
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _may_be_a_file(node.value):
             words.add(node.value)
     only = {name: frozenset(names) for name, names in dotted.items() if not plain[name]}
-    names = frozenset(_read_names(symtable.symtable(text, "<study>", "exec"), top=True))
-    return _Part(text, names, only, tuple(imports), frozenset(words))
+    table = symtable.symtable(text, "<study>", "exec")
+    bound = frozenset(s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported() or s.is_namespace())
+    return _Part(text, bound, frozenset(_read_names(table, top=True)), only, tuple(imports), frozenset(words))
 
 
 def _may_be_a_file(text: str) -> bool:
@@ -260,9 +263,8 @@ def _read_names(table: symtable.SymbolTable, top: bool = False) -> Iterator[str]
 
 
 def _changed(statement: ast.stmt) -> set[str]:
-    """The names that a statement binds, or whose values it changes: `X = 1`, `X[0] = 1`, `X.append(1)`."""
-    table = symtable.symtable(ast.unparse(ast.Module([statement], [])), "<study>", "exec")
-    found = {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported() or s.is_namespace()}
+    """The names whose values a statement may change without binding them: `X[0] = 1`, `X.append(1)`, `fill(X)`."""
+    found: set[str] = set()
     for node in _of_the_module(statement):
         of: ast.AST | None = None
         if isinstance(node, (ast.Subscript, ast.Attribute)) and isinstance(node.ctx, (ast.Store, ast.Del)):

@@ -41,20 +41,23 @@ def test_a_folder_may_have_a_dot(tmp_path):
     assert study.cell.__kwdefaults__["scale"] == 3.0
 
 
-def test_a_file_is_parsed_once_for_each_content(tmp_path, monkeypatch):
-    """A second reproduce of 84 studies parsed each of their files 87 times."""
-    path = tmp_path / "experiments" / "one" / "study.py"
-    path.parent.mkdir(parents=True)
+def test_a_short_name_in_full_is_looked_up_and_not_searched(tmp_path, monkeypatch):
+    """It means what the list means by it. To list all studies for each was half a minute of a second reproduce."""
+    for folder in ("experiments/one", "experiments/.two", "three"):
+        (tmp_path / folder).mkdir(parents=True)
+    mine = tmp_path / "experiments" / "one"
     monkeypatch.chdir(tmp_path)
-    parsed = []
-    parse = catalogue.ast.parse
-    monkeypatch.setattr(catalogue.ast, "parse", lambda text: parsed.append(text) or parse(text))
-    for words in ("A study.", "Another study."):
-        path.write_text(STUDY.replace("A study.", words))
-        for _ in range(3):
-            assert [e.docstring for e in catalogue.entries() if e.name == "one/study"] == [words]
-        assert sum(words in text for text in parsed) == 1
-    path.write_text("study = (")
-    assert catalogue.find("one/study").docstring == "(cannot be read as Python)"
-    path.write_text("unlike = 1")
-    assert "one/study" not in [e.name for e in catalogue.entries()]
+    (mine / "study.py").write_text(STUDY)
+    (mine / "_helper.py").write_text(STUDY)
+    (mine / "no_study.py").write_text("unlike = 1")
+    (tmp_path / "experiments" / ".two" / "study.py").write_text(STUDY)
+    (tmp_path / "three" / "study.py").write_text(STUDY)
+    known = catalogue.entries()
+    monkeypatch.setattr(catalogue, "entries", lambda: pytest.fail("listed"))
+    assert {"one/study", ".two/study", "wu2020/limit"} <= {e.name for e in known}
+    assert [catalogue.find(e.name) for e in known] == known
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    for name in ("one/_helper", "one/no_study", "../three/study", "one/gone", "one/" + 300 * "x", "/", ""):
+        with pytest.raises(Mistake, match="there is no study"):
+            catalogue.find(name)

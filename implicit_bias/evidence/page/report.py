@@ -120,7 +120,7 @@ def _cite(bibliography: str, laboratory: str) -> Markup:
     return join(*(join(element("p", f"{name}:"), command(text.strip())) for name, text in parts.items() if text.strip()))
 
 
-def _of_before(edited: str) -> Markup:
+def _edit_notice(edited: str) -> Markup:
     """What a reader must know of runs whose study has been edited since; nothing where it has not."""
     said = f"Edited since these runs were computed: {edited}. What is said here is of the study of before."
     return element("p", element("strong", said)) if edited else Markup()
@@ -204,7 +204,7 @@ def study_page(
         element("h1", title),
         _statement(statement),
         element("p", said, tally(judgements), class_="summary"),
-        _of_before(edited),
+        _edit_notice(edited),
         element("nav", links, aria_label="Parts of this page"),
         *(section(part, content) for part, content in sections.items()),
         _back(title, up, siblings) if up is not None else "",
@@ -258,7 +258,7 @@ def _entry(entry: Entry) -> Markup:
         if word in kinds
     ]
     heading = element("h3", entry.link)
-    parts = heading, _statement(entry.statement), said, _of_before(entry.edited), described(listed)
+    parts = heading, _statement(entry.statement), said, _edit_notice(entry.edited), described(listed)
     return element("article", *parts, id=study_anchor(entry.name), class_="card")
 
 
